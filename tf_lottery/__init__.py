@@ -1,0 +1,50 @@
+"""tf_lottery: find, prove and ship winning tickets on Keras 3.
+
+The public API, loaded when it is first used:
+
+    make_prunable, strip            plain Keras model <-> prunable model
+    prune, get_masks, set_masks,
+    sparsity, PrunableLayer         masks by hand
+    load_config, run_study          whole studies
+    plan, execute, RunSpec, Record,
+    StudyConfig                     their parts
+    RewindManager, Ticket           rewind points and tickets on disk
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "LotteryError": "tf_lottery.errors",
+    "PrunableLayer": "tf_lottery.layers.prunable",
+    "Record": "tf_lottery.experiment.spec",
+    "RewindManager": "tf_lottery.training.rewind",
+    "RunSpec": "tf_lottery.experiment.spec",
+    "StudyConfig": "tf_lottery.config",
+    "Ticket": "tf_lottery.ticket",
+    "execute": "tf_lottery.experiment.execute",
+    "get_masks": "tf_lottery.layers.access",
+    "load_config": "tf_lottery.config_file",
+    "make_prunable": "tf_lottery.layers.convert",
+    "matching_round": "tf_lottery.experiment.matching",
+    "plan": "tf_lottery.experiment.plan",
+    "prune": "tf_lottery.layers.access",
+    "run_study": "tf_lottery.experiment.executor",
+    "set_masks": "tf_lottery.layers.access",
+    "sparsity": "tf_lottery.layers.access",
+    "strip": "tf_lottery.layers.convert",
+}
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tf_lottery' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

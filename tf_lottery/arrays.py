@@ -1,0 +1,65 @@
+"""Named NumPy arrays as one npz file: no pickles, written atomically, with a digest."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery import atomic
+from tf_lottery.errors import LotteryError
+
+Arrays = dict[str, np.ndarray]
+
+
+def digest(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the sha256 over names, types, shapes and bytes, whatever the order of names."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        total.update(array.data if array.ndim else array.tobytes())
+    return total.hexdigest()
+
+
+def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> str:
+    """Write arrays atomically and return their digest.
+
+    Args:
+        path: the npz file to create or replace.
+        arrays: name -> array; names may contain `/`.
+        compress: worth it for masks and sparse weights.
+
+    Raises:
+        LotteryError: if the file can't be written.
+    """
+    writer = np.savez_compressed if compress else np.savez
+    atomic.write(path, lambda file: writer(file, **arrays))
+    return digest(arrays)
+
+
+def load(path: Path, expected_digest: str | None = None) -> Arrays:
+    """Read all arrays of an npz file, checking the digest if one is given.
+
+    Raises:
+        LotteryError: missing, not an npz, truncated, holding pickles, or changed since
+            it was written.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("a single array, not an archive")
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise LotteryError(f"Expected an npz file. Received: {path}, which doesn't exist.") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise LotteryError(
+            f"Expected an npz file of plain arrays. Received: {path} ({error or type(error).__name__})."
+        ) from error
+    if expected_digest is not None and digest(arrays) != expected_digest:
+        raise LotteryError(
+            f"Expected {path} as it was written. Received: other contents (digest differs). "
+            "Delete it, then repeat the command."
+        )
+    return arrays

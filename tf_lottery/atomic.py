@@ -1,0 +1,74 @@
+"""Writing files so that a reader sees the old content or the new, never a part."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tf_lottery.errors import LotteryError
+
+
+def make_directory(path: Path) -> Path:
+    """Create a directory and its parents.
+
+    Raises:
+        LotteryError: if it can't be created or isn't writable.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path, os.W_OK)
+    except OSError as error:
+        raise LotteryError(
+            f"Expected a directory that can be written. Received: {path} ({error.strerror}). "
+            "Choose another one."
+        ) from error
+    if not writable:
+        raise LotteryError(
+            f"Expected a directory that can be written. Received: {path} (permission denied). "
+            "Choose another one."
+        )
+    return path
+
+
+def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
+    """Write a file through a temporary one beside it, flushed to disk, then renamed.
+
+    Args:
+        path: the file to create or replace.
+        writer: is called with the open binary file.
+
+    Raises:
+        LotteryError: if the file can't be written (disk full, permission); the old
+            content, if there was any, is untouched.
+    """
+    make_directory(path.parent)
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            writer(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise LotteryError(
+            f"Expected to write {path}. Received: {error.strerror or error}. "
+            "Make room or choose another directory, then repeat the command."
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    write(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically, indented, with NaN and infinity refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,187 @@
+"""`StudyConfig`: everything that a study depends on, typed and validated.
+
+Written as YAML under `configs/`; read by `tf_lottery.config_file`. Imports nothing
+heavy, because every floor above may read it.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tf_lottery import steps
+
+Steps = Annotated[str, AfterValidator(steps.validate)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+LayerRate = Annotated[float, Field(ge=0, lt=1)]
+StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class Strict(BaseModel):
+    """Unknown keys, NaN and changes after validation are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(Strict):
+    """Which examples, and how they are split and ordered."""
+
+    name: str = "mnist"
+    """A line of `tf_lottery.data.SOURCES`: `mnist`, `digits`, `npz`."""
+    path: str | None = None
+    """The file of `npz`: arrays `x_train, y_train, x_test, y_test`."""
+    validation: int = Field(5000, ge=1)
+    """Training examples held out for validation; the same for all replicates."""
+    split_seed: int = Field(0, ge=0)
+    """Chooses the held-out examples."""
+    order: Literal["replay", "fresh"] = "replay"
+    """`replay`: every run of a replicate sees the same order. `fresh`: each run its own."""
+    digest: str | None = None
+    """sha256 of the contents. Filled in when a study starts; given, it is checked."""
+
+
+class ModelConfig(Strict):
+    """Which network: one of ours by name, or the user's own builder."""
+
+    name: str | None = None
+    """A line of `tf_lottery.models.MODELS`. Default: `lenet_300_100`, unless `build` is given."""
+    build: str | None = None
+    """`package.module:function`, called with `input_shape`, `classes` and `kwargs`; it
+    returns a new Keras model each time."""
+    kwargs: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_of(self):
+        if self.name and self.build:
+            raise ValueError("expected name or build, not both")
+        if self.build and self.build.count(":") != 1:
+            raise ValueError(f"expected build as 'package.module:function', received {self.build!r}")
+        return self
+
+
+class TrainingConfig(Strict):
+    """One training, from step 0 to its end."""
+
+    steps: Steps = "50000it"
+    """How long a run trains (the article's k), rewound steps included."""
+    batch_size: int = Field(60, ge=1)
+    """Examples a step, over all replicas."""
+    evaluate_every: Steps = "100it"
+    """How often the validation loss is measured: the resolution of early stop."""
+    optimizer: str = "adam"
+    """The name of any Keras optimizer."""
+    learning_rate: float = Field(0.0012, gt=0)
+    optimizer_options: dict[str, Any] = {}
+    """Further arguments of the optimizer: `momentum`, `weight_decay`, `clipnorm`, ..."""
+    loss: str = "sparse_categorical_crossentropy"
+    """The name of a Keras loss on integer labels."""
+    from_logits: bool = True
+    """Whether the model's outputs are logits (our models' are) or probabilities."""
+    strategy: str = "auto"
+    """A line of `tf_lottery.training.strategy.STRATEGIES`: `auto`, `one_device`, `mirrored`."""
+    xla: Literal["auto"] | bool = "auto"
+    """`auto`: by the rule of `tf_lottery.training.compile_rule`."""
+    threads: int = Field(1, ge=1)
+    """Processor threads of a run. They can change bits of convolutions, so they are part
+    of the study, not of the machine."""
+    deterministic: bool = True
+    """TensorFlow's op determinism."""
+
+
+class PruningConfig(Strict):
+    """How much goes each round, and when the rounds end."""
+
+    criterion: str = "magnitude"
+    """A line of `tf_lottery.pruning.criteria.CRITERIA`: `magnitude`, `random`."""
+    scope: Literal["layer", "global"] = "layer"
+    """Where scores compete."""
+    rate: Rate = 0.2
+    """Fraction of the remaining weights pruned each round (the article's p)."""
+    layer_rates: dict[str, LayerRate] = {}
+    """Rates by layer name pattern (`output: 0.1`, `"conv*": 0.1`); the first that matches
+    counts, 0 leaves a layer unpruned."""
+    rounds: int | None = Field(None, ge=0)
+    """How many prunings at most; round 0, the dense network, comes before the first."""
+    target_density: float | None = Field(None, gt=0, lt=1)
+    """Stop after the first round at or below this density."""
+    max_accuracy_drop: float | None = Field(None, ge=0, le=1)
+    """Stop after the first round whose validation accuracy at early stop, on the mean over
+    replicates, is lower than the dense network's by more than this (0.01: one point)."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.rounds is None and self.target_density is None and self.max_accuracy_drop is None:
+            raise ValueError("expected rounds, target_density or max_accuracy_drop: none says when to stop")
+        if self.scope == "global" and any(self.layer_rates.values()):
+            raise ValueError("expected layer_rates of 0 (leave a layer out) only, since scope is global")
+        return self
+
+
+class RewindConfig(Strict):
+    """Where survivors return to before a round's training."""
+
+    to: Steps = "0it"
+    """The rewind point: a step of the dense run."""
+    optimizer: Literal["reset", "restore"] = "reset"
+    """`reset`: a fresh optimizer. `restore`: its state at the rewind point, masked."""
+
+
+class ArmConfig(Strict):
+    """One line of the paper's plots."""
+
+    rounds: list[Annotated[int, Field(ge=1)]] | None = None
+    """At which rounds. Default: every round from 1 on."""
+    trials: int = Field(1, ge=1)
+    """How many times each round (the paper reinitializes each ticket three times)."""
+
+    @model_validator(mode="after")
+    def _any(self):
+        if self.rounds == []:
+            raise ValueError("expected at least one round; leave `rounds` out for every round")
+        return self
+
+
+class StudyConfig(Strict):
+    """One study: data x model x training x pruning x rewind x arms x replicates."""
+
+    name: StudyName
+    """Also the name of its directory under `saved_models/`."""
+    description: str = ""
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    pruning: PruningConfig
+    rewind: RewindConfig = RewindConfig()
+    arms: dict[str, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
+    """Lines of `tf_lottery.experiment.arms.ARMS`. `ticket` is always there."""
+    replicates: int = Field(1, ge=1)
+    seed: int = Field(0, ge=0)
+    tolerance: float = Field(0.0, ge=0, le=1)
+    """How far below the dense network's validation accuracy a matching ticket may be."""
+
+    @field_validator("arms")
+    @classmethod
+    def _ticket_first(cls, arms):
+        return {"ticket": ArmConfig(), **arms}
+
+    @model_validator(mode="after")
+    def _ticket_everywhere(self):
+        ticket = self.arms["ticket"]
+        if ticket.rounds is not None or ticket.trials != 1:
+            raise ValueError("expected arm 'ticket' without rounds and trials: it is every round, once")
+        return self
+
+    def same_runs_as(self, other: "StudyConfig") -> bool:
+        """Whether the two studies differ only in how far they go, not in what a run is."""
+        return self.determinants() == other.determinants()
+
+    def determinants(self) -> dict:
+        """Return the settings that decide what a run is."""
+        free = {
+            "description": True,
+            "arms": True,
+            "replicates": True,
+            "tolerance": True,
+            "data": {"digest"},
+            "pruning": {"rounds", "target_density", "max_accuracy_drop"},
+        }
+        return self.model_dump(mode="json", exclude=free)

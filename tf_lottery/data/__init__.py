@@ -1,0 +1,1 @@
+"""Data sets: sources verified by content, splits and batch order, all seeded."""

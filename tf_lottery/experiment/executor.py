@@ -1,0 +1,98 @@
+"""Driving a whole study: ask the planner, execute, until nothing is left."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tf_lottery import atomic, config_file
+from tf_lottery.config import StudyConfig
+from tf_lottery.data import sources
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.bench import Bench
+from tf_lottery.experiment.execute import execute
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.experiment.plan import collect, plan
+from tf_lottery.experiment.spec import Record
+from tf_lottery.experiment.store import Store
+from tf_lottery.paths import OUTPUT, StudyPaths
+
+
+def run_study(
+    study: StudyConfig | str | Path,
+    directory: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    observer: StudyObserver | None = None,
+) -> list[Record]:
+    """Run a study to its end, one run after the other, going on where it stopped.
+
+    Args:
+        study: a config, the name of a shipped one, or a YAML file.
+        directory: of the study. Default: `saved_models/<name>`.
+        overrides: `a.b=value` each, if `study` is a name or a file.
+        observer: hears how it goes.
+
+    Returns:
+        The records of all its runs, by replicate, round, arm and trial.
+
+    Raises:
+        LotteryError: bad settings, data that can't be had, a directory that holds another
+            study, a training that diverges.
+    """
+    if not isinstance(study, StudyConfig):
+        study = config_file.load_config(study, overrides)
+    paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
+    study = prepare(study, paths)
+    observer, store, bench = observer or StudyObserver(), Store(paths), Bench()
+    records = store.records()
+    while True:
+        waiting = plan(study, records)
+        observer.planned(collect(study, records), waiting)
+        if not waiting:
+            return collect(study, records)
+        records.append(execute(waiting[0], store, bench, observer))
+
+
+def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
+    """Make the study's directory and return the study with its data's digest filled in.
+
+    Raises:
+        LotteryError: if the directory holds another study or can't be written.
+    """
+    if paths.study.exists():
+        present = load(paths)
+        if not present.same_runs_as(study):
+            raise LotteryError(
+                f"Expected {paths.root} to be new or to hold this study. Received: one that differs in "
+                f"{', '.join(_differences(present, study))}. Use --output for a study of its own."
+            )
+        if study.data.digest is None:
+            data = study.data.model_copy(update={"digest": present.data.digest})
+            study = study.model_copy(update={"data": data})
+    else:
+        atomic.make_directory(paths.root)
+    data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
+    study = study.model_copy(update={"data": data})
+    atomic.write_text(paths.study, config_file.dump(study))
+    return study
+
+
+def load(paths: StudyPaths) -> StudyConfig:
+    """Return the study that a directory holds.
+
+    Raises:
+        LotteryError: if there is none, or its file is damaged.
+    """
+    if not paths.study.exists():
+        raise LotteryError(f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}")
+    return config_file.load_config(paths.study)
+
+
+def _differences(first: StudyConfig, second: StudyConfig) -> list[str]:
+    def flat(value, prefix=""):
+        for key, inner in value.items():
+            if isinstance(inner, dict):
+                yield from flat(inner, f"{prefix}{key}.")
+            else:
+                yield prefix + key, inner
+
+    before, after = dict(flat(first.determinants())), dict(flat(second.determinants()))
+    return [key for key in before | after if before.get(key) != after.get(key)]

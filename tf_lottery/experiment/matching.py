@@ -1,0 +1,45 @@
+"""The matching rule: which tickets do as well as the dense network.
+
+A round is matching if validation accuracy at early stop, on the mean over replicates, is
+at least the dense network's minus the tolerance, at this round AND every denser one. The
+test set chooses nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from statistics import mean
+
+from tf_lottery.experiment.spec import Record
+
+
+def by_round(records: Iterable[Record], arm: str, value: Callable[[Record], float]) -> dict[int, list[float]]:
+    """Return round -> one value a replicate, trials averaged first, in order of rounds."""
+    trials = defaultdict(list)
+    for record in records:
+        if record.spec.arm == arm:
+            trials[record.spec.round, record.spec.replicate].append(value(record))
+    rounds = defaultdict(list)
+    for (round, _), values in sorted(trials.items()):
+        rounds[round].append(mean(values))
+    return dict(rounds)
+
+
+def matching_round(records: Iterable[Record], tolerance: float = 0.0) -> int | None:
+    """Return the sparsest matching round, None if no pruned round matches.
+
+    Args:
+        records: of one study; rounds that not all replicates have finished don't count.
+        tolerance: how far below the dense network's accuracy is still matching, as a
+            fraction (0.005: half a point).
+    """
+    values = by_round(records, "ticket", lambda record: record.early_stop_validation_accuracy)
+    if 0 not in values:
+        return None
+    needed = mean(values[0]) - tolerance
+    last = None
+    for round, found in values.items():
+        # 1e-12: the mean of equal numbers may differ from them in the last bit.
+        if len(found) < len(values[0]) or mean(found) < needed - 1e-12:
+            break
+        last = round or None
+    return last

@@ -1,0 +1,98 @@
+"""The lottery-ticket algorithm on one page: given what is finished, which runs come next.
+
+Pure: no TensorFlow, no files. A serial loop, processes and clusters all ask `plan`.
+"""
+
+from collections.abc import Iterable
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.arms import ARMS, dense, ticket
+from tf_lottery.experiment.spec import Record, RunSpec
+
+
+def plan(study: StudyConfig, records: Iterable[Record]) -> list[RunSpec]:
+    """Return the runs that can start now, in the order in which to start them.
+
+    Args:
+        study: with `data.digest` filled in.
+        records: of finished runs, in any order; those of other studies do no harm.
+
+    Returns:
+        Specs whose parents are finished, by replicate, round, arm and trial. Empty when
+        the study is finished.
+    """
+    finished = {record.key: record for record in records}
+    return [spec for spec in reached(study, finished) if spec.key not in finished]
+
+
+def collect(study: StudyConfig, records: Iterable[Record]) -> list[Record]:
+    """Return the study's finished runs, labelled with their place in it, in the same order."""
+    finished = {record.key: record for record in records}
+    specs = [spec for spec in reached(study, finished) if spec.key in finished]
+    return [finished[spec.key].model_copy(update={"spec": spec}) for spec in specs]
+
+
+def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
+    """Return every run that the algorithm asks for so far, finished or ready to start.
+
+    Round 0 trains the dense network. Then, as long as no stop rule holds: prune the last
+    round's trained weights, return the survivors to the rewind point, train.
+
+    Raises:
+        LotteryError: an unknown arm, or a study whose data has no digest yet.
+    """
+    _check(study)
+    chains = [[dense(study, replicate)] for replicate in range(study.replicates)]
+    growing = True
+    while growing:
+        growing = False
+        for chain in chains:
+            if _goes_on(study, chain, chains, finished):
+                chain.append(ticket(study, chain, len(chain), 0))
+                growing = True
+    return [spec for chain in chains for spec in _with_arms(study, chain)]
+
+
+def _goes_on(study: StudyConfig, chain: list[RunSpec], chains: list[list[RunSpec]], finished) -> bool:
+    round = len(chain) - 1
+    record = finished.get(chain[-1].key)
+    if record is None:
+        return False
+    rules = study.pruning
+    if rules.rounds is not None and round >= rules.rounds:
+        return False
+    if rules.target_density is not None and record.density <= rules.target_density:
+        return False
+    if round and record.weights_remaining == finished[chain[-2].key].weights_remaining:
+        return False  # too few weights are left for the rate to take any
+    return rules.max_accuracy_drop is None or not _fell(study, chains, round, finished)
+
+
+def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished) -> bool:
+    """Whether the mean over replicates fell too far; also True while it isn't known yet."""
+    if any(len(chain) <= round or chain[round].key not in finished for chain in chains):
+        return True
+
+    def mean(at: int) -> float:
+        return sum(finished[c[at].key].early_stop_validation_accuracy for c in chains) / len(chains)
+
+    return mean(0) - mean(round) > study.pruning.max_accuracy_drop
+
+
+def _with_arms(study: StudyConfig, chain: list[RunSpec]) -> list[RunSpec]:
+    specs = []
+    for round, spec in enumerate(chain):
+        specs.append(spec)
+        for arm, settings in study.arms.items():
+            if arm != "ticket" and round and (settings.rounds is None or round in settings.rounds):
+                specs += [ARMS[arm](study, chain, round, trial) for trial in range(settings.trials)]
+    return specs
+
+
+def _check(study: StudyConfig) -> None:
+    for arm in study.arms:
+        if arm not in ARMS:
+            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
+    if study.data.digest is None:
+        raise LotteryError("Expected a study whose data is known (data.digest). Received: none; see prepare()")

@@ -1,0 +1,147 @@
+"""`RunSpec` and `Record`: the contract between planner, executors and consumers."""
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field, computed_field
+
+from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
+
+SCHEMA = 1
+"""Of keys and records. Raise it when the same spec would give other results, or when a
+default in `tf_lottery.config` changes; a new field with a default needs nothing."""
+
+LABELS = ("arm", "replicate", "round", "trial")
+
+
+class Pruning(Strict):
+    """How the parent's last weights are turned into this run's masks."""
+
+    criterion: str
+    scope: Literal["layer", "global"]
+    rate: float
+    layer_rates: dict[str, float] = {}
+    seed: int = 0
+    """Of criteria that draw."""
+
+
+class RunSpec(Strict):
+    """ONE training: all that determines its result, and where it stands in its study.
+
+    The labels (arm, replicate, round, trial) aren't part of the key: two arms that ask for
+    the same training share it.
+    """
+
+    arm: str
+    replicate: int
+    round: int
+    trial: int = 0
+
+    data: DataConfig
+    model: ModelConfig
+    training: TrainingConfig
+    order_seed: int
+    """Of the order of training examples."""
+    start: Literal["initialize", "rewind", "reinitialize"]
+    """Where the weights come from: drawn, the rewind point, or drawn afresh as a control."""
+    init_seed: int | None = None
+    """Of the draw."""
+    rewind: RewindConfig | None = None
+    root: str | None = None
+    """Key of the dense run of this replicate, which keeps the rewind points."""
+    parent: str | None = None
+    """Key of the run whose last weights are scored and whose masks shrink."""
+    pruning: Pruning | None = None
+    snapshots: tuple[Steps, ...] = ()
+    """Rewind points that this run keeps."""
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the canonical form of all that determines the result.
+
+        Settings at their defaults are left out, so a new setting changes no old key. The
+        data's digest stands for its name and place.
+        """
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude=set(LABELS))
+        for name in ("name", "path"):
+            settings["data"].pop(name, None)
+        settings["schema"] = SCHEMA
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def describe(self) -> str:
+        """Return where the run stands, in words."""
+        trial = f" trial {self.trial}" if self.trial else ""
+        return f"{self.arm} replicate {self.replicate} round {self.round}{trial}"
+
+
+class LayerCount(Strict):
+    """Weights of one kernel."""
+
+    total: int
+    remaining: int
+
+
+class Record(Strict):
+    """What one finished run gave. Accuracies are fractions, times seconds.
+
+    `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
+    of the network; `final_*` after the last step.
+    """
+
+    schema_version: int = SCHEMA
+    key: str
+    spec: RunSpec
+
+    weights_total: int
+    """Prunable weights."""
+    weights_remaining: int
+    parameters_total: int
+    """All trainable parameters."""
+    layers: dict[str, LayerCount]
+
+    first_step: int
+    last_step: int
+    early_stop_iteration: int
+    best_validation_loss: float
+    early_stop_validation_accuracy: float
+    early_stop_test_loss: float
+    early_stop_test_accuracy: float
+    final_validation_loss: float
+    final_validation_accuracy: float
+    final_test_loss: float
+    final_test_accuracy: float
+
+    steps_per_second: float
+    """Of the training steps alone: without compiling and evaluating."""
+    seconds: dict[str, float]
+    """Where the time went: `compile`, `train`, `evaluate`, `total`."""
+    resolved: dict[str, Any]
+    """What the rules decided: device, strategy, replicas, xla, threads."""
+    checks: dict[str, Any]
+    """What was asserted in the run."""
+    digests: dict[str, str]
+    """Of the run's files."""
+    environment: dict[str, str] = Field(default={})
+    """Package versions, processor."""
+
+    @computed_field
+    @property
+    def density(self) -> float:
+        """Fraction of prunable weights that remain, the paper's P_m."""
+        return self.weights_remaining / self.weights_total
+
+    @computed_field
+    @property
+    def density_all_parameters(self) -> float:
+        """Fraction of all parameters that remain, biases and normalization included."""
+        pruned = self.weights_total - self.weights_remaining
+        return (self.parameters_total - pruned) / self.parameters_total
+
+    def row(self) -> dict[str, Any]:
+        """Return one flat row: what `show --json` prints."""
+        labels = {label: getattr(self.spec, label) for label in LABELS}
+        nested = {"key", "schema_version", "spec", "layers", "seconds", "resolved", "checks", "digests", "environment"}
+        return labels | self.model_dump(mode="json", exclude=nested) | {"key": self.key}

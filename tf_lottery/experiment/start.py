@@ -1,0 +1,122 @@
+"""The start of a run: its masks, its weights, its optimizer, its first step."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tf_lottery import steps
+from tf_lottery.arrays import Arrays
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.experiment.store import Store
+from tf_lottery.layers.access import get_kernels, get_masks, set_masks
+from tf_lottery.pruning import masks as masks_
+from tf_lottery.pruning.criteria import CRITERIA, Evidence
+from tf_lottery.pruning.schedules import layer_rates
+from tf_lottery.pruning.select import select
+from tf_lottery.training import state
+from tf_lottery.training.rewind import RewindManager
+from tf_lottery.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins, and what was asserted on the way."""
+
+    first_step: int
+    checks: dict[str, Any]
+
+
+def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int) -> Start:
+    """Set masks, weights and optimizer of a run.
+
+    Raises:
+        LotteryError: an artefact of an earlier run is damaged, a rewind point past the end
+            of training, a layer that would be emptied, a reinitialization that isn't one.
+    """
+    trainer.reset_optimizer()
+    set_masks(trainer.model, _masks(spec, store, trainer))
+    if spec.start == "rewind":
+        return _rewind(spec, store, trainer, steps_per_epoch)
+    weights = trainer.initial_weights(spec.init_seed)
+    trainer.set_weights(weights)
+    if spec.start == "initialize":
+        return Start(0, {})
+    original = RewindManager(store.paths.run(spec.root).rewind).load(0)
+    kernels = list(state.kernel_names(trainer.model).values())
+    correlation = check_reinitialized(original, weights, kernels)
+    return Start(0, {"reinit_correlation_first_layer": correlation})
+
+
+def _masks(spec: RunSpec, store: Store, trainer: Trainer) -> masks_.Masks:
+    everything = masks_.ones({path: mask.shape for path, mask in get_masks(trainer.model).items()})
+    if spec.parent is None:
+        return everything
+    pruning = spec.pruning
+    if pruning.criterion not in CRITERIA:
+        raise LotteryError(
+            f"Expected pruning.criterion as one of {', '.join(CRITERIA)}. Received: {pruning.criterion!r}"
+        )
+    before = store.masks(spec.parent)
+    set_masks(trainer.model, everything)
+    trainer.set_weights(store.weights(spec.parent))
+    scores = CRITERIA[pruning.criterion](Evidence(get_kernels(trainer.model), pruning.seed))
+    rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
+    masks = select(scores, before, rates, pruning.scope)
+    if not masks_.shrinks(before, masks):
+        raise RuntimeError("a pruned weight came back: please report this")
+    return masks
+
+
+def _rewind(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int) -> Start:
+    step = steps.iterations(spec.rewind.to, steps_per_epoch)
+    manager = RewindManager(store.paths.run(spec.root).rewind)
+    optimizer = trainer.optimizer if spec.rewind.optimizer == "restore" else None
+    digest = manager.restore(step, trainer.model, optimizer)
+    _check_rewound(manager.load(step), trainer.weights(), trainer)
+    return Start(step, {"rewind_digest": digest})
+
+
+def _check_rewound(rewound: Arrays, weights: Arrays, trainer: Trainer) -> None:
+    """Assert that survivors and everything else are back bit for bit."""
+    masks = get_masks(trainer.model)
+    by_name = {name: masks[path] for path, name in state.kernel_names(trainer.model).items()}
+    for name, value in weights.items():
+        expected = rewound[name]
+        if name in by_name:
+            expected = np.where(by_name[name], expected, np.zeros_like(expected))
+        if value.tobytes() != expected.tobytes():
+            raise RuntimeError(f"{name} was not rewound bit for bit: please report this")
+
+
+def check_reinitialized(original: Arrays, fresh: Arrays, kernels: list[str]) -> float:
+    """Assert that a reinitialization is one: every kernel differs, the first is uncorrelated.
+
+    Args:
+        original: theta_0.
+        fresh: the new initialization.
+        kernels: names of the kernels in both, the first layer's first.
+
+    Returns:
+        The correlation of the first layer's weights with their originals. It must be below
+        0.02, or five standard deviations of chance where the layer is small.
+
+    Raises:
+        LotteryError: if the network draws the same weights again.
+    """
+    for name in kernels:
+        if np.array_equal(original[name], fresh[name]):
+            raise LotteryError(
+                f"Expected new weights from a random reinitialization. Received: the same in {name}. "
+                "Its initializer has a seed of its own (or draws nothing): leave the seed out."
+            )
+    first = kernels[0]
+    correlation = float(np.corrcoef(original[first].ravel(), fresh[first].ravel())[0, 1])
+    limit = max(0.02, 5 / np.sqrt(original[first].size))
+    if not abs(correlation) < limit:
+        raise LotteryError(
+            f"Expected a reinitialization that doesn't correlate with the original (|r| < {limit:.3f} in "
+            f"{first}). Received: r = {correlation:.3f}"
+        )
+    return correlation

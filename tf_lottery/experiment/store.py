@@ -1,0 +1,75 @@
+"""The finished runs of a study on disk. A run is finished when its record is there."""
+
+import json
+import shutil
+
+from pydantic import ValidationError
+
+from tf_lottery import arrays, atomic
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.spec import SCHEMA, Record
+from tf_lottery.paths import RunPaths, StudyPaths
+from tf_lottery.pruning.masks import Masks
+
+
+class Store:
+    """Args: paths: of the study."""
+
+    def __init__(self, paths: StudyPaths):
+        self.paths = paths
+
+    def records(self) -> list[Record]:
+        """Return the records of all finished runs, whichever plan they belong to."""
+        files = sorted(self.paths.runs.glob("*/record.json"))
+        return [record for record in map(self._read, files) if record is not None]
+
+    def record(self, key: str) -> Record:
+        """Return one run's record.
+
+        Raises:
+            LotteryError: if the run isn't finished, or its record is damaged.
+        """
+        record = self._read(self.paths.run(key).record)
+        if record is None:
+            raise LotteryError(f"Expected a finished run {key[:16]}. Received: none in {self.paths.runs}")
+        return record
+
+    def begin(self, key: str) -> RunPaths:
+        """Return an empty directory for a run; what an interrupted one left there goes."""
+        run = self.paths.run(key)
+        shutil.rmtree(run.root, ignore_errors=True)
+        atomic.make_directory(run.root)
+        return run
+
+    def finish(self, record: Record) -> None:
+        """Write the record: from now on the run is finished."""
+        atomic.write_json(self.paths.run(record.key).record, record.model_dump(mode="json"))
+
+    def masks(self, key: str) -> Masks:
+        """Return a finished run's masks, verified."""
+        return arrays.load(self.paths.run(key).masks, self.record(key).digests["masks"])
+
+    def weights(self, key: str, which: str = "last") -> arrays.Arrays:
+        """Return a finished run's weights, verified.
+
+        Args:
+            key: of the run.
+            which: `last` or `early_stop`.
+        """
+        path = getattr(self.paths.run(key), f"weights_{which}")
+        return arrays.load(path, self.record(key).digests[f"weights_{which}"])
+
+    def _read(self, path) -> Record | None:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.get("schema_version") != SCHEMA:
+                return None  # another version's: its runs are trained again
+            computed = set(Record.model_computed_fields)
+            return Record.model_validate({name: v for name, v in content.items() if name not in computed})
+        except FileNotFoundError:
+            return None
+        except (ValidationError, ValueError, AttributeError, OSError) as error:
+            raise LotteryError(
+                f"Expected a run's record. Received: {path}, which is damaged. Delete its directory "
+                "and repeat the command: the run is trained again."
+            ) from error

@@ -1,0 +1,211 @@
+"""Masks of a whole model: read, set, prune by, count."""
+
+from collections.abc import Iterator, Mapping
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.prunable import PrunableLayer
+from tf_lottery.pruning import masks as masks_
+from tf_lottery.pruning.criteria import CRITERIA, Evidence
+from tf_lottery.pruning.schedules import layer_rates as rates_of
+from tf_lottery.pruning.select import select
+
+
+def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    """Yield path and layer of every layer that isn't itself a model, each once.
+
+    A path is the names from the outermost model down: `block/conv1`.
+    """
+    seen = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner = walk(layer, f"{prefix}{layer.name}/")
+        else:
+            inner = [(prefix + layer.name, layer)]
+        for path, leaf in inner:
+            if id(leaf) not in seen:
+                seen.add(id(leaf))
+                yield path, leaf
+
+
+def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variable]]:
+    """Return kernel path -> (kernel, its mask variable) of every `PrunableLayer`.
+
+    Raises:
+        LotteryError: if the model has none.
+    """
+    if not isinstance(model, keras.Model):
+        raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
+    found = {
+        f"{path}/{name}": (kernel, kernel_mask)
+        for path, layer in walk(model)
+        if isinstance(layer, PrunableLayer)
+        for name, kernel, kernel_mask in layer.kernels()
+    }
+    if not found:
+        raise LotteryError(
+            f"Expected a model with prunable layers. Received: {model.name!r}, which has none. "
+            "Pass it through tf_lottery.make_prunable first."
+        )
+    return found
+
+
+def variables_without_masks(model: keras.Model) -> list[keras.Variable]:
+    """Return every variable of a prunable or plain model but the masks.
+
+    A wrapper's own variables come before its inner layer's, so the order is that of the
+    plain model.
+    """
+    masks = {
+        id(kernel_mask)
+        for _, layer in walk(model)
+        if isinstance(layer, PrunableLayer)
+        for *_, kernel_mask in layer.kernels()
+    }
+    return [variable for variable in model.variables if id(variable) not in masks]
+
+
+def weights_by_path(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return every weight of a prunable or plain model but the masks: path -> array.
+
+    Paths are those of masks (`hidden1/kernel`, `hidden1/bias`), the same for both kinds of
+    model. Random seeds aren't weights.
+    """
+    unmasked = {id(variable) for variable in variables_without_masks(model)}
+    weights = {}
+    for path, layer in walk(model):
+        for variable in layer.weights:
+            if id(variable) in unmasked:
+                own = variable.path.rpartition(f"{layer.name}/")[2]
+                weights[f"{path}/{own}"] = np.array(ops.convert_to_numpy(variable))
+    return weights
+
+
+def get_masks(model: keras.Model) -> masks_.Masks:
+    """Return the masks of a prunable model: kernel path -> boolean array, True = remains.
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="output")])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.prune(model, rate=0.2)
+        >>> {path: int(kept.sum()) for path, kept in lottery.get_masks(model).items()}
+        {'output/kernel': 16}
+    """
+    return {path: ops.convert_to_numpy(kernel_mask) for path, (_, kernel_mask) in kernels(model).items()}
+
+
+def get_kernels(model: keras.Model) -> dict[str, np.ndarray]:
+    """Return the kernels of a prunable model: kernel path -> array."""
+    return {path: ops.convert_to_numpy(kernel) for path, (kernel, _) in kernels(model).items()}
+
+
+def set_masks(model: keras.Model, masks: Mapping[str, np.ndarray]) -> None:
+    """Replace the masks of a prunable model.
+
+    Pruned weights become exactly 0.0, and so do their slots in the model's optimizer (a
+    stale moment would bring them back). Weights that the new masks keep start from the
+    value they have, which is 0.0 for those that were pruned.
+
+    Args:
+        model: from `make_prunable`.
+        masks: kernel path -> array of booleans (or zeros and ones) of the kernel's shape;
+            all kernels of the model, no others.
+
+    Raises:
+        LotteryError: paths, shapes or values that don't fit.
+    """
+    found = kernels(model)
+    if masks.keys() != found.keys():
+        missing, foreign = sorted(found.keys() - masks.keys()), sorted(masks.keys() - found.keys())
+        raise LotteryError(
+            f"Expected a mask for each of {', '.join(found)}. "
+            f"Received: missing {missing}, not in the model {foreign}"
+        )
+    checked = {path: _checked(path, mask, found[path][0].shape) for path, mask in masks.items()}
+    for path, (_, kernel_mask) in found.items():
+        kernel_mask.force(checked[path])
+    if getattr(model, "optimizer", None) is not None:
+        mask_slots(model.optimizer, model)
+
+
+def mask_slots(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> None:
+    """Zero what an optimizer remembers (moments, averages, accumulated gradients) of pruned
+    weights. Does nothing before the optimizer is built."""
+    found = list(kernels(model).values())
+    prefixes = [kernel.path.replace("/", "_") + "_" for kernel, _ in found]
+    if len(set(prefixes)) != len(prefixes):
+        raise LotteryError(f"Expected kernels with paths of their own. Received: {sorted(prefixes)}")
+    for slot in optimizer.variables:
+        for prefix, (kernel, kernel_mask) in zip(prefixes, found, strict=True):
+            if slot.name.startswith(prefix) and tuple(slot.shape) == tuple(kernel.shape):
+                value = ops.convert_to_tensor(slot)
+                slot.assign(ops.where(kernel_mask, value, ops.zeros_like(value)))
+
+
+def prune(
+    model: keras.Model,
+    rate: float = 0.2,
+    criterion: str = "magnitude",
+    scope: str = "layer",
+    layer_rates: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> None:
+    """Prune the lowest-scored of the remaining weights of a model, in place.
+
+    Args:
+        model: from `make_prunable`.
+        rate: fraction of the remaining weights that go, in (0, 1); exactly
+            round(rate x remaining), ties by index.
+        criterion: a line of `CRITERIA`: `magnitude` (Frankle & Carbin 2018), `random`.
+        scope: `layer` or `global`: where scores compete.
+        layer_rates: layer name pattern -> rate, e.g. `{"output": 0.1}`.
+        seed: for the random criterion.
+
+    Raises:
+        LotteryError: an unknown criterion or scope, a rate out of range, a pattern that
+            matches no layer, a layer that would be left empty.
+    """
+    for value in (rate, *(layer_rates or {}).values()):
+        if not 0 <= value < 1:
+            raise LotteryError(f"Expected a pruning rate from 0 up to, not including, 1. Received: {value!r}")
+    if criterion not in CRITERIA:
+        raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
+    masks = get_masks(model)
+    scores = CRITERIA[criterion](Evidence(get_kernels(model), seed))
+    set_masks(model, select(scores, masks, rates_of(list(masks), rate, layer_rates or {}), scope))
+
+
+def sparsity(model: keras.Model, over: str = "prunable") -> float:
+    """Return the fraction of weights that are pruned.
+
+    Args:
+        model: from `make_prunable`.
+        over: `prunable`: of the prunable weights. `all`: of all parameters, biases and
+            normalization included.
+
+    Raises:
+        LotteryError: for another `over`, or a model without prunable layers.
+    """
+    if over not in ("prunable", "all"):
+        raise LotteryError(f"Expected over='prunable' or over='all'. Received: {over!r}")
+    masks = get_masks(model)
+    pruned = masks_.size(masks) - masks_.remaining(masks)
+    return pruned / (masks_.size(masks) if over == "prunable" else parameters(model))
+
+
+def parameters(model: keras.Model) -> int:
+    """Return the number of trainable parameters, pruned ones included, masks not."""
+    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+
+
+def _checked(path: str, mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.asarray(mask)
+    if mask.shape != tuple(shape):
+        raise LotteryError(f"Expected a mask of shape {tuple(shape)} for {path}. Received: {mask.shape}")
+    if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
+        raise LotteryError(f"Expected booleans, or zeros and ones, for {path}. Received: {mask.dtype} values")
+    return mask.astype(bool)

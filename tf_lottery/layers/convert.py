@@ -1,0 +1,100 @@
+"""Plain Keras model -> prunable model, and back."""
+
+import keras
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.access import kernels, variables_without_masks, walk
+from tf_lottery.layers.kernels import KERNELS, kernel_names
+from tf_lottery.layers.prunable import PrunableLayer
+
+
+def make_prunable(model: keras.Model) -> keras.Model:
+    """Return a copy of a model whose Dense and Conv2D layers are `PrunableLayer`s.
+
+    The copy computes the same, to the last bit, until it is pruned. It carries over all
+    weights and the arguments of `compile`, not the optimizer's state. Nested and shared
+    layers are kept so.
+
+    Args:
+        model: a built Sequential or Functional Keras 3 model.
+
+    Raises:
+        LotteryError: not a Keras model, subclassed, not built, already prunable, or
+            without a layer that can be pruned.
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.prune(model, rate=0.5)
+        >>> lottery.sparsity(model)
+        0.5
+    """
+    _check_clonable(model)
+    layers = [layer for _, layer in walk(model)]
+    if any(isinstance(layer, PrunableLayer) for layer in layers):
+        raise LotteryError(f"Expected a plain Keras model. Received: {model.name!r}, already prunable")
+    if not any(kernel_names(layer) for layer in layers):
+        known = ", ".join(cls.__name__ for cls in KERNELS)
+        kinds = sorted({type(layer).__name__ for layer in layers})
+        raise LotteryError(
+            f"Expected a model with layers that can be pruned ({known}). Received: {', '.join(kinds)}"
+        )
+    return _convert(model, lambda layer: PrunableLayer(_copy(layer)) if kernel_names(layer) else _copy(layer))
+
+
+def strip(model: keras.Model) -> keras.Model:
+    """Return the plain Keras model, zeros baked in: no `PrunableLayer`, no masks.
+
+    It computes the same, to the last bit, and can be saved and loaded without
+    tf_lottery installed.
+
+    Raises:
+        LotteryError: if the model isn't prunable.
+    """
+    kernels(model)
+    return _convert(model, lambda layer: _copy(layer.layer if isinstance(layer, PrunableLayer) else layer))
+
+
+def _convert(model: keras.Model, clone_layer) -> keras.Model:
+    def clone(layer):
+        if isinstance(layer, keras.Model):  # Keras passes on only those that it can't take apart
+            raise _subclassed(layer)
+        return clone_layer(layer)
+
+    try:
+        copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
+    except LotteryError:
+        raise
+    except ValueError as error:
+        raise _subclassed(model) from error
+    pairs = list(zip(variables_without_masks(model), variables_without_masks(copy), strict=True))
+    for source, target in pairs:
+        if source.shape != target.shape:
+            raise RuntimeError(f"{source.path} and {target.path} don't correspond")
+        target.assign(source)
+    for source, target in zip(model.layers, copy.layers, strict=True):
+        target.trainable = source.trainable
+    if model.compiled and (settings := model.get_compile_config()):
+        copy.compile_from_config(settings)
+    return copy
+
+
+def _copy(layer: keras.Layer) -> keras.Layer:
+    return type(layer).from_config(layer.get_config())
+
+
+def _check_clonable(model: keras.Model) -> None:
+    if not isinstance(model, keras.Model):
+        raise LotteryError(f"Expected a Keras 3 model. Received: {type(model).__name__}")
+    if not model.built:
+        raise LotteryError(
+            f"Expected a built model. Received: {model.name!r}, not built. Give it a keras.Input or call it once."
+        )
+
+
+def _subclassed(model: keras.Model) -> LotteryError:
+    return LotteryError(
+        f"Expected Sequential or Functional models, which Keras can copy. "
+        f"Received: {type(model).__name__} {model.name!r}, a subclassed model"
+    )

@@ -1,0 +1,55 @@
+"""A kernel and its mask: exact zeros, kept so with a masked gradient and guarded writes.
+
+The raw kernel is exactly 0.0 where it is pruned, so the forward pass reads it as it is;
+only the gradient is masked. That gives the same bits as multiplying in the forward pass
+and costs half of it.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.ops.custom_gradient
+def mask_gradient(kernel, kernel_mask):
+    """Return `kernel` as it is; its gradient is exactly +0.0 where `kernel_mask` is False.
+
+    The mask is an argument, not a closure: a closure breaks exports and loops.
+    """
+
+    def grad(*args, upstream=None):
+        (upstream,) = args if upstream is None else (upstream,)
+        # Not a product: that would keep NaN, and leave -0.0 in optimizer slots.
+        return ops.where(kernel_mask, upstream, ops.zeros_like(upstream)), None
+
+    return kernel, grad
+
+
+def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
+    """Make every later `assign` to either variable keep pruned weights at exactly 0.0.
+
+    `load_weights`, `set_weights`, `load_model` and rewinding all write through
+    `assign`. Optimizers write to the backend's variable beneath it, so a training step
+    costs nothing more. A mask of all ones that comes from outside (weights that were saved
+    before pruning, as one does to rewind) leaves the present mask in place: only
+    `set_masks` brings weights back.
+    """
+    plain_assign, plain_assign_mask = kernel.assign, kernel_mask.assign
+
+    def assign(value):
+        value = ops.cast(ops.convert_to_tensor(value), kernel.dtype)
+        return plain_assign(ops.where(kernel_mask, value, ops.zeros_like(value)))
+
+    def force_mask(value):
+        plain_assign_mask(value)
+        assign(kernel)
+
+    def assign_mask(value):
+        if np.all(ops.convert_to_numpy(value)):
+            return kernel_mask.value
+        force_mask(value)
+        return kernel_mask.value
+
+    kernel.assign = assign
+    kernel_mask.assign = assign_mask
+    kernel_mask.force = force_mask

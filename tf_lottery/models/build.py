@@ -1,0 +1,83 @@
+"""Networks by name, or by the user's own builder, initialized from a seed."""
+
+import importlib
+import os
+import random
+import sys
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from tf_lottery.config import ModelConfig
+from tf_lottery.errors import LotteryError
+from tf_lottery.models.conv import conv2, conv4, conv6
+from tf_lottery.models.lenet import lenet_300_100
+
+DEFAULT = "lenet_300_100"
+MODELS: dict[str, Callable[..., keras.Model]] = {
+    "conv2": conv2,
+    "conv4": conv4,
+    "conv6": conv6,
+    "lenet_300_100": lenet_300_100,
+}
+
+
+def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed: int) -> keras.Model:
+    """Return a new network whose random initialization follows from `seed`.
+
+    Keras layers without a seed of their own draw one when they are created, so building
+    again under another seed is a random reinitialization, biases and normalization
+    included. (Calling a layer's initializer again would return the same weights.)
+
+    Args:
+        config: a line of `MODELS`, or the user's `package.module:function`.
+        input_shape: of one example.
+        classes: number of classes.
+        seed: of the initialization. The global generators of Python and NumPy are left
+            as they were.
+
+    Raises:
+        LotteryError: an unknown name, a builder that can't be imported or fails, or one
+            that doesn't return a built Keras model with `classes` outputs.
+    """
+    builder = _builder(config)
+    states = random.getstate(), np.random.get_state()
+    keras.utils.clear_session(free_memory=False)  # automatic names count from zero again
+    keras.utils.set_random_seed(seed)
+    try:
+        model = builder(input_shape=input_shape, classes=classes, **config.kwargs)
+    except LotteryError:
+        raise
+    except Exception as error:
+        raise LotteryError(
+            f"Expected {config.build or config.name or DEFAULT} to build a model for inputs {input_shape}, "
+            f"{classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+    if not isinstance(model, keras.Model) or not model.built:
+        raise LotteryError(f"Expected a built Keras model from {config.build}. Received: {model!r}")
+    if model.output_shape != (None, classes):
+        raise LotteryError(
+            f"Expected a model with outputs of shape (None, {classes}). Received: {model.output_shape}"
+        )
+    return model
+
+
+def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
+    if config.build is None:
+        name = config.name or DEFAULT
+        if name not in MODELS:
+            raise LotteryError(f"Expected model.name as one of {', '.join(MODELS)}. Received: {name!r}")
+        return MODELS[name]
+    module, _, function = config.build.partition(":")
+    if os.getcwd() not in sys.path:  # the console script doesn't put it there; python -m does
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise LotteryError(
+            f"Expected model.build as an importable 'package.module:function'. Received: {config.build!r} ({error})"
+        ) from error

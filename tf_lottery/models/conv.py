@@ -1,0 +1,47 @@
+"""Conv-2, Conv-4 and Conv-6: scaled-down VGG, Frankle & Carbin 2018, Figure 2.
+
+Pairs of 3x3 convolutions (64, 128, 256 channels) with 2x2 max-pooling after each pair,
+then Dense 256, 256 and the output. Gaussian Glorot, biases zero, logits out.
+"""
+
+import keras
+from keras import layers
+
+
+def conv2(input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Return Conv-2: 4.3M weights on CIFAR-10, 38K of them in convolutions."""
+    return _conv("conv2", (64,), input_shape, classes)
+
+
+def conv4(input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Return Conv-4: 2.4M weights on CIFAR-10, 260K of them in convolutions."""
+    return _conv("conv4", (64, 128), input_shape, classes)
+
+
+def conv6(input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Return Conv-6: 2.26M weights on CIFAR-10, 1.1M of them in convolutions.
+
+    The paper prints 1.7M, which its own layer sizes don't give.
+    """
+    return _conv("conv6", (64, 128, 256), input_shape, classes)
+
+
+def _conv(name: str, pairs: tuple[int, ...], input_shape: tuple[int, ...], classes: int) -> keras.Model:
+    model = keras.Sequential([keras.Input(input_shape)], name=name)
+    for pair, channels in enumerate(pairs):
+        for index in (1, 2):
+            convolution = layers.Conv2D(
+                channels,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer="glorot_normal",
+                name=f"conv{2 * pair + index}",
+            )
+            model.add(convolution)
+        model.add(layers.MaxPooling2D(name=f"pool{pair + 1}"))
+    model.add(layers.Flatten(name="flatten"))
+    for index in (1, 2):
+        model.add(layers.Dense(256, "relu", kernel_initializer="glorot_normal", name=f"hidden{index}"))
+    model.add(layers.Dense(classes, kernel_initializer="glorot_normal", name="output"))
+    return model

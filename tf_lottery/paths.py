@@ -1,0 +1,102 @@
+"""The one place that names the files of a study.
+
+    saved_models/<study>/
+        study.yaml                  the study, as validated
+        tickets.png                 the paper's two pictures
+        winning_ticket.npz          the sparsest matching ticket
+        tensorboard/runs/...        step curves, one directory a run
+        tensorboard/rounds/...      round curves, one directory an arm and replicate
+        runs/<key>/                 one finished run; without record.json it isn't finished
+            record.json             spec, results, digests, environment
+            curves.json             validation and training curves
+            masks.npz               packed masks
+            weights_last.npz        all variables after the last step
+            weights_early_stop.npz  all variables at the minimum of the validation loss
+            rewind/<step>it.npz     every variable at a rewind point (dense runs)
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+OUTPUT = Path("saved_models")
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Files of one run."""
+
+    root: Path
+
+    @property
+    def record(self) -> Path:
+        return self.root / "record.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "curves.json"
+
+    @property
+    def masks(self) -> Path:
+        return self.root / "masks.npz"
+
+    @property
+    def weights_last(self) -> Path:
+        return self.root / "weights_last.npz"
+
+    @property
+    def weights_early_stop(self) -> Path:
+        return self.root / "weights_early_stop.npz"
+
+    @property
+    def rewind(self) -> Path:
+        return self.root / "rewind"
+
+
+@dataclass(frozen=True)
+class StudyPaths:
+    """Files of one study."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        return self.root / "study.yaml"
+
+    @property
+    def picture(self) -> Path:
+        return self.root / "tickets.png"
+
+    @property
+    def ticket(self) -> Path:
+        return self.root / "winning_ticket.npz"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.root / "tensorboard"
+
+    def run(self, key: str) -> RunPaths:
+        """Files of the run with this key."""
+        return RunPaths(self.runs / key[:16])
+
+    def tensorboard_run(self, arm: str, replicate: int, round: int, trial: int) -> Path:
+        """Event files of one run's step curves."""
+        name = f"round{round:02d}" + (f"_trial{trial}" if trial else "")
+        return self.tensorboard / "runs" / f"{arm}_replicate{replicate}" / name
+
+    def tensorboard_arm(self, arm: str, replicate: int, trial: int) -> Path:
+        """Event files of one arm's round curves."""
+        name = f"{arm}_replicate{replicate}" + (f"_trial{trial}" if trial else "")
+        return self.tensorboard / "rounds" / name
+
+
+def data_cache() -> Path:
+    """Where verified data sets are kept: `TF_LOTTERY_DATA` or the user's cache directory."""
+    if chosen := os.environ.get("TF_LOTTERY_DATA"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).expanduser() / "tf_lottery"

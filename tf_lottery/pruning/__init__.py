@@ -1,0 +1,1 @@
+"""Pruning arithmetic in pure NumPy: which weights go, exactly how many."""

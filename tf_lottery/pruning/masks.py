@@ -1,0 +1,42 @@
+"""Masks: dictionaries from a kernel's path to a boolean array, True where a weight remains."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+Masks = dict[str, np.ndarray]
+
+
+def ones(shapes: Mapping[str, tuple[int, ...]]) -> Masks:
+    """Return masks that keep everything."""
+    return {path: np.ones(shape, bool) for path, shape in shapes.items()}
+
+
+def remaining(masks: Mapping[str, np.ndarray]) -> int:
+    """Return how many weights remain."""
+    return sum(int(np.count_nonzero(mask)) for mask in masks.values())
+
+
+def size(masks: Mapping[str, np.ndarray]) -> int:
+    """Return how many weights there are, pruned or not."""
+    return sum(mask.size for mask in masks.values())
+
+
+def density(masks: Mapping[str, np.ndarray]) -> float:
+    """Return the fraction of prunable weights that remain, the paper's P_m (1.0 of none)."""
+    total = size(masks)
+    return remaining(masks) / total if total else 1.0
+
+
+def distance(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> float:
+    """Return the fraction of positions where two masks differ (normalized Hamming distance;
+    You et al. 2020, Early-Bird tickets)."""
+    differing = sum(int(np.count_nonzero(first[path] != second[path])) for path in first)
+    return differing / size(first)
+
+
+def shrinks(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> bool:
+    """Return whether nothing that was pruned before is back."""
+    return before.keys() == after.keys() and all(
+        not np.any(after[path] & ~before[path]) for path in before
+    )

@@ -1,0 +1,75 @@
+"""Scores and masks -> the next round's masks: exact counts, ties by index, no empty layer."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.schedules import keep_next
+
+
+def select(
+    scores: Mapping[str, np.ndarray],
+    masks: Mapping[str, np.ndarray],
+    rates: Mapping[str, float],
+    scope: str = "layer",
+) -> Masks:
+    """Prune the lowest-scored of the remaining weights.
+
+    Args:
+        scores: kernel path -> scores, of the kernel's shape. Scores of weights already
+            pruned are not looked at.
+        masks: kernel path -> current mask.
+        rates: kernel path -> fraction of the remaining weights to prune, in [0, 1].
+        scope: `layer`: scores compete within a layer, each at its own rate. `global`:
+            they compete over all layers whose rate isn't 0; those share one rate.
+
+    Returns:
+        New masks, subsets of the old. Exactly round(rate x remaining) weights went, per
+        layer or over all; of equal scores the lower index goes first (C order within a
+        layer, layers in the order of `masks`).
+
+    Raises:
+        LotteryError: scores that are NaN or infinite, or a layer that would be left empty.
+    """
+    for path, mask in masks.items():
+        if not np.all(np.isfinite(scores[path][mask])):
+            raise LotteryError(
+                f"Expected finite scores. Received: NaN or infinity in {path}. The training "
+                "that gave them diverged: try a lower training.learning_rate."
+            )
+    if scope == "layer":
+        pruned = {path: _prune_group(scores, masks, [path], rates[path])[path] for path in masks}
+    elif scope == "global":
+        pruned = {**masks, **_prune_globally(scores, masks, rates)}
+    else:
+        raise LotteryError(f"Expected scope 'layer' or 'global'. Received: {scope!r}")
+    for path, mask in pruned.items():
+        if masks[path].any() and not mask.any():
+            raise LotteryError(
+                f"Expected every layer to keep a weight. Received: a pruning that empties {path}. "
+                "Stop a round earlier, or lower its rate with pruning.layer_rates."
+            )
+    return pruned
+
+
+def _prune_globally(scores, masks, rates) -> Masks:
+    competing = [path for path in masks if rates[path] > 0]
+    distinct = {rates[path] for path in competing}
+    if len(distinct) > 1:
+        raise LotteryError(
+            f"Expected one rate (or 0, to leave a layer out), since scope is global. "
+            f"Received: {sorted(distinct)}"
+        )
+    return _prune_group(scores, masks, competing, distinct.pop()) if competing else {}
+
+
+def _prune_group(scores, masks, paths: list[str], rate: float) -> Masks:
+    flat_masks = np.concatenate([masks[path].ravel() for path in paths])
+    alive = np.flatnonzero(flat_masks)
+    values = np.concatenate([scores[path].ravel() for path in paths])[alive]
+    going = len(alive) - keep_next(len(alive), rate)
+    flat_masks[alive[np.argsort(values, kind="stable")[:going]]] = False
+    parts = np.split(flat_masks, np.cumsum([masks[path].size for path in paths])[:-1])
+    return {path: part.reshape(masks[path].shape) for path, part in zip(paths, parts, strict=True)}

@@ -1,0 +1,44 @@
+"""Steps of training, written `5000it` (iterations) or `2ep` (epochs).
+
+An epoch is floor(examples / batch size) steps: what doesn't fill a batch is dropped.
+Rewind points, evaluation and the length of a run all go through here, so they agree.
+"""
+
+import re
+
+from tf_lottery.errors import LotteryError
+
+_PATTERN = re.compile(r"(\d+)(it|ep)")
+
+
+def validate(text: str) -> str:
+    """Return `text` if it is written as steps.
+
+    Raises:
+        LotteryError: if it isn't.
+    """
+    if not isinstance(text, str) or not _PATTERN.fullmatch(text):
+        raise LotteryError(
+            f"Expected steps such as '5000it' (iterations) or '2ep' (epochs). Received: {text!r}"
+        )
+    return text
+
+
+def epoch(examples: int, batch_size: int) -> int:
+    """Steps in one epoch.
+
+    Raises:
+        LotteryError: if the examples don't fill one batch.
+    """
+    if examples < batch_size:
+        raise LotteryError(
+            f"Expected at least one batch of training examples. Received: {examples} examples, "
+            f"training.batch_size {batch_size}. Make the batch smaller."
+        )
+    return examples // batch_size
+
+
+def iterations(text: str, steps_per_epoch: int) -> int:
+    """Return the number of training iterations that `text` stands for."""
+    number, unit = _PATTERN.fullmatch(validate(text)).groups()
+    return int(number) * (steps_per_epoch if unit == "ep" else 1)

@@ -1,0 +1,1 @@
+"""One training: the compiled loop and what stands beside it. Knows nothing of rounds."""

@@ -1,0 +1,65 @@
+"""How a training is compiled: XLA or graph, threads, determinism. Rules, never timings,
+because XLA and graph give different bits."""
+
+import keras
+import tensorflow as tf
+
+from tf_lottery.config import TrainingConfig
+from tf_lottery.errors import LotteryError
+
+_CONVOLUTIONS = tuple(
+    getattr(keras.layers, f"{kind}{dimensions}D{transposed}")
+    for kind, dimensions, transposed in [
+        *(("Conv", n, t) for n in (1, 2, 3) for t in ("", "Transpose")),
+        *(("DepthwiseConv", n, "") for n in (1, 2)),
+        *(("SeparableConv", n, "") for n in (1, 2)),
+    ]
+)
+
+
+def use_xla(model: keras.Model, setting: str | bool, device: str, replicas: int) -> bool:
+    """Decide whether the loop is compiled by XLA.
+
+    `auto` on a processor: XLA unless the model has a convolution (oneDNN's are 2.5 to 4
+    times faster) or draws random numbers (XLA's generator costs ten times the step). On
+    other devices: XLA. With several replicas: never, since the placement of masks fails.
+
+    Raises:
+        LotteryError: if XLA is asked for with several replicas.
+    """
+    if replicas > 1:
+        if setting is True:
+            raise LotteryError("Expected training.xla auto or false with several replicas. Received: true")
+        return False
+    if setting != "auto":
+        return bool(setting)
+    return device != "CPU" or not (_convolves(model) or _draws(model))
+
+
+def configure(config: TrainingConfig) -> None:
+    """Fix threads and determinism for this process, before TensorFlow starts.
+
+    Raises:
+        LotteryError: if TensorFlow has started with another number of threads.
+    """
+    threading = tf.config.threading
+    try:
+        threading.set_intra_op_parallelism_threads(config.threads)
+        threading.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        running = threading.get_intra_op_parallelism_threads()
+        raise LotteryError(
+            f"Expected TensorFlow with {config.threads} thread(s), as training.threads says. Received: a process "
+            f"in which it has started with {running or 'one a core'}. Run the study before other TensorFlow "
+            f"code, or in a process of its own."
+        ) from error
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _convolves(model: keras.Model) -> bool:
+    return any(isinstance(layer, _CONVOLUTIONS) for layer in model._flatten_layers())
+
+
+def _draws(model: keras.Model) -> bool:
+    return any("seed_generator_state" in variable.path for variable in model.variables)

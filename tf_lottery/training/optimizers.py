@@ -1,0 +1,76 @@
+"""Optimizers and losses from config."""
+
+import inspect
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+from tf_lottery.config import TrainingConfig
+from tf_lottery.errors import LotteryError
+
+# Its update mixes whole matrices, so masked gradients don't keep pruned weights at zero.
+_REFUSED = ("muon",)
+
+
+def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+    """Return a fresh Keras optimizer.
+
+    Raises:
+        LotteryError: an unknown optimizer, one that revives pruned weights, or options
+            that it doesn't take.
+    """
+    if config.optimizer.lower() in _REFUSED:
+        raise LotteryError(
+            f"Expected an optimizer that leaves pruned weights at zero. Received: {config.optimizer!r}, "
+            "whose update mixes whole matrices"
+        )
+    settings = {"learning_rate": config.learning_rate, **config.optimizer_options}
+    try:
+        return keras.optimizers.get({"class_name": config.optimizer, "config": settings})
+    except (ValueError, TypeError) as error:
+        raise LotteryError(
+            f"Expected a Keras optimizer and its options. Received: {config.optimizer!r} with {settings} "
+            f"({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def make_loss(config: TrainingConfig, classes: int) -> Callable:
+    """Return `(labels, outputs) -> loss of each example`.
+
+    Labels are integers; losses that aren't `sparse_...` get them one-hot.
+
+    Raises:
+        LotteryError: if Keras has no loss of that name.
+    """
+    try:
+        function = keras.losses.get(config.loss)
+    except ValueError as error:
+        raise LotteryError(f"Expected the name of a Keras loss. Received: {config.loss!r}") from error
+    if not inspect.isfunction(function):
+        raise LotteryError(f"Expected a Keras loss by its function's name. Received: {config.loss!r}")
+    options = {}
+    if "from_logits" in inspect.signature(function).parameters:
+        options["from_logits"] = config.from_logits
+    one_hot = not config.loss.startswith("sparse")
+
+    def loss(labels, outputs):
+        return function(ops.one_hot(labels, classes) if one_hot else labels, outputs, **options)
+
+    return loss
+
+
+def check_outputs(outputs, config: TrainingConfig) -> None:
+    """Check what an untrained model answers against `training.from_logits`.
+
+    Raises:
+        LotteryError: probabilities where logits are expected, or the reverse.
+    """
+    values = ops.convert_to_numpy(outputs)
+    probabilities = bool((values >= 0).all() and (abs(values.sum(-1) - 1) < 1e-3).all())
+    if config.loss.endswith("crossentropy") and probabilities == config.from_logits:
+        kinds = ("logits", "probabilities") if config.from_logits else ("probabilities", "logits")
+        raise LotteryError(
+            f"Expected a model whose outputs are {kinds[0]}, as training.from_logits={config.from_logits} says. "
+            f"Received: {kinds[1]}. Set training.from_logits={str(not config.from_logits).lower()}"
+        )

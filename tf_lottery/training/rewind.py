@@ -1,0 +1,93 @@
+"""`RewindManager`: where do we return? Immutable states on disk, verified by digest."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tf_lottery import arrays
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.access import mask_slots
+from tf_lottery.training import state
+
+_DIGEST = "digest"
+
+
+class RewindManager:
+    """Keeps the state of a training at its rewind points.
+
+    Args:
+        directory: where the states are kept, one `<step>it.npz` a rewind point.
+
+    Example:
+        manager = RewindManager("rewind")
+        manager.save(0, model, optimizer)            # before training
+        ...                                          # train, prune
+        manager.restore(0, model)                    # survivors return to theta_0
+    """
+
+    def __init__(self, directory: str | Path):
+        self._directory = Path(directory)
+
+    def path(self, step: int) -> Path:
+        """Return the file of a rewind point."""
+        return self._directory / f"{step}it.npz"
+
+    def save(self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
+        """Keep every variable of model (masks aside) and optimizer; return their digest.
+
+        Raises:
+            LotteryError: if another state is kept for this step already.
+        """
+        variables = state.model_variables(model) | state.optimizer_variables(optimizer)
+        captured = state.capture(variables)
+        digest = arrays.digest(captured)
+        if self.path(step).exists():
+            if arrays.digest(self.load(step)) != digest:
+                raise LotteryError(
+                    f"Expected no state at {self.path(step)}, since rewind points never change. Received: another one"
+                )
+            return digest
+        arrays.save(self.path(step), captured | {_DIGEST: np.array(digest)})
+        return digest
+
+    def load(self, step: int) -> arrays.Arrays:
+        """Return the state at a rewind point.
+
+        Raises:
+            LotteryError: if there is none, or it isn't as it was written.
+        """
+        found = arrays.load(self.path(step))
+        digest = found.pop(_DIGEST, None)
+        if digest is None or arrays.digest(found) != str(digest):
+            raise LotteryError(
+                f"Expected the rewind point {self.path(step)} as it was written. Received: other contents "
+                "(digest differs). Delete its run's directory, then repeat the command."
+            )
+        return found
+
+    def restore(
+        self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None
+    ) -> str:
+        """Bring weights, biases, normalization statistics and random state back, bit for bit.
+
+        Kernels are masked by the model's present masks.
+
+        Args:
+            step: the rewind point.
+            model: the network that was saved, prunable or plain.
+            optimizer: if given, it is restored too, its slots masked.
+
+        Returns:
+            The digest of the state.
+        """
+        found = self.load(step)
+        parts = {
+            part: {name: array for name, array in found.items() if name.startswith(f"{part}/")}
+            for part in ("model", "optimizer")
+        }
+        state.restore(state.model_variables(model), parts["model"])
+        if optimizer is not None:
+            state.restore(state.optimizer_variables(optimizer), parts["optimizer"])
+            mask_slots(optimizer, model)
+        return arrays.digest(found)

@@ -1,0 +1,83 @@
+"""`Trainer`: one network with its optimizer, loop and evaluations, compiled once and used
+for any number of trainings. Masks and weights are variables: nothing is traced again."""
+
+import tensorflow as tf
+
+from tf_lottery.arrays import Arrays
+from tf_lottery.config import ModelConfig, TrainingConfig
+from tf_lottery.data.split import Dataset
+from tf_lottery.layers.access import parameters
+from tf_lottery.layers.convert import make_prunable
+from tf_lottery.models.build import build
+from tf_lottery.training import compile_rule, optimizers, state, strategy
+from tf_lottery.training.evaluate import make_evaluate
+from tf_lottery.training.loop import Loop
+
+
+class Trainer:
+    """Args: as in a `RunSpec`.
+
+    Attributes:
+        model: the prunable network.
+        optimizer: built.
+        loop: compiled.
+        evaluate: `validation` and `test` -> function giving loss and accuracy.
+        resolved: what the rules decided: device, strategy, replicas, xla, threads.
+        parameters: number of trainable parameters.
+        compile_seconds: of loop and evaluations.
+    """
+
+    def __init__(self, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
+        compile_rule.configure(training)
+        scope = strategy.make(training.strategy)
+        self._build = lambda seed: build(model, dataset.input_shape, dataset.classes, seed)
+        loss = optimizers.make_loss(training, dataset.classes)
+        plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
+        with scope.scope():
+            self.model = make_prunable(plain)
+            self.optimizer = optimizers.make_optimizer(training)
+            self.optimizer.build(self.model.trainable_variables)
+        self._fresh_optimizer = state.capture(state.optimizer_variables(self.optimizer))
+        optimizers.check_outputs(self.model(dataset.validation.x[:64], training=False), training)
+        device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        replicas = scope.num_replicas_in_sync
+        xla = compile_rule.use_xla(self.model, training.xla, device, replicas)
+        self.loop = Loop(self.model, self.optimizer, loss, dataset.train, training.batch_size, scope, xla)
+        self.evaluate = {
+            part: make_evaluate(self.model, loss, getattr(dataset, part), xla)
+            for part in ("validation", "test")
+        }
+        self.parameters = parameters(self.model)
+        self.resolved = {
+            "device": device,
+            "strategy": type(scope).__name__,
+            "replicas": replicas,
+            "xla": xla,
+            "threads": training.threads,
+        }
+        self.compile_seconds = self._compile()
+
+    def initial_weights(self, seed: int) -> Arrays:
+        """Return a random initialization of the network, biases and normalization included."""
+        return state.capture(state.model_variables(self._build(seed)))
+
+    def set_weights(self, weights: Arrays) -> None:
+        """Replace all weights; pruned ones stay exactly 0.0."""
+        state.restore(state.model_variables(self.model), weights)
+
+    def weights(self) -> Arrays:
+        """Return copies of all weights."""
+        return state.capture(state.model_variables(self.model))
+
+    def reset_optimizer(self) -> None:
+        """Make the optimizer as it was before its first step."""
+        state.restore(state.optimizer_variables(self.optimizer), self._fresh_optimizer)
+
+
+    def _compile(self) -> float:
+        """Compile without a step and without a trace in the variables."""
+        before = self.weights()
+        seconds = self.loop.prepare()
+        self.evaluate["validation"]()
+        self.set_weights(before)
+        return seconds
