@@ -11,6 +11,7 @@ from tf_lottery import atomic
 from tf_lottery.errors import LotteryError
 
 Arrays = dict[str, np.ndarray]
+_SEAL = "digest"
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -58,8 +59,32 @@ def load(path: Path, expected_digest: str | None = None) -> Arrays:
             f"Expected an npz file of plain arrays. Received: {path} ({error or type(error).__name__})."
         ) from error
     if expected_digest is not None and digest(arrays) != expected_digest:
-        raise LotteryError(
-            f"Expected {path} as it was written. Received: other contents (digest differs). "
-            "Delete it, then repeat the command."
-        )
+        raise LotteryError(_changed(path))
     return arrays
+
+
+def save_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
+    """Write arrays together with their digest, which `load_sealed` checks."""
+    value = digest(arrays)
+    save(path, {**arrays, _SEAL: np.array(value)})
+    return value
+
+
+def load_sealed(path: Path) -> Arrays:
+    """Read arrays that `save_sealed` wrote.
+
+    Raises:
+        LotteryError: as `load`; also if they aren't as they were written.
+    """
+    found = load(path)
+    seal = found.pop(_SEAL, None)
+    if seal is None or digest(found) != str(seal):
+        raise LotteryError(_changed(path))
+    return found
+
+
+def _changed(path: Path) -> str:
+    return (
+        f"Expected {path} as it was written. Received: other contents (digest differs). "
+        "Delete its directory, then repeat the command."
+    )

@@ -77,9 +77,7 @@ def _find(config: str | Path) -> Path:
         return path
     near = difflib.get_close_matches(str(config), known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise LotteryError(
-        f"Expected a YAML file or one of {', '.join(known)}. Received: {str(config)!r}.{hint}"
-    )
+    raise LotteryError(f"Expected a YAML file or one of {', '.join(known)}. Received: {str(config)!r}.{hint}")
 
 
 def _override(settings: dict[str, Any], text: str) -> None:
@@ -96,7 +94,9 @@ def _override(settings: dict[str, Any], text: str) -> None:
     try:
         settings[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise LotteryError(f"Expected a YAML value in --set. Received: {text!r} ({_one_line(error)})") from error
+        raise LotteryError(
+            f"Expected a YAML value in --set. Received: {text!r} ({_one_line(error)})"
+        ) from error
 
 
 def _explain(error: dict[str, Any]) -> str:

@@ -1,18 +1,18 @@
 """The one place that names the files of a study.
 
-    saved_models/<study>/
-        study.yaml                  the study, as validated
-        tickets.png                 the paper's two pictures
-        winning_ticket.npz          the sparsest matching ticket
-        tensorboard/runs/...        step curves, one directory a run
-        tensorboard/rounds/...      round curves, one directory an arm and replicate
-        runs/<key>/                 one finished run; without record.json it isn't finished
-            record.json             spec, results, digests, environment
-            curves.json             validation and training curves
-            masks.npz               packed masks
-            weights_last.npz        all variables after the last step
-            weights_early_stop.npz  all variables at the minimum of the validation loss
-            rewind/<step>it.npz     every variable at a rewind point (dense runs)
+saved_models/<study>/
+    study.yaml                  the study, as validated
+    tickets.png                 the paper's two pictures
+    winning_ticket.npz          the sparsest matching ticket
+    tensorboard/runs/...        step curves, one directory a run
+    tensorboard/rounds/...      round curves, one directory an arm and replicate
+    runs/<key>/                 one finished run; without record.json it isn't finished
+        record.json             spec, results, digests, environment
+        curves.json             validation and training curves
+        masks.npz               packed masks
+        weights_last.npz        all variables after the last step
+        weights_early_stop.npz  all variables at the minimum of the validation loss
+        rewind/<step>it.npz     every variable at a rewind point (dense runs)
 """
 
 import os
@@ -51,6 +51,10 @@ class RunPaths:
     @property
     def rewind(self) -> Path:
         return self.root / "rewind"
+
+    def rewind_point(self, step: int) -> Path:
+        """File of one rewind point."""
+        return self.rewind / f"{step}it.npz"
 
 
 @dataclass(frozen=True)

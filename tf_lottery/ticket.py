@@ -79,13 +79,17 @@ class Ticket:
             if header["format"] != FORMAT:
                 raise ValueError
         except (KeyError, ValueError, TypeError) as error:
-            raise LotteryError(f"Expected a ticket. Received: {path}, an npz file without its header") from error
+            raise LotteryError(
+                f"Expected a ticket. Received: {path}, an npz file without its header"
+            ) from error
         if header["version"] != VERSION:
             raise LotteryError(
                 f"Expected a ticket of version {VERSION}. Received: {path}, version {header['version']}"
             )
         if header["digest"] != arrays.digest(contents):
-            raise LotteryError(f"Expected {path} as it was written. Received: other contents (digest differs)")
+            raise LotteryError(
+                f"Expected {path} as it was written. Received: other contents (digest differs)"
+            )
         groups = {
             group: {
                 name.removeprefix(f"{group}/"): array

@@ -17,6 +17,7 @@ import numpy as np
 from tf_lottery import arrays, paths
 from tf_lottery.data.examples import NAMES, Examples
 from tf_lottery.errors import LotteryError
+from tf_lottery.native import quiet_stderr
 
 DOWNLOAD_TIMEOUT_SECONDS = 10
 NPM_TIMEOUT_SECONDS = 300
@@ -87,7 +88,8 @@ def keras_cache(file: str) -> Fetched:
 
 def keras_download(dataset: str) -> Fetched:
     """Let Keras download one of its data sets, with a short time-out."""
-    import keras
+    with quiet_stderr():
+        import keras
 
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)

@@ -2,7 +2,6 @@
 
 import time
 
-
 from tf_lottery import arrays, atomic, steps
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
@@ -46,7 +45,9 @@ def execute(
     last = steps.iterations(spec.training.steps, per_epoch)
     snapshots = {steps.iterations(point, per_epoch) for point in spec.snapshots}
     if snapshots and max(snapshots) >= last:
-        raise LotteryError(f"Expected a rewind point before the last step, {last}. Received: {max(snapshots)}")
+        raise LotteryError(
+            f"Expected a rewind point before the last step, {last}. Received: {max(snapshots)}"
+        )
 
     run = store.begin(spec.key)
     start = prepare(spec, store, trainer, per_epoch)

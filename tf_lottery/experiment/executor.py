@@ -7,8 +7,6 @@ from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.bench import Bench
-from tf_lottery.experiment.execute import execute
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record
@@ -41,14 +39,20 @@ def run_study(
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
     study = prepare(study, paths)
-    observer, store, bench = observer or StudyObserver(), Store(paths), Bench()
+    observer, store = observer or StudyObserver(), Store(paths)
     records = store.records()
-    while True:
-        waiting = plan(study, records)
-        observer.planned(collect(study, records), waiting)
-        if not waiting:
-            return collect(study, records)
-        records.append(execute(waiting[0], store, bench, observer))
+    waiting = plan(study, records)
+    observer.planned(collect(study, records), waiting)
+    if waiting:  # a finished study needs no TensorFlow
+        from tf_lottery.experiment.bench import Bench
+        from tf_lottery.experiment.execute import execute
+
+        bench = Bench()
+        while waiting:
+            records.append(execute(waiting[0], store, bench, observer))
+            waiting = plan(study, records)
+            observer.planned(collect(study, records), waiting)
+    return collect(study, records)
 
 
 def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
@@ -82,7 +86,9 @@ def load(paths: StudyPaths) -> StudyConfig:
         LotteryError: if there is none, or its file is damaged.
     """
     if not paths.study.exists():
-        raise LotteryError(f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}")
+        raise LotteryError(
+            f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
+        )
     return config_file.load_config(paths.study)
 
 

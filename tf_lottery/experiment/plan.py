@@ -5,7 +5,7 @@ Pure: no TensorFlow, no files. A serial loop, processes and clusters all ask `pl
 
 from collections.abc import Iterable
 
-from tf_lottery.config import StudyConfig
+from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS, dense, ticket
 from tf_lottery.experiment.spec import Record, RunSpec
@@ -31,6 +31,20 @@ def collect(study: StudyConfig, records: Iterable[Record]) -> list[Record]:
     finished = {record.key: record for record in records}
     specs = [spec for spec in reached(study, finished) if spec.key in finished]
     return [finished[spec.key].model_copy(update={"spec": spec}) for spec in specs]
+
+
+def expected_runs(study: StudyConfig) -> int | None:
+    """Return how many runs the study takes if no stop rule ends it early, None if unknown."""
+    rounds = study.pruning.rounds
+    if rounds is None:
+        return None
+    controls = sum(
+        settings.trials
+        for arm, settings in study.arms.items()
+        for round in range(1, rounds + 1)
+        if arm != "ticket" and _at(settings, round)
+    )
+    return study.replicates * (1 + rounds + controls)
 
 
 def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
@@ -85,9 +99,13 @@ def _with_arms(study: StudyConfig, chain: list[RunSpec]) -> list[RunSpec]:
     for round, spec in enumerate(chain):
         specs.append(spec)
         for arm, settings in study.arms.items():
-            if arm != "ticket" and round and (settings.rounds is None or round in settings.rounds):
+            if arm != "ticket" and round and _at(settings, round):
                 specs += [ARMS[arm](study, chain, round, trial) for trial in range(settings.trials)]
     return specs
+
+
+def _at(settings: ArmConfig, round: int) -> bool:
+    return settings.rounds is None or round in settings.rounds
 
 
 def _check(study: StudyConfig) -> None:
@@ -95,4 +113,6 @@ def _check(study: StudyConfig) -> None:
         if arm not in ARMS:
             raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
     if study.data.digest is None:
-        raise LotteryError("Expected a study whose data is known (data.digest). Received: none; see prepare()")
+        raise LotteryError(
+            "Expected a study whose data is known (data.digest). Received: none; see prepare()"
+        )

@@ -143,5 +143,15 @@ class Record(Strict):
     def row(self) -> dict[str, Any]:
         """Return one flat row: what `show --json` prints."""
         labels = {label: getattr(self.spec, label) for label in LABELS}
-        nested = {"key", "schema_version", "spec", "layers", "seconds", "resolved", "checks", "digests", "environment"}
+        nested = {
+            "key",
+            "schema_version",
+            "spec",
+            "layers",
+            "seconds",
+            "resolved",
+            "checks",
+            "digests",
+            "environment",
+        }
         return labels | self.model_dump(mode="json", exclude=nested) | {"key": self.key}

@@ -15,7 +15,6 @@ from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
 from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.pruning.select import select
-from tf_lottery.training import state
 from tf_lottery.training.rewind import RewindManager
 from tf_lottery.training.trainer import Trainer
 
@@ -44,7 +43,7 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     if spec.start == "initialize":
         return Start(0, {})
     original = RewindManager(store.paths.run(spec.root).rewind).load(0)
-    kernels = list(state.kernel_names(trainer.model).values())
+    kernels = [f"model/{path}" for path in get_masks(trainer.model)]
     correlation = check_reinitialized(original, weights, kernels)
     return Start(0, {"reinit_correlation_first_layer": correlation})
 
@@ -80,8 +79,7 @@ def _rewind(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
 
 def _check_rewound(rewound: Arrays, weights: Arrays, trainer: Trainer) -> None:
     """Assert that survivors and everything else are back bit for bit."""
-    masks = get_masks(trainer.model)
-    by_name = {name: masks[path] for path, name in state.kernel_names(trainer.model).items()}
+    by_name = {f"model/{path}": mask for path, mask in get_masks(trainer.model).items()}
     for name, value in weights.items():
         expected = rewound[name]
         if name in by_name:

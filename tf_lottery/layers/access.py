@@ -68,20 +68,25 @@ def variables_without_masks(model: keras.Model) -> list[keras.Variable]:
     return [variable for variable in model.variables if id(variable) not in masks]
 
 
-def weights_by_path(model: keras.Model) -> dict[str, np.ndarray]:
-    """Return every weight of a prunable or plain model but the masks: path -> array.
+def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return every variable of a prunable or plain model but the masks: path -> variable.
 
     Paths are those of masks (`hidden1/kernel`, `hidden1/bias`), the same for both kinds of
-    model. Random seeds aren't weights.
+    model, in the same order. What belongs to no layer's weights, such as the seeds of
+    dropout, is called `other/<index>`.
     """
-    unmasked = {id(variable) for variable in variables_without_masks(model)}
-    weights = {}
+    paths = {}
     for path, layer in walk(model):
         for variable in layer.weights:
-            if id(variable) in unmasked:
-                own = variable.path.rpartition(f"{layer.name}/")[2]
-                weights[f"{path}/{own}"] = np.array(ops.convert_to_numpy(variable))
-    return weights
+            own = variable.path.rpartition(f"{layer.name}/")[2]
+            paths.setdefault(id(variable), f"{path}/{own}")
+    variables = variables_without_masks(model)
+    named = {
+        paths.get(id(variable), f"other/{index:04d}"): variable for index, variable in enumerate(variables)
+    }
+    if len(named) != len(variables):
+        raise LotteryError(f"Expected variables with paths of their own. Received: {list(named)}")
+    return named
 
 
 def get_masks(model: keras.Model) -> masks_.Masks:

@@ -89,7 +89,8 @@ def _check_clonable(model: keras.Model) -> None:
         raise LotteryError(f"Expected a Keras 3 model. Received: {type(model).__name__}")
     if not model.built:
         raise LotteryError(
-            f"Expected a built model. Received: {model.name!r}, not built. Give it a keras.Input or call it once."
+            f"Expected a built model. Received: {model.name!r}, not built. "
+            "Give it a keras.Input or call it once."
         )
 
 

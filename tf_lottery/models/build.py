@@ -79,5 +79,6 @@ def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
         return getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         raise LotteryError(
-            f"Expected model.build as an importable 'package.module:function'. Received: {config.build!r} ({error})"
+            "Expected model.build as an importable 'package.module:function'. "
+            f"Received: {config.build!r} ({error})"
         ) from error

@@ -37,6 +37,4 @@ def distance(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) 
 
 def shrinks(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> bool:
     """Return whether nothing that was pruned before is back."""
-    return before.keys() == after.keys() and all(
-        not np.any(after[path] & ~before[path]) for path in before
-    )
+    return before.keys() == after.keys() and all(not np.any(after[path] & ~before[path]) for path in before)

@@ -49,9 +49,9 @@ def configure(config: TrainingConfig) -> None:
     except RuntimeError as error:
         running = threading.get_intra_op_parallelism_threads()
         raise LotteryError(
-            f"Expected TensorFlow with {config.threads} thread(s), as training.threads says. Received: a process "
-            f"in which it has started with {running or 'one a core'}. Run the study before other TensorFlow "
-            f"code, or in a process of its own."
+            f"Expected TensorFlow with {config.threads} thread(s), as training.threads says. Received: a "
+            f"process in which it has started with {running or 'one a core'}. Run the study before other "
+            "TensorFlow code, or in a process of its own."
         ) from error
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -170,6 +170,8 @@ class Loop:
     def _count_revived(self) -> tf.Tensor:
         revived = [
             tf.reduce_sum(tf.cast(tf.logical_and(tf.not_equal(k, 0), tf.logical_not(m)), tf.int32))
-            for k, m in ((tf.convert_to_tensor(k), tf.convert_to_tensor(m)) for k, m in kernels(self.model).values())
+            for k, m in (
+                (tf.convert_to_tensor(k), tf.convert_to_tensor(m)) for k, m in kernels(self.model).values()
+            )
         ]
         return tf.add_n(revived)

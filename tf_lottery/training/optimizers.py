@@ -71,6 +71,6 @@ def check_outputs(outputs, config: TrainingConfig) -> None:
     if config.loss.endswith("crossentropy") and probabilities == config.from_logits:
         kinds = ("logits", "probabilities") if config.from_logits else ("probabilities", "logits")
         raise LotteryError(
-            f"Expected a model whose outputs are {kinds[0]}, as training.from_logits={config.from_logits} says. "
+            f"Expected outputs that are {kinds[0]}, as training.from_logits={config.from_logits} says. "
             f"Received: {kinds[1]}. Set training.from_logits={str(not config.from_logits).lower()}"
         )

@@ -3,14 +3,11 @@
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from tf_lottery import arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import mask_slots
 from tf_lottery.training import state
-
-_DIGEST = "digest"
 
 
 class RewindManager:
@@ -45,11 +42,11 @@ class RewindManager:
         if self.path(step).exists():
             if arrays.digest(self.load(step)) != digest:
                 raise LotteryError(
-                    f"Expected no state at {self.path(step)}, since rewind points never change. Received: another one"
+                    f"Expected no state at {self.path(step)}, since rewind points never change. "
+                    "Received: another one"
                 )
             return digest
-        arrays.save(self.path(step), captured | {_DIGEST: np.array(digest)})
-        return digest
+        return arrays.save_sealed(self.path(step), captured)
 
     def load(self, step: int) -> arrays.Arrays:
         """Return the state at a rewind point.
@@ -57,14 +54,7 @@ class RewindManager:
         Raises:
             LotteryError: if there is none, or it isn't as it was written.
         """
-        found = arrays.load(self.path(step))
-        digest = found.pop(_DIGEST, None)
-        if digest is None or arrays.digest(found) != str(digest):
-            raise LotteryError(
-                f"Expected the rewind point {self.path(step)} as it was written. Received: other contents "
-                "(digest differs). Delete its run's directory, then repeat the command."
-            )
-        return found
+        return arrays.load_sealed(self.path(step))
 
     def restore(
         self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None

@@ -1,7 +1,7 @@
 """Every variable of a training, captured and restored exactly.
 
-By index, because names may repeat and Keras's own checkpoints leave out the seeds of
-dropout. Masks aren't state of a training: they belong to a round, and are left out.
+All of them: Keras's own checkpoints leave out the seeds of dropout. Masks aren't state of
+a training: they belong to a round, and are left out.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,16 @@ from keras import ops
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import kernels, variables_without_masks
+from tf_lottery.layers.access import named_variables
 
 
 def model_variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Return name -> variable of a prunable or plain model, masks left out.
 
-    The order, and so the index in each name, is that of the plain model: state of the one
-    can be restored into the other.
+    Names are `model/` and the path that masks have too (`model/hidden1/kernel`), so state
+    of a plain model can be restored into its prunable one, and the reverse.
     """
-    kept = enumerate(variables_without_masks(model))
-    return {f"model/{index:04d}/{variable.name}": variable for index, variable in kept}
-
-
-def kernel_names(model: keras.Model) -> dict[str, str]:
-    """Return kernel path -> its name in captured state, of a prunable model."""
-    names = {id(variable): name for name, variable in model_variables(model).items()}
-    return {path: names[id(kernel)] for path, (kernel, _) in kernels(model).items()}
+    return {f"model/{path}": variable for path, variable in named_variables(model).items()}
 
 
 def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:

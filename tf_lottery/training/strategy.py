@@ -46,7 +46,9 @@ def make(name: str) -> tf.distribute.Strategy:
         LotteryError: if there is none of that name.
     """
     if name not in STRATEGIES:
-        raise LotteryError(f"Expected training.strategy as one of {', '.join(STRATEGIES)}. Received: {name!r}")
+        raise LotteryError(
+            f"Expected training.strategy as one of {', '.join(STRATEGIES)}. Received: {name!r}"
+        )
     return STRATEGIES[name]()
 
 
@@ -57,6 +59,6 @@ def _two_logical_cpus() -> None:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         except RuntimeError as error:  # TensorFlow has started
             raise LotteryError(
-                "Expected two logical CPUs for training.strategy=mirrored, since there is no GPU. Received: a "
-                "process in which TensorFlow has started with one. Set them before anything else runs."
+                "Expected two logical CPUs for training.strategy=mirrored, since there is no GPU. Received: "
+                "a process in which TensorFlow has started with one. Set them before anything else runs."
             ) from error

@@ -73,7 +73,6 @@ class Trainer:
         """Make the optimizer as it was before its first step."""
         state.restore(state.optimizer_variables(self.optimizer), self._fresh_optimizer)
 
-
     def _compile(self) -> float:
         """Compile without a step and without a trace in the variables."""
         before = self.weights()

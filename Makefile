@@ -1,0 +1,43 @@
+# Each target sets itself up: a virtual environment in .venv, with the pinned packages.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c '$(SUITS)' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint bench tensorboard clean
+
+help: ## Say what each target does
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(or $(PYTHON),false) -c '$(SUITS)' || \
+		{ echo "Expected Python 3.11 to 3.13 on the path. Received: none. Use make PYTHON=..."; exit 1; }
+	@echo "Setting up $(VENV) (a minute or two, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/ready ## Find winning tickets of LeNet-300-100 on the full MNIST
+	$(BIN)/tf-lottery run mnist_lenet_demo
+
+test: $(VENV)/ready ## Run the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/ready ## Run the longer tests
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/ready ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/ready ## Measure steps per second against Keras fit
+	$(BIN)/python benchmarks/lenet_steps.py
+
+tensorboard: $(VENV)/ready ## Watch all studies in the browser
+	$(BIN)/tensorboard --logdir saved_models
+
+clean: ## Remove the environment and caches; studies in saved_models/ stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

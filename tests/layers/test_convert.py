@@ -1,0 +1,87 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_lottery as lottery
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def nested_and_shared():
+    inputs = keras.Input((4,))
+    shared = layers.Dense(4, "relu", name="shared")
+    block = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="inner")], name="block")
+    return keras.Model(inputs, layers.Dense(2, name="output")(block(shared(shared(inputs)))))
+
+
+def test_nested_and_shared_layers_are_found_once_and_compute_the_same():
+    plain = nested_and_shared()
+    model = lottery.make_prunable(plain)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert set(lottery.get_masks(model)) == {"shared/kernel", "block/inner/kernel", "output/kernel"}
+    assert (model(x).numpy() == plain(x).numpy()).all()
+
+
+def test_strip_gives_a_plain_model_with_equal_outputs_and_zeros_baked_in(tmp_path):
+    model = lottery.make_prunable(nested_and_shared())
+    lottery.prune(model, rate=0.5)
+    plain = lottery.strip(model)
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    assert (plain(x).numpy() == model(x).numpy()).all()
+    assert np.count_nonzero(plain.get_layer("shared").kernel) == 8
+    assert not any("mask" in variable.path for variable in plain.variables)
+    plain.save(tmp_path / "plain.keras")
+    assert "tf_lottery" not in keras.models.load_model(tmp_path / "plain.keras").to_json()
+
+
+def test_compile_settings_are_carried_over():
+    plain = nested_and_shared()
+    plain.compile(keras.optimizers.Adam(0.007), "mse", metrics=["mae"])
+    model = lottery.make_prunable(plain)
+    assert model.compiled
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.007)
+    assert model.loss == "mse"
+
+
+def test_frozen_layers_stay_frozen():
+    plain = nested_and_shared()
+    plain.get_layer("shared").trainable = False
+    model = lottery.make_prunable(plain)
+    assert [v.path.split("/")[-2] for v in model.trainable_variables if v.name == "kernel"] == ["inner", "output"]
+
+
+def built_subclass():
+    model = Subclassed()
+    model(np.zeros((1, 2), np.float32))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "received"),
+    [
+        (lambda: 3, "int"),
+        (lambda: keras.Sequential([layers.Dense(3)]), "not built"),
+        (lambda: lottery.make_prunable(nested_and_shared()), "already prunable"),
+        (lambda: keras.Sequential([keras.Input((3,)), layers.ReLU()]), "ReLU"),
+        (built_subclass, "Subclassed"),
+        (lambda: keras.Sequential([keras.Input((3,)), layers.Dense(2), Subclassed()]), "Subclassed"),
+    ],
+)
+def test_what_cannot_be_made_prunable_is_refused_in_one_line(make, received):
+    with pytest.raises(lottery.LotteryError, match=f"Expected .*Received: .*{received}") as error:
+        lottery.make_prunable(make())
+    assert "\n" not in str(error.value)
+
+
+def test_a_plain_model_is_refused_where_a_prunable_one_is_needed():
+    for call in (lottery.strip, lottery.get_masks, lottery.sparsity, lottery.prune):
+        with pytest.raises(lottery.LotteryError, match="make_prunable"):
+            call(nested_and_shared())

@@ -1,0 +1,83 @@
+"""The house of docs/architecture.md: a room imports only floors below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "tf_lottery"
+
+FLOORS = {
+    0: ["errors", "atomic", "native", "steps", "seeding", "paths", "config", "config_file"],
+    1: ["arrays", "pruning", "ticket"],
+    2: ["layers", "models", "data"],
+    3: ["training"],
+    4: ["experiment"],
+    5: ["analysis"],
+    6: ["live", "study_run", "cli"],
+    7: ["__main__", "__init__"],
+}
+FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+TENSORFLOW = {"tensorflow", "keras", "tf_keras"}
+LIGHT = {0, 1}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def name(path):
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__") or "__init__"
+
+
+def imports(path):
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                is_module = (PACKAGE.parent / Path(*full.split("."))).with_suffix(".py").exists()
+                yield full if is_module else node.module
+
+
+def own_imports(path):
+    return {m.removeprefix("tf_lottery.") for m in imports(path) if m.startswith("tf_lottery.")}
+
+
+def room(module):
+    return module.split(".")[0]
+
+
+def test_every_room_has_a_floor():
+    assert {room(name(path)) for path in modules()} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_no_import_points_upward_or_sideways(path):
+    here = room(name(path))
+    for module in own_imports(path):
+        there = room(module)
+        if there != here and FLOOR[there] >= FLOOR[here]:
+            neighbours = FLOORS[FLOOR[here]]
+            below = there in neighbours and neighbours.index(there) < neighbours.index(here)
+            assert below, f"{name(path)} imports {module}, which is not below it"
+
+
+def test_no_circle_within_a_room():
+    graph = {name(path): own_imports(path) for path in modules()}
+
+    def reaches(start, goal, seen):
+        for module in graph.get(start, ()):
+            if module == goal or (module not in seen and reaches(module, goal, seen | {module})):
+                return True
+        return False
+
+    assert [module for module in graph if reaches(module, module, {module})] == []
+
+
+@pytest.mark.parametrize("path", [p for p in modules() if FLOOR[room(name(p))] in LIGHT], ids=name)
+def test_the_lower_floors_know_no_tensorflow(path):
+    assert not {module.split(".")[0] for module in imports(path)} & TENSORFLOW

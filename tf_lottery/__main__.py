@@ -1,0 +1,22 @@
+"""`python -m tf_lottery` and the console script: quiet set-up, then the command line."""
+
+import os
+import sys
+
+
+def main() -> None:
+    """Run the command line. Errors that the user can mend are one line and exit with 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    from tf_lottery.cli import app
+    from tf_lottery.errors import LotteryError
+
+    try:
+        app()
+    except LotteryError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

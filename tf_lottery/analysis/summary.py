@@ -1,0 +1,61 @@
+"""Records -> one line an arm and round: means and ranges over replicates."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import mean
+
+from tf_lottery.experiment.matching import by_round
+from tf_lottery.experiment.spec import Record
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, minimum and maximum over replicates; trials are averaged first."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One arm at one round."""
+
+    arm: str
+    round: int
+    replicates: int
+    density: float
+    test_accuracy: Spread
+    """At early stop, as are the next two."""
+    validation_accuracy: Spread
+    iteration: Spread
+
+
+def summarize(records: Iterable[Record]) -> dict[str, dict[int, Summary]]:
+    """Return arm -> round -> summary. Round 0, the dense network, is in every arm."""
+    records = list(records)
+    dense = _of_arm(records, "ticket").get(0)
+    arms = {}
+    for arm in dict.fromkeys(record.spec.arm for record in records):
+        rounds = _of_arm(records, arm)
+        arms[arm] = ({0: dense} if dense else {}) | rounds
+    return arms
+
+
+def _of_arm(records: list[Record], arm: str) -> dict[int, Summary]:
+    def spread(value: Callable[[Record], float]) -> dict[int, Spread]:
+        return {
+            round: Spread(mean(values), min(values), max(values))
+            for round, values in by_round(records, arm, value).items()
+        }
+
+    densities = by_round(records, arm, lambda record: record.density)
+    test = spread(lambda record: record.early_stop_test_accuracy)
+    validation = spread(lambda record: record.early_stop_validation_accuracy)
+    iteration = spread(lambda record: record.early_stop_iteration)
+    return {
+        round: Summary(
+            arm, round, len(values), mean(values), test[round], validation[round], iteration[round]
+        )
+        for round, values in densities.items()
+    }

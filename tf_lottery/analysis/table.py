@@ -1,0 +1,48 @@
+"""The table of runs: one row a finished run, in columns that fit 80 characters."""
+
+from tf_lottery.experiment.spec import Record
+
+_COLUMNS = (
+    ("", "arm", 15),
+    ("repli-", " cate", 5),
+    ("", "round", 6),
+    ("weights", "remaining", 10),
+    ("", "density", 8),
+    ("early", "stop at", 8),
+    ("valid.", "acc.", 7),
+    ("test", "acc.", 7),
+    ("final", "test", 7),
+    ("steps", "per s", 6),
+)
+
+
+def header() -> list[str]:
+    """Return the two lines above the rows."""
+    return [_line([column[part] for column in _COLUMNS]) for part in (0, 1)]
+
+
+def row(record: Record) -> str:
+    """Return a finished run as one line. Accuracies are percentages."""
+    spec = record.spec
+    return _line(
+        [
+            spec.arm + (f"#{spec.trial + 1}" if spec.trial else ""),
+            str(spec.replicate),
+            str(spec.round),
+            f"{record.weights_remaining:,}",
+            f"{100 * record.density:.1f}%",
+            f"{record.early_stop_iteration:,}",
+            f"{100 * record.early_stop_validation_accuracy:.2f}",
+            f"{100 * record.early_stop_test_accuracy:.2f}",
+            f"{100 * record.final_test_accuracy:.2f}",
+            f"{record.steps_per_second:.0f}",
+        ]
+    )
+
+
+def _line(cells: list[str]) -> str:
+    (*_, width), *others = _COLUMNS
+    first, *rest = cells
+    return first.ljust(width) + "".join(
+        cell.rjust(column[2]) for cell, column in zip(rest, others, strict=True)
+    )

@@ -1,0 +1,71 @@
+"""What a study found, in words."""
+
+from collections.abc import Iterable
+
+from tf_lottery.analysis.summary import Summary, summarize
+from tf_lottery.experiment.matching import matching_round
+from tf_lottery.experiment.spec import Record
+
+
+def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
+    """Return sentences: the dense network, the sparsest matching ticket, its control.
+
+    Args:
+        records: of one study.
+        tolerance: of the matching rule, a fraction.
+    """
+    records = list(records)
+    arms = summarize(records)
+    tickets, controls = arms.get("ticket", {}), arms.get("random_reinit", {})
+    if 0 not in tickets:
+        return ["No dense network is trained yet."]
+    dense = tickets[0]
+    sentences = [f"Dense network: {_accuracy(dense)}."]
+    round = matching_round(records, tolerance)
+    if round is None:
+        sentences.append(
+            f"No ticket matches: at the first pruned round validation accuracy is below the dense network's "
+            f"{100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}."
+        )
+        return sentences
+    ticket = tickets[round]
+    any_of_it = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
+    needed = f"{100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}"
+    sentences.append(
+        f"Sparsest matching ticket: round {round}, {100 * ticket.density:.1f}% of the weights "
+        f"({any_of_it.weights_remaining:,} of {any_of_it.weights_total:,}): {_accuracy(ticket)}. "
+        f"Its validation accuracy ({100 * ticket.validation_accuracy.mean:.2f}%), and that of every denser "
+        f"ticket, is at least the dense network's {needed}."
+    )
+    sentences += _control(ticket, tickets, controls)
+    if dense.replicates == 1:
+        sentences.append("One replicate: differences of about half a point can be the luck of its seed.")
+    return sentences
+
+
+def _control(ticket: Summary, tickets: dict[int, Summary], controls: dict[int, Summary]) -> list[str]:
+    rounds = [round for round in controls if round]
+    if not rounds:
+        return ["There is no random reinitialization to compare it with."]
+    nearest = min(rounds, key=lambda at: (abs(at - ticket.round), -at))
+    control, same = controls[nearest], tickets[nearest]
+    difference = 100 * (same.test_accuracy.mean - control.test_accuracy.mean)
+    compared = f"{abs(difference):.2f} points {'below' if difference >= 0 else 'above'} the ticket"
+    if nearest == ticket.round:
+        return [f"The same mask, randomly reinitialized: {_accuracy(control)}, {compared}."]
+    return [
+        f"Its mask was not reinitialized. The nearest that was, at round {nearest} "
+        f"({100 * same.density:.1f}%), reached {_accuracy(control)}, {compared} of that round."
+    ]
+
+
+def _less(tolerance: float) -> str:
+    return f" less the tolerance of {100 * tolerance:g} points" if tolerance else ""
+
+
+def _accuracy(summary: Summary) -> str:
+    spread = summary.test_accuracy
+    text = f"{100 * spread.mean:.2f}% test accuracy at early stop (step {summary.iteration.mean:,.0f})"
+    if summary.replicates > 1:
+        text += f", {100 * spread.low:.2f} to {100 * spread.high:.2f} over {summary.replicates} replicates"
+    return text
