@@ -12,6 +12,7 @@ The public API, loaded when it is first used:
 """
 
 import importlib
+import sys
 
 __version__ = "0.1.0"
 
@@ -48,3 +49,9 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return __all__
+
+
+if "keras" in sys.modules:
+    # Registers PrunableLayer, so that keras.models.load_model finds it. Where Keras comes
+    # later, the first use of any name above that concerns layers does it.
+    importlib.import_module("tf_lottery.layers.prunable")

@@ -55,7 +55,10 @@ def test_frozen_layers_stay_frozen():
     plain = nested_and_shared()
     plain.get_layer("shared").trainable = False
     model = lottery.make_prunable(plain)
-    assert [v.path.split("/")[-2] for v in model.trainable_variables if v.name == "kernel"] == ["inner", "output"]
+    assert [v.path.split("/")[-2] for v in model.trainable_variables if v.name == "kernel"] == [
+        "inner",
+        "output",
+    ]
 
 
 def built_subclass():

@@ -119,9 +119,7 @@ def test_pruned_weights_stay_zero_under_optimizers(digits, name, jit):
 def test_pruned_weights_stay_zero_on_two_mirrored_replicas(digits, name):
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2
-    strategy = tf.distribute.MirroredStrategy(
-        devices, cross_device_ops=tf.distribute.ReductionToOneDevice()
-    )
+    strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
     plain = plain_model()
     with strategy.scope():
         model = compiled(lottery.make_prunable(plain), OPTIMIZERS[name](), jit_compile=False)
@@ -141,7 +139,9 @@ def test_dense_weights_written_over_a_pruned_model_are_masked(digits, tmp_path):
     dense, before = model.get_weights(), lottery.get_masks(model)
     lottery.prune(model, rate=0.7)
     masks = lottery.get_masks(model)
-    original = {path: kernel.numpy() for path, (kernel, _) in kernels(lottery.make_prunable(plain_model())).items()}
+    original = {
+        path: kernel.numpy() for path, (kernel, _) in kernels(lottery.make_prunable(plain_model())).items()
+    }
 
     for write in (
         lambda: model.set_weights(dense),
@@ -204,7 +204,6 @@ import sys, keras, numpy as np, tf_lottery
 from tests.layers.test_prunable import assert_zeros, plain_model
 kind, file, x, outputs = sys.argv[1:]
 if kind == "model":
-    import tf_lottery.layers.prunable
     model = keras.models.load_model(file)
 else:
     model = tf_lottery.make_prunable(plain_model())

@@ -7,11 +7,14 @@ from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.arms import ARMS
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.schedules import layer_rates
 
 
 def run_study(
@@ -48,6 +51,7 @@ def run_study(
         from tf_lottery.experiment.execute import execute
 
         bench = Bench()
+        _check_layers(study, bench.trainer(waiting[0]))
         while waiting:
             records.append(execute(waiting[0], store, bench, observer))
             waiting = plan(study, records)
@@ -59,16 +63,24 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
     """Make the study's directory and return the study with its data's digest filled in.
 
     Raises:
-        LotteryError: if the directory holds another study or can't be written.
+        LotteryError: if the study names a criterion, an arm or data that there isn't, or the
+            directory holds another study or can't be written.
     """
+    for name, known, setting in (
+        *((arm, ARMS, "arms") for arm in study.arms),
+        (study.pruning.criterion, CRITERIA, "pruning.criterion"),
+    ):
+        if name not in known:
+            raise LotteryError(f"Expected {setting} of {', '.join(known)}. Received: {name!r}")
     if paths.study.exists():
         present = load(paths)
-        if not present.same_runs_as(study):
+        begun = any(paths.runs.glob("*/record.json"))
+        if begun and not present.same_runs_as(study):
             raise LotteryError(
                 f"Expected {paths.root} to be new or to hold this study. Received: one that differs in "
                 f"{', '.join(_differences(present, study))}. Use --output for a study of its own."
             )
-        if study.data.digest is None:
+        if begun and study.data.digest is None:
             data = study.data.model_copy(update={"digest": present.data.digest})
             study = study.model_copy(update={"data": data})
     else:
@@ -90,6 +102,13 @@ def load(paths: StudyPaths) -> StudyConfig:
             f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
         )
     return config_file.load_config(paths.study)
+
+
+def _check_layers(study: StudyConfig, trainer) -> None:
+    """Refuse layer patterns that decide nothing before anything is trained."""
+    from tf_lottery.layers.access import get_masks
+
+    layer_rates(list(get_masks(trainer.model)), study.pruning.rate, study.pruning.layer_rates)
 
 
 def _differences(first: StudyConfig, second: StudyConfig) -> list[str]:

@@ -53,10 +53,6 @@ def _masks(spec: RunSpec, store: Store, trainer: Trainer) -> masks_.Masks:
     if spec.parent is None:
         return everything
     pruning = spec.pruning
-    if pruning.criterion not in CRITERIA:
-        raise LotteryError(
-            f"Expected pruning.criterion as one of {', '.join(CRITERIA)}. Received: {pruning.criterion!r}"
-        )
     before = store.masks(spec.parent)
     set_masks(trainer.model, everything)
     trainer.set_weights(store.weights(spec.parent))

@@ -1,0 +1,35 @@
+from tests.fakes import fake_record, fake_spec
+from tf_lottery.analysis.table import header, row
+
+
+def test_a_row_shows_the_run_in_percentages():
+    record = fake_record(
+        fake_spec("ticket", 3, 1),
+        validation=0.97126,
+        early_stop_iteration=12_300,
+        early_stop_test_accuracy=0.9649,
+        final_test_accuracy=0.9,
+    )
+    assert row(record).split() == [
+        "ticket", "1", "3", "128", "12.5%", "12,300", "97.13", "96.49", "90.00", "988",
+    ]  # fmt: skip
+
+
+def test_the_first_trial_goes_without_a_number():
+    def arm(trial):
+        return row(fake_record(fake_spec("random_reinit", 1, trial=trial))).split()[0]
+
+    assert [arm(trial) for trial in (0, 1, 2)] == ["random_reinit", "random_reinit#2", "random_reinit#3"]
+
+
+def test_rows_and_header_are_of_one_width_that_fits_80_characters():
+    specs = [fake_spec(), fake_spec("random_reinit", 20, 4, 2)]
+    lines = [*header(), *(row(fake_record(spec)) for spec in specs)]
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 80
+
+
+def test_columns_of_a_large_network_stay_apart():
+    """VGG-19 has 20 million weights."""
+    large = fake_record(fake_spec("random_reinit", 20, 4, 2), remaining=20_040_522, weights_total=20_040_522)
+    assert row(large).split()[:5] == ["random_reinit#3", "4", "20", "20,040,522", "100.0%"]

@@ -1,0 +1,328 @@
+"""Whole studies on real digits, through every floor."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tf_lottery import arrays, config_file
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.executor import load, run_study
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.tickets import make_ticket
+from tf_lottery.paths import StudyPaths
+from tf_lottery.ticket import Ticket
+
+SETTINGS = {
+    "name": "small",
+    "data": {"name": "digits", "validation": 200},
+    "model": {"build": "tests.training.networks:with_dropout"},
+    "training": {"steps": "60it", "evaluate_every": "20it", "learning_rate": 0.01},
+    "pruning": {"rate": 0.3, "layer_rates": {"output": 0.1}, "rounds": 3},
+    "arms": {"ticket": {}, "random_reinit": {"rounds": [2], "trials": 2}},
+}
+TIMES = ("steps_per_second", "seconds", "environment")
+
+
+def study(**changes):
+    settings = json.loads(json.dumps(SETTINGS))
+    for key, value in changes.items():
+        group, _, name = key.partition("__")
+        if name:
+            settings[group][name] = value
+        else:
+            settings[group] = value
+    return config_file.validate(settings)
+
+
+class Trained(StudyObserver):
+    def __init__(self, stop_after=None):
+        self.runs, self.stop_after = [], stop_after
+
+    def started(self, spec, first, last):
+        if len(self.runs) == self.stop_after:
+            raise KeyboardInterrupt
+        self.runs.append((spec.arm, spec.replicate, spec.round, spec.trial, first))
+
+
+def results(directory):
+    """All that a study leaves, timings aside."""
+    found = {}
+    for path in sorted(directory.glob("runs/**/*")):
+        if path.name == "record.json":
+            record = json.loads(path.read_text())
+            found[path.relative_to(directory)] = {k: v for k, v in record.items() if k not in TIMES}
+        elif path.suffix == ".npz":
+            found[path.relative_to(directory)] = arrays.digest(arrays.load(path))
+        elif path.is_file():
+            found[path.relative_to(directory)] = path.read_text()
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("finished")
+    return directory, run_study(study(), directory)
+
+
+def test_records_of_a_study(finished):
+    _, records = finished
+    rows = [(r.spec.arm, r.spec.round, r.spec.trial, r.weights_remaining) for r in records]
+    assert rows == [
+        ("ticket", 0, 0, 2220),
+        ("ticket", 1, 0, 1344 + 270),
+        ("ticket", 2, 0, 941 + 243),
+        ("random_reinit", 2, 0, 941 + 243),
+        ("random_reinit", 2, 1, 941 + 243),
+        ("ticket", 3, 0, 659 + 219),
+    ]
+    for record in records:
+        assert record.parameters_total == 2220 + 30 + 10 + 60
+        assert record.density == record.weights_remaining / 2220
+        pruned = 2220 - record.weights_remaining
+        assert record.density_all_parameters == (2320 - pruned) / 2320
+        assert 0.2 < record.early_stop_test_accuracy <= 1
+        assert record.early_stop_iteration in range(0, 61, 20)
+        assert record.checks["zeros_checked_times"] == 4
+        assert record.steps_per_second > 0
+
+
+def test_masks_shrink_and_the_control_shares_its_tickets_mask(finished):
+    directory, records = finished
+    store = Store(StudyPaths(directory))
+    masks = {(r.spec.arm, r.spec.round, r.spec.trial): store.masks(r.key) for r in records}
+    for path in masks["ticket", 0, 0]:
+        for round in (1, 2, 3):
+            assert not (masks["ticket", round, 0][path] & ~masks["ticket", round - 1, 0][path]).any()
+        for trial in (0, 1):
+            assert (masks["random_reinit", 2, trial][path] == masks["ticket", 2, 0][path]).all()
+
+
+def test_the_pruned_weights_are_those_of_smallest_magnitude_after_the_last_step(finished):
+    directory, records = finished
+    store = Store(StudyPaths(directory))
+    dense, first = records[0], records[1]
+    last = np.abs(store.weights(dense.key)["model/hidden/kernel"]).ravel()
+    kept = store.masks(first.key)["hidden/kernel"].ravel()
+    assert last[kept].min() >= last[~kept].max()
+    assert (~kept).sum() == round(0.3 * kept.size)
+
+
+def test_every_stored_weight_that_is_pruned_is_exactly_zero(finished):
+    directory, records = finished
+    store = Store(StudyPaths(directory))
+    for record in records:
+        masks = store.masks(record.key)
+        for which in ("last", "early_stop"):
+            weights = store.weights(record.key, which)
+            for path, mask in masks.items():
+                pruned = weights[f"model/{path}"][~mask]
+                assert pruned.tobytes() == bytes(pruned.nbytes)
+
+
+def test_reinitialized_weights_are_new_ones(finished):
+    _, records = finished
+    controls = [r for r in records if r.spec.arm == "random_reinit"]
+    correlations = [r.checks["reinit_correlation_first_layer"] for r in controls]
+    assert len(set(correlations)) == 2
+    assert all(abs(r) < 5 / np.sqrt(1920) for r in correlations)
+
+
+def test_early_stop_is_the_minimum_of_the_validation_curve(finished):
+    directory, records = finished
+    for record in records:
+        curves = json.loads(StudyPaths(directory).run(record.key).curves.read_text())
+        assert curves["step"] == [0, 20, 40, 60]
+        assert curves["train_loss"][0] is None
+        at = curves["validation_loss"].index(min(curves["validation_loss"]))
+        assert record.early_stop_iteration == curves["step"][at]
+        assert record.best_validation_loss == curves["validation_loss"][at]
+        assert record.early_stop_validation_accuracy == curves["validation_accuracy"][at]
+
+
+def test_a_finished_study_trains_nothing_again(finished):
+    directory, records = finished
+    observer = Trained()
+    assert run_study(study(), directory, observer=observer) == records
+    assert observer.runs == []
+
+
+def test_a_new_process_and_an_interrupted_one_give_the_same_bits(finished, tmp_path):
+    directory, records = finished
+    with pytest.raises(KeyboardInterrupt):
+        run_study(study(), tmp_path, observer=Trained(stop_after=2))
+    unfinished = tmp_path / "runs" / records[2].key[:16]
+    assert unfinished.is_dir()
+    assert not (unfinished / "record.json").exists()
+    script = (
+        "import tests.conftest, sys; from pathlib import Path; from tests.experiment.test_study import *;"
+        "observer = Trained(); run_study(study(), Path(sys.argv[1]), observer=observer);"
+        "print(len(observer.runs))"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    assert run.stdout.strip() == "4", run.stderr[-2000:]
+    assert results(tmp_path) == results(directory)
+
+
+def test_more_rounds_and_trials_use_what_is_there(finished, tmp_path):
+    observer = Trained()
+    run_study(study(pruning__rounds=1, arms={"ticket": {}}), tmp_path)
+    records = run_study(study(), tmp_path, observer=observer)
+    assert [run[2] for run in observer.runs] == [2, 2, 2, 3]
+    assert [r.key for r in records] == [r.key for r in finished[1]]
+
+
+def test_late_rewinding_counts_steps_from_zero_and_starts_at_the_rewind_point(tmp_path):
+    observer = Trained()
+    late = study(rewind={"to": "1ep", "optimizer": "restore"}, arms={"ticket": {}, "random_reinit": {}})
+    records = run_study(late, tmp_path, observer=observer)
+    starts = {run[0]: run[4] for run in observer.runs if run[2]}
+    assert starts == {"ticket": 20, "random_reinit": 0}  # 1,200 training examples, batches of 60
+    ticket = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == 3)
+    assert (ticket.first_step, ticket.last_step) == (20, 60)
+    paths = StudyPaths(tmp_path).run(records[0].key)
+    assert sorted(path.name for path in paths.rewind.iterdir()) == ["0it.npz", "20it.npz"]
+    curves = json.loads(StudyPaths(tmp_path).run(ticket.key).curves.read_text())
+    assert curves["step"] == [20, 40, 60]
+
+
+def test_a_rewind_point_past_the_end_is_refused(tmp_path):
+    with pytest.raises(LotteryError, match="rewind point before the last step, 60. Received: 60"):
+        run_study(study(rewind={"to": "60it"}), tmp_path)
+
+
+def test_target_density_and_accuracy_drop_end_the_rounds(tmp_path):
+    records = run_study(study(pruning={"rate": 0.5, "target_density": 0.3}), tmp_path / "density")
+    assert [r.density <= 0.3 for r in records if r.spec.arm == "ticket"] == [False, False, True]
+    drop = study(pruning={"rate": 0.9, "max_accuracy_drop": 0.1}, arms={"ticket": {}})
+    records = run_study(drop, tmp_path / "drop")
+    falls = [records[0].early_stop_validation_accuracy - r.early_stop_validation_accuracy for r in records]
+    assert falls[-1] > 0.1
+    assert all(fall <= 0.1 for fall in falls[:-1])
+
+
+def test_replicates_differ_and_fresh_order_differs_from_replay(finished, tmp_path):
+    records = run_study(study(replicates=2, pruning__rounds=1, arms={"ticket": {}}), tmp_path / "two")
+    assert [(r.spec.replicate, r.spec.round) for r in records] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert records[0].best_validation_loss != records[2].best_validation_loss
+    assert records[0].key == finished[1][0].key
+    fresh = run_study(study(data__order="fresh", pruning__rounds=1, arms={"ticket": {}}), tmp_path / "fresh")
+    assert fresh[1].spec.order_seed != fresh[0].spec.order_seed
+    assert records[1].spec.order_seed == records[0].spec.order_seed
+
+
+def test_a_ticket_file_holds_masks_rewind_weights_and_where_it_comes_from(finished, tmp_path):
+    directory, records = finished
+    store = Store(StudyPaths(directory))
+    make_ticket(study(), store, records[2]).save(tmp_path / "ticket.npz")
+    ticket = Ticket.load(tmp_path / "ticket.npz")
+    start = arrays.load_sealed(StudyPaths(directory).run(records[0].key).rewind_point(0))
+    assert ticket.density == records[2].density
+    for path, mask in ticket.masks.items():
+        assert (ticket.weights[path] == np.where(mask, start[f"model/{path}"], 0)).all()
+        assert np.count_nonzero(ticket.trained[path]) <= np.count_nonzero(mask)
+    assert ticket.provenance["run"] == records[2].key
+    with pytest.raises(LotteryError, match="pruned run"):
+        make_ticket(study(), store, records[0])
+
+
+def test_a_directory_with_another_study_is_refused_and_untouched(finished):
+    directory, _ = finished
+    before = (directory / "study.yaml").read_text()
+    with pytest.raises(LotteryError, match=r"differs in training.learning_rate.*--output"):
+        run_study(study(training__learning_rate=0.5), directory)
+    assert (directory / "study.yaml").read_text() == before
+
+
+@pytest.mark.parametrize("file", ["masks.npz", "weights_last.npz", "record.json"])
+def test_a_damaged_file_of_an_earlier_run_is_named_and_never_used(tmp_path, file):
+    dense = run_study(study(pruning__rounds=0), tmp_path)[0]
+    path = StudyPaths(tmp_path).run(dense.key).root / file
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(LotteryError, match=f"Expected .*{path}"):
+        run_study(study(), tmp_path)
+
+
+def test_an_initializer_with_a_seed_of_its_own_is_refused(tmp_path):
+    fixed = study(model={"build": "tests.training.networks:fixed_seed"}, pruning={"rounds": 2})
+    with pytest.raises(LotteryError, match="Expected new weights.*output/kernel.*seed"):
+        run_study(fixed, tmp_path)
+
+
+def test_a_training_that_diverges_is_said_to(tmp_path):
+    wild = study(
+        training={"steps": "60it", "optimizer": "sgd", "learning_rate": 1e30, "evaluate_every": "5it"}
+    )
+    with pytest.raises(LotteryError, match="Expected a finite loss.*learning_rate"):
+        run_study(wild, tmp_path)
+
+
+def test_emptying_a_layer_is_refused(tmp_path):
+    greedy = study(pruning={"rate": 0.99, "rounds": 5}, arms={"ticket": {}})
+    with pytest.raises(LotteryError, match="keep a weight"):
+        run_study(greedy, tmp_path)
+
+
+def test_changed_data_is_noticed(tmp_path):
+    file = tmp_path / "data.npz"
+    generator = np.random.default_rng(0)
+
+    def write():
+        x, y = generator.random((400, 8, 8)), generator.integers(0, 10, 400)
+        np.savez(file, x_train=x[:300], y_train=y[:300], x_test=x[300:], y_test=y[300:])
+
+    write()
+    own = study(data={"name": "npz", "path": str(file), "validation": 60}, pruning__rounds=0)
+    run_study(own, tmp_path / "study")
+    write()
+    with pytest.raises(LotteryError, match="data that the study began with"):
+        run_study(own, tmp_path / "study")
+
+
+@pytest.mark.parametrize(
+    ("changes", "received"),
+    [
+        ({"pruning__criterion": "size"}, "magnitude.*'size'"),
+        ({"pruning__layer_rates": {"fc": 0.1}}, "hidden, output.*'fc'"),
+        ({"arms": {"reinit": {}}}, "random_reinit.*'reinit'"),
+        ({"training__optimizer": "adamm"}, "adamm"),
+        ({"model": {"name": "lenet"}}, "lenet_300_100.*'lenet'"),
+        ({"data": {"name": "cifar"}}, "digits.*'cifar'"),
+    ],
+)
+def test_a_wrong_name_is_said_before_anything_is_trained_and_can_be_mended(tmp_path, changes, received):
+    observer = Trained()
+    with pytest.raises(LotteryError, match=f"Expected .*{received}"):
+        run_study(study(**changes), tmp_path, observer=observer)
+    assert observer.runs == []
+    run_study(study(pruning__rounds=0), tmp_path)
+
+
+def test_a_directory_without_a_study_is_refused(tmp_path):
+    with pytest.raises(LotteryError, match="Expected a study's directory"):
+        load(StudyPaths(tmp_path))
+
+
+@pytest.mark.slow
+def test_killed_in_mid_run_and_repeated_gives_the_same_bits(finished, tmp_path):
+    directory, _ = finished
+    script = (
+        "import tests.conftest, sys; from pathlib import Path; from tests.experiment.test_study import *;"
+        "run_study(study(), Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    for wait in (1, 2, 3):
+        process = subprocess.Popen(command, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.glob("runs/*"))) < wait and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, check=True)
+    assert results(tmp_path) == results(directory)

@@ -1,0 +1,249 @@
+"""The command line, as typed, in processes of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+SMALL = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
+KEYS = {
+    "arm",
+    "replicate",
+    "round",
+    "density",
+    "density_all_parameters",
+    "weights_remaining",
+    "early_stop_iteration",
+    "early_stop_validation_accuracy",
+    "early_stop_test_accuracy",
+    "final_test_accuracy",
+    "best_validation_loss",
+    "steps_per_second",
+}
+
+
+def start(*arguments, cwd, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tf_lottery", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "TF_LOTTERY_DATA": str(cwd / "cache"), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def cli(*arguments, cwd, **environment):
+    process = start(*arguments, cwd=cwd, **environment)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A directory in which digits_quick was run; what the command printed."""
+    cwd = tmp_path_factory.mktemp("cli")
+    return cwd, cli("run", "digits_quick", *SMALL, cwd=cwd)
+
+
+def test_run_prints_rows_words_and_paths_and_nothing_else(finished):
+    cwd, (code, out, err) = finished
+    assert (code, err) == (0, "")
+    assert len(re.findall(r"^ticket +0 ", out, re.M)) == 3
+    assert len(re.findall(r"^random_reinit +0 +2 ", out, re.M)) == 1
+    assert "Dense network: " in out
+    assert re.search(r"Sparsest matching ticket: round|No ticket matches", out)
+    assert "tensorboard --logdir saved_models/digits_quick/tensorboard" in out
+    picture = cwd / "saved_models/digits_quick/tickets.png"
+    assert str(picture.relative_to(cwd)) in out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "\x1b" not in out
+
+
+def test_show_json_has_an_object_a_run(finished):
+    cwd, _ = finished
+    for study in ("digits_quick", "saved_models/digits_quick"):
+        code, out, err = cli("show", study, "--json", cwd=cwd)
+        assert (code, err) == (0, "")
+        rows = json.loads(out)
+        assert [(row["arm"], row["round"]) for row in rows] == [
+            ("ticket", 0),
+            ("ticket", 1),
+            ("ticket", 2),
+            ("random_reinit", 2),
+        ]
+        assert all(row.keys() >= KEYS for row in rows)
+        assert rows[0]["density"] == 1
+
+
+def test_show_and_list_need_no_tensorflow(finished):
+    cwd, _ = finished
+    for arguments in (["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]):
+        script = (
+            f"import sys; sys.argv[1:] = {arguments!r}; from tf_lottery.__main__ import main\n"
+            "try: main()\nexcept SystemExit as e: assert not e.code, e.code\n"
+            "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+        )
+        run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        assert "digits_quick" in run.stdout or "Dense network" in run.stdout
+
+
+def test_a_finished_study_is_not_trained_again(finished):
+    cwd, (_, first, _) = finished
+    code, out, _ = cli("run", "digits_quick", *SMALL, cwd=cwd)
+    assert code == 0
+    assert "All runs were finished before." in out
+    rows = [line for line in first.splitlines() if re.match(r"(ticket|random_reinit) ", line)]
+    assert all(row in out for row in rows)
+
+
+def test_tensorboard_files_hold_step_and_round_curves(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    def curves(directory):
+        found = EventAccumulator(str(directory), size_guidance={"tensors": 0}).Reload()
+        return {tag: [event.step for event in found.Tensors(tag)] for tag in found.Tags()["tensors"]}
+
+    logs = finished[0] / "saved_models/digits_quick/tensorboard"
+    steps = curves(logs / "runs/ticket_replicate0/round02")
+    assert steps["validation/loss"] == steps["validation/accuracy"] == [0, 20, 40, 60]
+    assert steps["training/loss"] == steps["training/accuracy"] == [20, 40, 60]
+    rounds = curves(logs / "rounds/ticket_replicate0")
+    assert rounds["round/density"] == rounds["round/early_stop_iteration"] == [0, 1, 2]
+    assert rounds["round/early_stop_test_accuracy"] == [0, 1, 2]
+    assert rounds["density_by_layer/hidden1/kernel"] == [0, 1, 2]
+    assert curves(logs / "rounds/random_reinit_replicate0")["round/density"] == [0, 2]
+
+
+def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
+    arguments = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
+    process = start(*arguments, cwd=tmp_path)
+    runs = tmp_path / "saved_models/digits_quick/runs"
+    deadline = time.monotonic() + 60
+    while not list(runs.glob("*/rewind/0it.npz")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "repeat the command to go on" in out.splitlines()[-1]
+    assert "Traceback" not in out + err
+    code, out, _ = cli("show", "digits_quick", cwd=tmp_path)
+    assert code == 0
+    assert "No dense network" in out
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; sys.argv[1:] = ['--help']; from tf_lottery.__main__ import main\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "assert not {'tensorflow', 'keras', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules), 'heavy'"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert all(command in run.stdout for command in ("run", "show", "data", "list"))
+
+
+def bad_yaml(cwd, text):
+    (cwd / "bad.yaml").write_text(text)
+    return ["run", "bad.yaml"]
+
+
+def npz_run(cwd, content):
+    if content is not None:
+        (cwd / "own.npz").write_bytes(content)
+    return ["run", "digits_quick", "--set", "data.name=npz", "--set", "data.path=own.npz"]
+
+
+def damaged_cache(cwd):
+    (cwd / "cache").mkdir()
+    (cwd / "cache/mnist.npz").write_bytes(b"not what it was")
+    return ["run", "mnist_lenet_demo"]
+
+
+def other_content(cwd):
+    (cwd / "cache").mkdir()
+    pixels, labels = np.zeros((3, 28, 28), np.uint8), np.zeros(3, np.uint8)
+    np.savez(cwd / "cache/mnist.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    return ["data", "mnist"]
+
+
+def unwritable(cwd):
+    (cwd / "file").write_text("")
+    return ["run", "digits_quick", "--output", "file/below"]
+
+
+BAD = {
+    "misspelt key": (lambda cwd: ["run", "digits_quick", "--set", "pruning.rat=0.1"], "did you mean 'rate'"),
+    "rate of 1.5": (lambda cwd: ["run", "digits_quick", "--set", "pruning.rate=1.5"], "pruning.rate.*1.5"),
+    "negative rounds": (
+        lambda cwd: ["run", "digits_quick", "--set", "pruning.rounds=-1"],
+        "pruning.rounds.*-1",
+    ),
+    "list": (lambda cwd: bad_yaml(cwd, "- a\n- b\n"), "Expected a mapping.*bad.yaml.*a list"),
+    "unparsable": (lambda cwd: bad_yaml(cwd, "a: [1, 2\nb: }"), "Expected YAML in bad.yaml"),
+    "missing npz": (lambda cwd: npz_run(cwd, None), "own.npz"),
+    "junk npz": (lambda cwd: npz_run(cwd, b"junk"), "own.npz"),
+    "damaged cache": (damaged_cache, "cache/mnist.npz.*damaged"),
+    "cache with other content": (other_content, "cache/mnist.npz.*damaged"),
+    "unknown study": (lambda cwd: ["show", "no_such"], "no_such"),
+    "unknown config": (lambda cwd: ["run", "digits_quik"], "digits_quick"),
+    "unwritable output": (unwritable, "file/below"),
+    "unknown data": (lambda cwd: ["data", "mnits"], "mnist.*mnits"),
+    "unknown criterion": (
+        lambda cwd: ["run", "digits_quick", "--set", "pruning.criterion=x"],
+        "magnitude.*'x'",
+    ),
+    "unknown arm": (
+        lambda cwd: ["run", "digits_quick", "--set", "arms.reinit={}"],
+        "random_reinit.*'reinit'",
+    ),
+    "unknown layer": (
+        lambda cwd: ["run", "digits_quick", "--set", "pruning.layer_rates.fc=0.1", *SMALL],
+        "hidden1.*'fc'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line(case, tmp_path):
+    make, expected = BAD[case]
+    code, out, err = cli(*make(tmp_path), cwd=tmp_path)
+    assert code in (1, 2)
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert re.search(expected, err), err
+    assert "Traceback" not in out + err
+    assert not list(tmp_path.rglob(".*.npz*"))
+
+
+def test_digits_need_no_network_and_no_npm(tmp_path):
+    code, out, err = cli(
+        "run", "digits_quick", *SMALL, cwd=tmp_path, PATH="", http_proxy="http://127.0.0.1:9"
+    )
+    assert code == 0, err
+    assert "Dense network" in out
+
+
+def test_mnist_without_any_source_names_them_all(tmp_path):
+    nowhere = "http://127.0.0.1:9"
+    code, _, err = cli(
+        "data",
+        "mnist",
+        cwd=tmp_path,
+        PATH="",
+        KERAS_HOME=str(tmp_path),
+        http_proxy=nowhere,
+        https_proxy=nowhere,
+    )
+    assert code == 2
+    for source in ("the Keras cache", "Keras's own download", "npm", "--set data.name=digits"):
+        assert source in err
+    assert err.count("\n") == 1

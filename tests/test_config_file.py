@@ -1,0 +1,177 @@
+import pytest
+
+from tf_lottery import config_file
+from tf_lottery.config_file import dump, load_config, shipped, validate
+from tf_lottery.errors import LotteryError
+
+MINIMAL = "pruning: {rounds: 3}\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "mine.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def refused(path, *overrides):
+    with pytest.raises(LotteryError) as refusal:
+        load_config(path, overrides)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_there_are_shipped_configs():
+    assert {"digits_quick", "mnist_lenet", "mnist_lenet_demo"} <= set(shipped())
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_config_validates_under_its_own_name(name):
+    study = load_config(name)
+    assert study.name == name
+    assert study.description
+
+
+def test_the_name_defaults_to_that_of_the_file(write):
+    assert load_config(write(MINIMAL)).name == "mine"
+    assert load_config(write(MINIMAL + "name: other\n")).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "nearest"),
+    [
+        (MINIMAL + "replicas: 2", "replicas", "replicates"),
+        ("pruning: {rounds: 3, rat: 0.2}", "pruning.rat", "rate"),
+        (MINIMAL + "training: {batchsize: 60}", "training.batchsize", "batch_size"),
+        (MINIMAL + "arms: {random_reinit: {trails: 3}}", "arms.random_reinit.trails", "trials"),
+        ("prunning: {rounds: 3}", "prunning", "pruning"),
+    ],
+)
+def test_an_unknown_key_fails_and_names_the_nearest_known_one(write, text, key, nearest):
+    message = refused(write(text))
+    assert f"'{key}'" in message
+    assert f"'{nearest}'" in message
+
+
+def test_an_unknown_key_like_no_other_lists_the_known_ones(write):
+    message = refused(write("pruning: {rounds: 3, zzz: 1}"))
+    assert "'pruning.zzz'" in message
+    assert "target_density" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "received"),
+    [
+        ("pruning: {rounds: 3, rate: 1.5}", "pruning.rate", "1.5"),
+        ("pruning: {rounds: -1}", "pruning.rounds", "-1"),
+        ("pruning: {rounds: many}", "pruning.rounds", "'many'"),
+        (MINIMAL + "training: {steps: 5000}", "training.steps", "5000"),
+        (MINIMAL + "training: {steps: 5000iterations}", "training.steps", "'5000iterations'"),
+        (MINIMAL + "arms: [ticket]", "arms", "['ticket']"),
+        (MINIMAL + "name: ../outside", "name", "'../outside'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(write, text, key, received):
+    path = write(text)
+    message = refused(path)
+    assert f"{path}: {key}: " in message
+    assert f"eceived: {received}" in message
+
+
+def test_a_missing_group_is_named(write):
+    assert "'pruning'" in refused(write("seed: 3"))
+
+
+def test_no_stop_rule_is_refused(write):
+    assert "none says when to stop" in refused(write("pruning: {}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("- a\n- b", "a list"), ("", "nothing"), ("words", "a text"), ("3", "a number")]
+)
+def test_what_is_no_mapping_is_refused(write, text, kind):
+    assert f"Received: {kind}." in refused(write(text))
+
+
+@pytest.mark.parametrize("text", ["pruning: {", "a: b: c", b"\xff\xfe\xff", "a: \x00"])
+def test_what_is_no_yaml_is_refused_in_one_line(write, text):
+    assert "Expected YAML in" in refused(write(text))
+
+
+def test_an_unknown_config_suggests_the_nearest_shipped_one():
+    assert "Did you mean 'mnist_lenet_demo'?" in refused("mnist_lenet_dmo")
+
+
+def test_a_directory_is_no_config(tmp_path):
+    assert str(tmp_path) in refused(tmp_path)
+
+
+def test_set_overrides_values_at_any_depth(write):
+    overrides = [
+        "pruning.rounds=8",
+        "replicates=5",
+        "training.steps=2ep",
+        "training.xla=false",
+        "pruning.layer_rates.output=0.1",
+        "arms.random_reinit.rounds=[1, 2]",
+        "description=a=b",
+    ]
+    study = load_config(write(MINIMAL), overrides)
+    assert study.pruning.rounds == 8
+    assert study.replicates == 5
+    assert study.training.steps == "2ep"
+    assert study.training.xla is False
+    assert study.pruning.layer_rates == {"output": 0.1}
+    assert study.arms["random_reinit"].rounds == [1, 2]
+    assert study.description == "a=b"
+
+
+def test_the_last_of_several_overrides_counts(write):
+    assert load_config(write(MINIMAL), ["seed=1", "seed=2"]).seed == 2
+
+
+def test_an_override_without_a_value_takes_the_setting_away(write):
+    study = load_config(write(MINIMAL), ["pruning.rounds=", "pruning.target_density=0.1"])
+    assert study.pruning.rounds is None
+
+
+@pytest.mark.parametrize("override", ["replicates", "=3", "pruning.=3", ".rounds=3", "pruning..rounds=3"])
+def test_an_override_out_of_form_is_refused(write, override):
+    message = refused(write(MINIMAL), override)
+    assert "--set KEY.KEY=VALUE" in message
+    assert repr(override) in message
+
+
+def test_an_override_with_broken_yaml_is_refused(write):
+    assert "--set" in refused(write(MINIMAL), "pruning.rounds=[1")
+
+
+def test_an_override_below_a_plain_value_is_refused(write):
+    assert "'rounds'" in refused(write(MINIMAL), "pruning.rounds.x=1")
+
+
+def test_an_override_is_validated_like_the_file(write):
+    assert "pruning.rate" in refused(write(MINIMAL), "pruning.rate=1.5")
+    assert "'rate'" in refused(write(MINIMAL), "pruning.rat=0.5")
+
+
+def test_scientific_notation_is_a_number_wherever_it_stands(write):
+    overrides = ["training.learning_rate=1e-3", "training.optimizer_options.weight_decay=1e-4"]
+    training = load_config(write(MINIMAL), overrides).training
+    assert training.learning_rate == 0.001
+    assert training.optimizer_options == {"weight_decay": 0.0001}
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_dump_is_read_back_as_the_same_study(write, name):
+    study = load_config(name, ["training.learning_rate=1e-5", "training.xla=true", "tolerance=0.005"])
+    assert load_config(write(dump(study))) == study
+
+
+def test_validate_says_where_settings_came_from():
+    with pytest.raises(LotteryError, match=r"the config: .*'pruning'"):
+        validate({"name": "x"})
+    assert config_file.validate({"name": "x", "pruning": {"rounds": 1}}).pruning.rounds == 1

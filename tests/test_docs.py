@@ -1,0 +1,89 @@
+"""What the documents promise, held against the code."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery import config_file
+from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.ticket import Ticket
+
+ROOT = Path(__file__).parent.parent
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+
+
+def test_the_contracts_are_frozen():
+    """Change these on purpose only: other rooms, and files on disk, build on them."""
+    assert set(RunSpec.model_fields) == {
+        *("arm", "replicate", "round", "trial", "data", "model", "training", "order_seed", "start"),
+        *("init_seed", "rewind", "root", "parent", "pruning", "snapshots"),
+    }
+    assert {*Record.model_fields, *Record.model_computed_fields} == {
+        *(
+            "schema_version",
+            "key",
+            "spec",
+            "weights_total",
+            "weights_remaining",
+            "parameters_total",
+            "layers",
+        ),
+        *("first_step", "last_step", "early_stop_iteration", "best_validation_loss"),
+        *("early_stop_validation_accuracy", "early_stop_test_loss", "early_stop_test_accuracy"),
+        *("final_validation_loss", "final_validation_accuracy", "final_test_loss", "final_test_accuracy"),
+        *("steps_per_second", "seconds", "resolved", "checks", "digests", "environment"),
+        *("density", "density_all_parameters"),
+    }
+
+
+def test_the_fields_of_a_spec_are_described():
+    section = ARCHITECTURE.split("### `RunSpec`")[1].split("###")[0]
+    for field in set(RunSpec.model_fields) - {"arm", "replicate", "round", "trial"}:
+        assert f"`{field}`" in section, field
+
+
+def test_ten_lines_of_numpy_read_a_ticket(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mask = np.array([[True, False], [True, True]])
+    Ticket({"a/kernel": mask}, {"a/kernel": np.where(mask, 2.0, 0.0)}, {}, {"study": "s"}).save(
+        "winning_ticket.npz"
+    )
+    (code,) = [c for c in re.findall(r"```python\n(.*?)```", ARCHITECTURE, re.S) if "np.load" in c]
+    names = {}
+    exec(code, names)
+    assert names["header"]["provenance"] == {"study": "s"}
+    assert (names["masks"]["a/kernel"] == mask).all()
+    assert (names["weights"]["a/kernel"] == [[2, 0], [2, 2]]).all()
+
+
+def test_the_paper_protocol_is_what_the_paper_says():
+    study = config_file.load_config("mnist_lenet")
+    assert study.training.steps == "50000it"
+    assert study.training.batch_size == 60
+    assert study.training.evaluate_every == "100it"
+    assert (study.training.optimizer, study.training.learning_rate) == ("adam", 0.0012)
+    assert (study.pruning.rate, study.pruning.layer_rates) == (0.2, {"output": 0.1})
+    assert (study.pruning.rounds, study.pruning.scope, study.rewind.to) == (20, "layer", "0it")
+    assert (study.replicates, study.arms["random_reinit"].trials) == (5, 3)
+    assert study.data.validation == 5000
+
+
+def test_the_demo_is_what_it_is_said_to_be():
+    study = config_file.load_config("mnist_lenet_demo")
+    assert int(study.training.steps.removesuffix("it")) >= 6000
+    assert study.pruning.rounds == 15
+    assert study.arms["random_reinit"].rounds == [3, 7, 11, 13, 15]
+
+
+def test_links_and_pictures_of_the_documents_exist():
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), (document.name, target)
+
+
+def test_make_help_names_every_target():
+    makefile = (ROOT / "Makefile").read_text()
+    described = set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.M))
+    assert {"demo", "test", "lint", "bench", "tensorboard", "clean", "help"} <= described

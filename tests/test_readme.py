@@ -1,0 +1,50 @@
+"""The README's Python, as it stands there, on real digits."""
+
+import re
+from pathlib import Path
+
+from tf_lottery import config_file
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(language, text):
+    (found,) = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.S) if text in b]
+    return found
+
+
+def test_a_whole_study_from_python(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(block("python", "run_study"), {})
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [row[:3] for row in rows] == [
+        ["ticket", "0", "100.0%"],
+        ["ticket", "1", "80.2%"],
+        ["ticket", "2", "64.3%"],
+        ["random_reinit", "2", "64.3%"],
+    ]
+
+
+def test_rounds_by_hand_around_fit(digits, capsys):
+    names = {"x": digits.train.x, "y": digits.train.y}
+    names |= {"x_val": digits.validation.x, "y_val": digits.validation.y}
+    exec(block("python", "set_weights(theta_0)"), names)
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["100.0%", "81.4%", "66.3%", "54.1%", "44.3%"]
+    assert all(float(row.rstrip("]").split()[-1]) > 0.9 for row in rows)
+    survivors = names["plain"].get_layer("output").kernel.numpy()
+    assert (survivors != 0).sum() == 590
+
+
+def test_the_yaml_is_a_valid_study(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(block("yaml", "small_net"))
+    study = config_file.load_config(file)
+    assert study.arms["random_reinit"].trials == 3
+
+
+def test_every_shipped_config_is_listed_in_the_readme_or_by_list():
+    assert "tf-lottery list" in README
+    for name in ("digits_quick", "mnist_lenet", "mnist_lenet_demo"):
+        assert name in README
+        assert name in config_file.shipped()

@@ -1,0 +1,172 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training.trainings import trainer
+from tf_lottery.config import ModelConfig
+from tf_lottery.data.order import BatchOrder
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.access import get_masks, kernels, prune
+from tf_lottery.layers.convert import strip
+from tf_lottery.training import loop as loop_module
+from tf_lottery.training import state
+
+DROPOUT = ModelConfig(build="tests.training.networks:with_dropout")
+CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
+
+
+def train(setup, digits, steps=60, stops=(), at_stop=lambda step, passed: None, first=0, seed=7):
+    order = BatchOrder(seed, len(digits.train), 60)
+    setup.loop.run(first, steps, order, stops, at_stop)
+    return setup.weights()
+
+
+def begin(setup, seed=1):
+    setup.reset_optimizer()
+    setup.set_weights(setup.initial_weights(seed))
+
+
+def same_bits(first, second):
+    return first.keys() == second.keys() and all(first[n].tobytes() == second[n].tobytes() for n in first)
+
+
+@pytest.mark.parametrize("model", [None, DROPOUT, CONVOLUTIONAL])
+def test_stops_and_steps_a_call_change_no_bit(digits, model, monkeypatch):
+    setup = trainer(digits, model)
+    begin(setup)
+    expected = train(setup, digits)
+    begin(setup)
+    assert same_bits(train(setup, digits, stops=[1, 7, 50]), expected)
+    begin(setup, seed=2)
+    assert not same_bits(train(setup, digits), expected)
+    monkeypatch.setattr(loop_module, "STEPS_PER_CALL", 9)
+    again = trainer(digits, model)  # a fresh trainer: used and new ones agree too
+    begin(again)
+    assert same_bits(train(again, digits), expected)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("model", [None, CONVOLUTIONAL])
+def test_the_loop_does_what_keras_train_on_batch_does(digits, model, optimizer):
+    options = {"sgd": {"momentum": 0.9}, "adam": {}, "adamw": {"weight_decay": 0.01, "clipnorm": 0.5}}[
+        optimizer
+    ]
+    rate = 0.05 if optimizer == "sgd" else 0.001
+    setup = trainer(digits, model, optimizer=optimizer, learning_rate=rate, optimizer_options=options)
+    begin(setup)
+    plain = setup._build(1)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    plain.compile(
+        keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": rate, **options}}),
+        loss,
+        jit_compile=setup.resolved["xla"],
+    )
+    for batch in BatchOrder(7, len(digits.train), 60).batches(0, 100):
+        plain.train_on_batch(digits.train.x[batch], digits.train.y[batch])
+    ours = train(setup, digits, steps=100)
+    theirs = state.capture(state.model_variables(plain))
+    for name, value in theirs.items():
+        distance = np.linalg.norm(ours[name] - value) / np.linalg.norm(value)
+        assert distance < 1e-5, (name, distance)
+
+
+def test_training_learns_and_reports_what_passed(digits):
+    setup = trainer(digits)
+    begin(setup)
+    heard = []
+    before = setup.evaluate["validation"]()
+    train(setup, digits, steps=200, stops=[100], at_stop=lambda step, passed: heard.append((step, passed)))
+    after = setup.evaluate["validation"]()
+    assert after[0] < before[0] / 2
+    assert after[1] > 0.9 > before[1]
+    assert [step for step, _ in heard] == [100, 200]
+    assert [passed.steps for _, passed in heard] == [100, 100]
+    assert heard[0][1].loss > heard[1][1].loss > 0
+    assert heard[0][1].accuracy < heard[1][1].accuracy <= 1
+
+
+def test_evaluation_equals_keras_evaluate(digits):
+    setup = trainer(digits)
+    begin(setup)
+    train(setup, digits)
+    model = strip(setup.model)
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    for part in ("validation", "test"):
+        split = getattr(digits, part)
+        expected = model.evaluate(split.x, split.y, verbose=0, batch_size=1000)
+        assert setup.evaluate[part]() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_split_that_does_not_fill_its_batches_is_counted_exactly(digits, monkeypatch):
+    from tf_lottery.training import evaluate
+
+    setup = trainer(digits)
+    whole = setup.evaluate["test"]()
+    monkeypatch.setattr(evaluate, "BATCH", 37)
+    parts = trainer(digits)
+    parts.set_weights(setup.weights())
+    assert parts.evaluate["test"]() == pytest.approx(whole, rel=1e-5)
+    assert parts.evaluate["test"]()[1] == whole[1]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        ("sgd", {"momentum": 0.9}),
+        ("adam", {}),
+        ("adamw", {"weight_decay": 0.1}),
+        ("adam", {"global_clipnorm": 0.5}),
+    ],
+)
+@pytest.mark.parametrize("strategy", ["one_device", "mirrored"])
+def test_pruned_weights_stay_zero_in_the_loop(digits, strategy, optimizer, options):
+    setup = trainer(
+        digits,
+        CONVOLUTIONAL,
+        strategy=strategy,
+        optimizer=optimizer,
+        optimizer_options=options,
+        learning_rate=0.01,
+    )
+    begin(setup)
+    train(setup, digits, steps=20)
+    setup.model.optimizer = setup.optimizer
+    prune(setup.model, rate=0.6)  # in mid-training
+    masks = get_masks(setup.model)
+    train(setup, digits, first=20, steps=60)
+    setup.loop.check_zeros()
+    for path, (kernel, kernel_mask) in kernels(setup.model).items():
+        copies = getattr(kernel.value, "values", [kernel.value])
+        assert len(copies) == setup.resolved["replicas"]
+        for copy in copies:
+            pruned = copy.numpy()[~masks[path]]
+            assert pruned.tobytes() == bytes(pruned.nbytes), path
+            assert np.count_nonzero(copy.numpy()) == np.count_nonzero(masks[path])
+        assert (kernel_mask.numpy() == masks[path]).all()
+
+
+def test_the_check_for_zeros_can_fail(digits):
+    setup = trainer(digits)
+    prune(setup.model, rate=0.5)
+    setup.loop.check_zeros()
+    kernel, _ = kernels(setup.model)["hidden1/kernel"]
+    kernel.value.assign(tf.ones_like(kernel.value))  # beneath the guard
+    with pytest.raises(RuntimeError, match="9600 pruned weights are not 0.0"):
+        setup.loop.check_zeros()
+
+
+def test_two_mirrored_replicas_agree_with_one_device(digits):
+    weights = []
+    for strategy in ("one_device", "mirrored"):
+        setup = trainer(digits, strategy=strategy, xla=False, optimizer="sgd", learning_rate=0.05)
+        begin(setup)
+        weights.append(train(setup, digits, steps=50))
+        assert setup.resolved["replicas"] == (2 if strategy == "mirrored" else 1)
+    for name, value in weights[0].items():
+        assert np.linalg.norm(weights[1][name] - value) / max(np.linalg.norm(value), 1) < 1e-5, name
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused(digits):
+    with pytest.raises(LotteryError, match="multiple of 2.*Received: 61"):
+        trainer(digits, strategy="mirrored", batch_size=61)
