@@ -70,4 +70,5 @@ def run_to_the_end(study, records=(), validation=lambda spec: 0.97, remaining=ha
     while waiting := plan(study, records):
         spec = waiting[0]
         records.append(fake_record(spec, validation(spec), remaining(spec)))
+        assert len(records) < 200, "the study does not end"
     return records

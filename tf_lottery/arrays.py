@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,15 +13,26 @@ from tf_lottery.errors import LotteryError
 
 Arrays = dict[str, np.ndarray]
 _SEAL = "digest"
+# What NumPy, zipfile and zlib raise on junk; the last two on a changed flag ("encrypted").
+_DAMAGE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
     """Return the sha256 over names, types, shapes and bytes, whatever the order of names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = np.asarray(arrays[name])
         total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        total.update(array.data if array.ndim else array.tobytes())
+        total.update(np.ascontiguousarray(array).data)
     return total.hexdigest()
 
 
@@ -48,13 +60,14 @@ def load(path: Path, expected_digest: str | None = None) -> Arrays:
             it was written.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("a single array, not an archive")
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("a single array, not an archive")
+        with file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise LotteryError(f"Expected an npz file. Received: {path}, which doesn't exist.") from error
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise LotteryError(
             f"Expected an npz file of plain arrays. Received: {path} ({error or type(error).__name__})."
         ) from error

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from tf_lottery import steps
 
 Steps = Annotated[str, AfterValidator(steps.validate)]
+PositiveSteps = Annotated[str, AfterValidator(steps.validate_positive)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 LayerRate = Annotated[float, Field(ge=0, lt=1)]
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -43,11 +44,18 @@ class ModelConfig(Strict):
     """Which network: one of ours by name, or the user's own builder."""
 
     name: str | None = None
-    """A line of `tf_lottery.models.MODELS`. Default: `lenet_300_100`, unless `build` is given."""
+    """A line of `tf_lottery.models.build.MODELS`. Default: `lenet_300_100`, unless `build` is given."""
     build: str | None = None
     """`package.module:function`, called with `input_shape`, `classes` and `kwargs`; it
     returns a new Keras model each time."""
     kwargs: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default(cls, settings):
+        if isinstance(settings, dict) and not settings.get("name") and not settings.get("build"):
+            return {**settings, "name": "lenet_300_100"}
+        return settings
 
     @model_validator(mode="after")
     def _one_of(self):
@@ -61,11 +69,11 @@ class ModelConfig(Strict):
 class TrainingConfig(Strict):
     """One training, from step 0 to its end."""
 
-    steps: Steps = "50000it"
+    steps: PositiveSteps = "50000it"
     """How long a run trains (the article's k), rewound steps included."""
     batch_size: int = Field(60, ge=1)
     """Examples a step, over all replicas."""
-    evaluate_every: Steps = "100it"
+    evaluate_every: PositiveSteps = "100it"
     """How often the validation loss is measured: the resolution of early stop."""
     optimizer: str = "adam"
     """The name of any Keras optimizer."""
@@ -147,7 +155,7 @@ class StudyConfig(Strict):
     """Also the name of its directory under `saved_models/`."""
     description: str = ""
     data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = Field(default_factory=ModelConfig)
     training: TrainingConfig = TrainingConfig()
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
@@ -184,4 +192,7 @@ class StudyConfig(Strict):
             "data": {"digest"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
         }
-        return self.model_dump(mode="json", exclude=free)
+        settings = self.model_dump(mode="json", exclude=free)
+        # As pairs: the first pattern that matches counts, so their order does too.
+        settings["pruning"]["layer_rates"] = list(self.pruning.layer_rates.items())
+        return settings

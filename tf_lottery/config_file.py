@@ -1,6 +1,7 @@
 """Reading study configs: by name or path, with `--set` overrides and clear errors."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +14,15 @@ from tf_lottery.errors import LotteryError
 
 _PACKAGED = Path(__file__).parent / "configs"
 _CHECKOUT = Path(__file__).parent.parent / "configs"
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2)."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def shipped() -> dict[str, Path]:
@@ -34,7 +44,7 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
     """
     path = _find(config)
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise LotteryError(f"Expected a readable config. Received: {path} ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -60,7 +70,10 @@ def validate(settings: dict[str, Any], source: str = "the config") -> StudyConfi
     try:
         return StudyConfig.model_validate(settings)
     except ValidationError as error:
-        raise LotteryError(f"{source}: {_explain(error.errors(include_url=False)[0])}") from error
+        errors = error.errors(include_url=False)
+        # A misspelt key is also a missing one; its own name says more.
+        errors.sort(key=lambda each: each["type"] != "extra_forbidden")
+        raise LotteryError(f"{source}: {_explain(errors[0])}") from error
 
 
 def dump(study: StudyConfig) -> str:
@@ -92,7 +105,7 @@ def _override(settings: dict[str, Any], text: str) -> None:
         if not isinstance(settings, dict):
             raise LotteryError(f"Expected {key!r} in --set {text} to be a group. Received: {_kind(settings)}")
     try:
-        settings[last] = yaml.safe_load(value)
+        settings[last] = yaml.load(value, _Loader)
     except yaml.YAMLError as error:
         raise LotteryError(
             f"Expected a YAML value in --set. Received: {text!r} ({_one_line(error)})"
@@ -100,7 +113,8 @@ def _override(settings: dict[str, Any], text: str) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    where = [str(part) for part in error["loc"]]
+    # Without pydantic's names for the members of a union.
+    where = [str(part) for part in error["loc"] if part != "bool" and not str(part).startswith("literal[")]
     key = ".".join(where)
     if error["type"] == "extra_forbidden":
         known = list(_model_at(where[:-1]).model_fields)

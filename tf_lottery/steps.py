@@ -24,6 +24,17 @@ def validate(text: str) -> str:
     return text
 
 
+def validate_positive(text: str) -> str:
+    """Return `text` if it is written as steps and isn't zero.
+
+    Raises:
+        LotteryError: if it isn't.
+    """
+    if not int(_PATTERN.fullmatch(validate(text)).group(1)):
+        raise LotteryError(f"Expected at least one step, such as '100it'. Received: {text!r}")
+    return text
+
+
 def epoch(examples: int, batch_size: int) -> int:
     """Steps in one epoch.
 

@@ -1,5 +1,6 @@
 """What `tf-lottery run` does around a study: shows it, draws it, says what it found."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -60,6 +61,14 @@ class QuietStart(StudyObserver):
                 tf.config.list_physical_devices()
 
 
+def _tensorboard() -> str:
+    """The command as it can be typed here: with its path if it isn't on the PATH."""
+    beside = Path(sys.executable).with_name("tensorboard")
+    if shutil.which("tensorboard") or not beside.exists():
+        return "tensorboard"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
 def _report(study: StudyConfig, paths: StudyPaths, records: list[Record], console: Console) -> None:
     console.print()
     for sentence in verdict(records, study.tolerance):
@@ -74,7 +83,7 @@ def _report(study: StudyConfig, paths: StudyPaths, records: list[Record], consol
         winner = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
         make_ticket(study, Store(paths), winner).save(paths.ticket)
         lines.append(f"Winning ticket: {paths.ticket}")
-    lines.append(f"Curves:         tensorboard --logdir {paths.tensorboard}")
+    lines.append(f"Curves:         {_tensorboard()} --logdir {paths.tensorboard}")
     console.print()
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)

@@ -76,7 +76,7 @@ class Ticket:
         contents = arrays.load(Path(path))
         try:
             header = json.loads(str(contents.pop("header")))
-            if header["format"] != FORMAT:
+            if header["format"] != FORMAT or not {"version", "digest", "provenance"} <= header.keys():
                 raise ValueError
         except (KeyError, ValueError, TypeError) as error:
             raise LotteryError(

@@ -106,7 +106,7 @@ def test_a_key_is_the_same_on_every_machine():
     spec = fake_spec()
     canonical = {
         "data": {"digest": "d" * 64},
-        "model": {},
+        "model": {"name": "lenet_300_100"},
         "order_seed": 1,
         "schema": 1,
         "start": "initialize",

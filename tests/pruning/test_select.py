@@ -28,6 +28,14 @@ def test_of_ten_equal_scores_at_two_tenths_exactly_the_first_two_go(scope):
     assert of_one([7] * 10, 0.2, scope=scope) == [0, 0, 1, 1, 1, 1, 1, 1, 1, 1]
 
 
+def test_many_ties_go_by_index_too():
+    scores = np.tile(np.float32([2, 1, 2]), 1000)
+    kept = of_one(scores, 0.5)
+    expected = np.array([1, 0, 1] * 1000)
+    expected[np.flatnonzero(expected)[:500]] = 0
+    assert kept == expected.tolist()
+
+
 def test_ties_at_the_border_go_by_index():
     assert of_one([2, 1, 2, 2, 9], 0.6) == [0, 0, 0, 1, 1]
 

@@ -60,7 +60,7 @@ def test_the_loop_does_what_keras_train_on_batch_does(digits, model, optimizer):
     plain.compile(
         keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": rate, **options}}),
         loss,
-        jit_compile=setup.resolved["xla"],
+        jit_compile=False,  # Keras refuses it where op determinism is on
     )
     for batch in BatchOrder(7, len(digits.train), 60).batches(0, 100):
         plain.train_on_batch(digits.train.x[batch], digits.train.y[batch])

@@ -4,11 +4,11 @@ from tf_lottery.experiment.spec import Record
 
 _COLUMNS = (
     ("", "arm", 15),
-    ("repli-", " cate", 5),
+    ("repli-", "cate", 6),
     ("", "round", 6),
-    ("weights", "remaining", 10),
-    ("", "density", 8),
-    ("early", "stop at", 8),
+    ("weights", "remaining", 11),
+    ("den-", "sity", 7),
+    ("early", "stop", 7),
     ("valid.", "acc.", 7),
     ("test", "acc.", 7),
     ("final", "test", 7),

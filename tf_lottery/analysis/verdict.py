@@ -22,6 +22,8 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
     dense = tickets[0]
     sentences = [f"Dense network: {_accuracy(dense)}."]
     round = matching_round(records, tolerance)
+    if 1 not in tickets or tickets[1].replicates < dense.replicates:
+        return [*sentences, "No pruned round is finished yet."]
     if round is None:
         sentences.append(
             f"No ticket matches: at the first pruned round validation accuracy is below the dense network's "
@@ -44,7 +46,7 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
 
 
 def _control(ticket: Summary, tickets: dict[int, Summary], controls: dict[int, Summary]) -> list[str]:
-    rounds = [round for round in controls if round]
+    rounds = [round for round in controls if round and round in tickets]
     if not rounds:
         return ["There is no random reinitialization to compare it with."]
     nearest = min(rounds, key=lambda at: (abs(at - ticket.round), -at))

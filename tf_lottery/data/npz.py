@@ -34,6 +34,11 @@ def load(path: str | None) -> Examples:
             f"Expected x_train and x_test of one shape in {path}. "
             f"Received: {found['x_train'].shape[1:]} and {found['x_test'].shape[1:]}"
         )
+    if found["x_train"].dtype != found["x_test"].dtype:
+        raise LotteryError(
+            f"Expected x_train and x_test of one type in {path}, since uint8 pixels are scaled. "
+            f"Received: {found['x_train'].dtype} and {found['x_test'].dtype}"
+        )
     labels = {part: found[f"y_{part}"].reshape(-1).astype(np.int32) for part in ("train", "test")}
     if labels["test"].max() > labels["train"].max() or labels["train"].max() < 1:
         raise LotteryError(
@@ -49,10 +54,12 @@ def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
             f"Expected x_{part} in {path} as numbers, examples first, at least two dimensions. "
             f"Received: {x.dtype} of shape {x.shape}"
         )
-    if not np.isfinite(x).all():
-        raise LotteryError(f"Expected finite numbers in x_{part} of {path}. Received: NaN or infinity")
-    if y.dtype.kind not in "ui" or y.size != len(y) or len(y) != len(x) or y.min() < 0:
+    form = y.ndim > 0 and y.dtype.kind in "ui" and len(y) == y.size == len(x)
+    if not form or y.min() < 0 or y.max() > np.iinfo(np.int32).max:
+        values = f", {y.min()} to {y.max()}" if form else ""
         raise LotteryError(
             f"Expected y_{part} in {path} as {len(x)} integer labels from 0. "
-            f"Received: {y.dtype} of shape {y.shape}" + (f", minimum {y.min()}" if y.size else "")
+            f"Received: {y.dtype} of shape {y.shape}{values}"
         )
+    if not np.isfinite(x).all():
+        raise LotteryError(f"Expected finite numbers in x_{part} of {path}. Received: NaN or infinity")

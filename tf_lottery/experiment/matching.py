@@ -11,6 +11,9 @@ from statistics import mean
 
 from tf_lottery.experiment.spec import Record
 
+ROUNDING = 1e-12
+"""Accuracies this close are equal: .98 - .97 is more than .01 in binary floating point."""
+
 
 def by_round(records: Iterable[Record], arm: str, value: Callable[[Record], float]) -> dict[int, list[float]]:
     """Return round -> one value a replicate, trials averaged first, in order of rounds."""
@@ -37,9 +40,8 @@ def matching_round(records: Iterable[Record], tolerance: float = 0.0) -> int | N
         return None
     needed = mean(values[0]) - tolerance
     last = None
-    for round, found in values.items():
-        # 1e-12: the mean of equal numbers may differ from them in the last bit.
-        if len(found) < len(values[0]) or mean(found) < needed - 1e-12:
+    for expected, (round, found) in enumerate(values.items()):
+        if round != expected or len(found) < len(values[0]) or mean(found) < needed - ROUNDING:
             break
         last = round or None
     return last

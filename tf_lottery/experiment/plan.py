@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS, dense, ticket
+from tf_lottery.experiment.matching import ROUNDING
 from tf_lottery.experiment.spec import Record, RunSpec
 
 
@@ -91,7 +92,7 @@ def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished)
     def mean(at: int) -> float:
         return sum(finished[c[at].key].early_stop_validation_accuracy for c in chains) / len(chains)
 
-    return mean(0) - mean(round) > study.pruning.max_accuracy_drop
+    return mean(0) - mean(round) > study.pruning.max_accuracy_drop + ROUNDING
 
 
 def _with_arms(study: StudyConfig, chain: list[RunSpec]) -> list[RunSpec]:

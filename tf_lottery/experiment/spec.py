@@ -5,7 +5,7 @@ import json
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field, computed_field
+from pydantic import Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
 
@@ -67,9 +67,17 @@ class RunSpec(Strict):
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude=set(LABELS))
         for name in ("name", "path"):
             settings["data"].pop(name, None)
+        if rates := settings.get("pruning", {}).get("layer_rates"):
+            settings["pruning"]["layer_rates"] = list(rates.items())  # the first that matches counts
         settings["schema"] = SCHEMA
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def model_copy(self, **changes: Any) -> "RunSpec":
+        """As pydantic's, without the key that was computed before the change."""
+        copy = super().model_copy(**changes)
+        copy.__dict__.pop("key", None)
+        return copy
 
     def describe(self) -> str:
         """Return where the run stands, in words."""
@@ -126,6 +134,13 @@ class Record(Strict):
     """Of the run's files."""
     environment: dict[str, str] = Field(default={})
     """Package versions, processor."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, content):
+        if not isinstance(content, dict):
+            return content
+        return {name: value for name, value in content.items() if name not in cls.model_computed_fields}
 
     @computed_field
     @property

@@ -64,8 +64,7 @@ class Store:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content.get("schema_version") != SCHEMA:
                 return None  # another version's: its runs are trained again
-            computed = set(Record.model_computed_fields)
-            return Record.model_validate({name: v for name, v in content.items() if name not in computed})
+            return Record.model_validate(content)
         except FileNotFoundError:
             return None
         except (ValidationError, ValueError, AttributeError, OSError) as error:

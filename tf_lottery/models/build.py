@@ -14,7 +14,6 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.models.conv import conv2, conv4, conv6
 from tf_lottery.models.lenet import lenet_300_100
 
-DEFAULT = "lenet_300_100"
 MODELS: dict[str, Callable[..., keras.Model]] = {
     "conv2": conv2,
     "conv4": conv4,
@@ -51,7 +50,7 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
         raise
     except Exception as error:
         raise LotteryError(
-            f"Expected {config.build or config.name or DEFAULT} to build a model for inputs {input_shape}, "
+            f"Expected {config.build or config.name} to build a model for inputs {input_shape}, "
             f"{classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     finally:
@@ -68,10 +67,11 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
 
 def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
     if config.build is None:
-        name = config.name or DEFAULT
-        if name not in MODELS:
-            raise LotteryError(f"Expected model.name as one of {', '.join(MODELS)}. Received: {name!r}")
-        return MODELS[name]
+        if config.name not in MODELS:
+            raise LotteryError(
+                f"Expected model.name as one of {', '.join(MODELS)}. Received: {config.name!r}"
+            )
+        return MODELS[config.name]
     module, _, function = config.build.partition(":")
     if os.getcwd() not in sys.path:  # the console script doesn't put it there; python -m does
         sys.path.insert(0, os.getcwd())
