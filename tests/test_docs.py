@@ -21,7 +21,7 @@ def test_the_contracts_are_frozen():
     }
     assert {*Record.model_fields, *Record.model_computed_fields} == {
         *(
-            "schema_version",
+            "version",
             "key",
             "spec",
             "weights_total",

@@ -7,7 +7,8 @@ import sys
 def main() -> None:
     """Run the command line. Errors that the user can mend are one line and exit with 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        sys.exit(f"Error: Expected KERAS_BACKEND=tensorflow. Received: {os.environ['KERAS_BACKEND']}")
     from tf_lottery.cli import app
     from tf_lottery.errors import LotteryError
 

@@ -83,15 +83,15 @@ def save_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     return value
 
 
-def load_sealed(path: Path) -> Arrays:
-    """Read arrays that `save_sealed` wrote.
+def load_sealed(path: Path, expected_digest: str | None = None) -> Arrays:
+    """Read arrays that `save_sealed` wrote, with this digest if one is given.
 
     Raises:
         LotteryError: as `load`; also if they aren't as they were written.
     """
     found = load(path)
     seal = found.pop(_SEAL, None)
-    if seal is None or digest(found) != str(seal):
+    if seal is None or digest(found) != str(seal) or str(seal) != (expected_digest or str(seal)):
         raise LotteryError(_changed(path))
     return found
 

@@ -75,7 +75,7 @@ class TrainingConfig(Strict):
     """Examples a step, over all replicas."""
     evaluate_every: PositiveSteps = "100it"
     """How often the validation loss is measured: the resolution of early stop."""
-    optimizer: str = "adam"
+    optimizer: Annotated[str, AfterValidator(str.lower)] = "adam"
     """The name of any Keras optimizer."""
     learning_rate: float = Field(0.0012, gt=0)
     optimizer_options: dict[str, Any] = {}
@@ -185,11 +185,12 @@ class StudyConfig(Strict):
     def determinants(self) -> dict:
         """Return the settings that decide what a run is."""
         free = {
+            "name": True,
             "description": True,
             "arms": True,
             "replicates": True,
             "tolerance": True,
-            "data": {"digest"},
+            "data": {"digest", "path"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
         }
         settings = self.model_dump(mode="json", exclude=free)

@@ -22,6 +22,11 @@ from pathlib import Path
 OUTPUT = Path("saved_models")
 
 
+def rewind_point(directory: Path, step: int) -> Path:
+    """File of a rewind point."""
+    return directory / f"{step}it.npz"
+
+
 @dataclass(frozen=True)
 class RunPaths:
     """Files of one run."""
@@ -54,7 +59,7 @@ class RunPaths:
 
     def rewind_point(self, step: int) -> Path:
         """File of one rewind point."""
-        return self.rewind / f"{step}it.npz"
+        return rewind_point(self.rewind, step)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import re
 
 from tf_lottery.errors import LotteryError
 
-_PATTERN = re.compile(r"(\d+)(it|ep)")
+_PATTERN = re.compile(r"(\d{1,9})(it|ep)", re.ASCII)
 
 
 def validate(text: str) -> str:

@@ -254,3 +254,28 @@ def test_expected_runs_is_what_a_full_execution_trains(settings):
 
 def test_expected_runs_is_unknown_without_a_number_of_rounds():
     assert expected_runs(fake_study(pruning={"target_density": 0.1})) is None
+
+
+def test_a_rewind_point_that_a_dense_run_lacks_has_it_trained_again_keeping_both():
+    study = fake_study(pruning={"rounds": 1}, arms={})
+    (dense,) = plan(study, [])
+    record = fake_record(dense)
+    late = study.model_copy(update={"rewind": study.rewind.model_copy(update={"to": "500it"})})
+    (again,) = plan(late, [record])
+    assert again.key == dense.key
+    assert again.snapshots == ("0it", "500it")
+    assert plan(study, [fake_record(again)]) == plan(study, [record])
+
+
+def test_two_arms_that_ask_for_the_same_run_share_it(monkeypatch):
+    from tf_lottery.experiment import arms
+
+    def twin(study, chain, round, trial):
+        return arms.ticket(study, chain, round, trial).model_copy(update={"arm": "twin"})
+
+    monkeypatch.setitem(arms.ARMS, "twin", twin)
+    study = fake_study(pruning={"rounds": 1}, arms={"twin": {}})
+    dense = fake_record(plan(study, [])[0])
+    (shared,) = plan(study, [dense])
+    records = collect(study, [dense, fake_record(shared)])
+    assert [record.spec.arm for record in records] == ["ticket", "ticket", "twin"]

@@ -27,7 +27,7 @@ SETTINGS = {
     "pruning": {"rate": 0.3, "layer_rates": {"output": 0.1}, "rounds": 3},
     "arms": {"ticket": {}, "random_reinit": {"rounds": [2], "trials": 2}},
 }
-TIMES = ("steps_per_second", "seconds", "environment")
+TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
 
 
 def study(**changes):
@@ -195,6 +195,7 @@ def test_late_rewinding_counts_steps_from_zero_and_starts_at_the_rewind_point(tm
 def test_a_rewind_point_past_the_end_is_refused(tmp_path):
     with pytest.raises(LotteryError, match="rewind point before the last step, 60. Received: 60"):
         run_study(study(rewind={"to": "60it"}), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_target_density_and_accuracy_drop_end_the_rounds(tmp_path):
@@ -238,6 +239,27 @@ def test_a_directory_with_another_study_is_refused_and_untouched(finished):
     with pytest.raises(LotteryError, match=r"differs in training.learning_rate.*--output"):
         run_study(study(training__learning_rate=0.5), directory)
     assert (directory / "study.yaml").read_text() == before
+
+
+def test_another_replicates_rewind_point_is_refused(tmp_path):
+    two = study(replicates=2, pruning__rounds=0, arms={"ticket": {}})
+    first, second = run_study(two, tmp_path)
+    paths = StudyPaths(tmp_path)
+    stolen = paths.run(second.key).rewind_point(0).read_bytes()
+    paths.run(first.key).rewind_point(0).write_bytes(stolen)
+    with pytest.raises(LotteryError, match=f"Expected .*{paths.run(first.key).rewind_point(0)}"):
+        run_study(study(replicates=2, arms={"ticket": {}}), tmp_path)
+
+
+def test_a_changed_figure_in_a_record_is_noticed(tmp_path):
+    dense = run_study(study(pruning__rounds=0), tmp_path)[0]
+    path = StudyPaths(tmp_path).run(dense.key).record
+    text = path.read_text()
+    accuracy = str(dense.early_stop_test_accuracy)
+    assert text.count(accuracy) >= 1
+    path.write_text(text.replace(accuracy, "0.999"))
+    with pytest.raises(LotteryError, match="damaged"):
+        run_study(study(pruning__rounds=0), tmp_path)
 
 
 @pytest.mark.parametrize("file", ["masks.npz", "weights_last.npz", "record.json"])

@@ -51,6 +51,29 @@ def test_compile_settings_are_carried_over():
     assert model.loss == "mse"
 
 
+def test_compile_settings_that_keras_cannot_copy_leave_the_copy_uncompiled():
+    def my_loss(y, outputs):
+        return outputs
+
+    plain = nested_and_shared()
+    plain.compile("adam", my_loss)
+    with pytest.warns(UserWarning, match="call compile on the copy"):
+        model = lottery.make_prunable(plain)
+    assert not model.compiled
+
+
+def test_weights_that_stay_dense_are_named():
+    class Own(layers.Layer):
+        def build(self, shape):
+            self.matrix = self.add_weight(shape=(shape[-1], 3), name="matrix")
+
+        def call(self, x):
+            return x @ self.matrix
+
+    with pytest.warns(UserWarning, match="stay dense: own/matrix"):
+        lottery.make_prunable(keras.Sequential([keras.Input((2,)), Own(name="own"), layers.Dense(2)]))
+
+
 def test_frozen_layers_stay_frozen():
     plain = nested_and_shared()
     plain.get_layer("shared").trainable = False

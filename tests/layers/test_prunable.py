@@ -172,6 +172,52 @@ def test_dense_weights_written_over_a_pruned_model_are_masked(digits, tmp_path):
         assert (kernel.numpy()[survivors] == original[path][survivors]).all()
 
 
+def test_weights_loaded_with_the_moments_of_weights_pruned_since_stay_zero(digits, tmp_path):
+    """Late rewinding by hand: a weights file of a compiled model has its optimizer in it."""
+    model = compiled(lottery.make_prunable(plain_model()), keras.optimizers.SGD(0.05, momentum=0.9))
+    data = digits.train.x[:300], digits.train.y[:300]
+    model.fit(*data, verbose=0)
+    model.save_weights(tmp_path / "late.weights.h5")
+    model.fit(*data, verbose=0)
+    lottery.prune(model, rate=0.5)
+    model.load_weights(tmp_path / "late.weights.h5")
+    model.fit(*data, epochs=2, verbose=0)
+    assert_zeros(model)
+
+
+def test_pruned_weights_stay_zero_in_a_loop_of_the_users_own(digits):
+    model = lottery.make_prunable(plain_model())
+    optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
+
+    def step():
+        with tf.GradientTape() as tape:
+            outputs = model(digits.train.x[:100], training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(
+                digits.train.y[:100], outputs, from_logits=True
+            )
+            loss = tf.reduce_mean(losses)
+        variables = model.trainable_variables
+        optimizer.apply(tape.gradient(loss, [v.value for v in variables]), variables)
+
+    step()
+    lottery.prune(model, rate=0.5)
+    for _ in range(3):
+        step()
+    assert_zeros(model)
+
+
+def test_a_layers_own_constraint_is_kept():
+    unit = keras.constraints.UnitNorm(axis=0)
+    dense = layers.Dense(4, kernel_constraint=unit, name="output")
+    model = lottery.make_prunable(keras.Sequential([keras.Input((6,)), dense]))
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    lottery.prune(model, rate=0.5)
+    model.fit(np.ones((8, 6), np.float32), np.ones((8, 4), np.float32), epochs=2, verbose=0)
+    kernel = model.get_layer("output").layer.kernel.numpy()
+    assert np.linalg.norm(kernel, axis=0) == pytest.approx(1, abs=1e-5)
+    assert_zeros(model)
+
+
 def test_set_masks_replaces_masks_and_refuses_what_does_not_fit():
     model = lottery.make_prunable(plain_model())
     masks = lottery.get_masks(model)

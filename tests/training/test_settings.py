@@ -41,6 +41,12 @@ def test_another_number_of_threads_than_the_process_has_is_refused():
         compile_rule.configure(TrainingConfig(threads=2))
 
 
+def test_another_float_type_of_keras_is_refused(monkeypatch):
+    monkeypatch.setattr("keras.config.floatx", lambda: "float64")
+    with pytest.raises(LotteryError, match=r"keras.config.floatx\(\) to be float32. Received: float64"):
+        compile_rule.configure(TrainingConfig())
+
+
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(LotteryError, match="one_device.*Received: 'tpus'"):
         strategy.make("tpus")
@@ -50,7 +56,9 @@ def test_an_unknown_strategy_is_refused():
     ("settings", "received"),
     [
         ({"optimizer": "adamm"}, "adamm"),
-        ({"optimizer": "muon"}, "muon"),
+        ({"optimizer": "Muon"}, "muon"),
+        ({"optimizer": "ScheduleFreeAdamW"}, "schedulefreeadamw"),
+        ({"optimizer_options": {"learning_rate": 0.1}}, "optimizer_options.learning_rate"),
         ({"optimizer": "adam", "optimizer_options": {"momentun": 0.9}}, "momentun"),
     ],
 )

@@ -1,10 +1,11 @@
 """Small real trainings on digits."""
 
 from tf_lottery.config import ModelConfig, TrainingConfig
+from tf_lottery.training import compile_rule
 from tf_lottery.training.trainer import Trainer
-
-THREADS = {"threads": 1}
 
 
 def trainer(dataset, model=None, **training):
-    return Trainer(model or ModelConfig(), TrainingConfig(**THREADS, **training), dataset)
+    config = TrainingConfig(**training)
+    compile_rule.configure(config)
+    return Trainer(model or ModelConfig(), config, dataset)

@@ -4,6 +4,7 @@ from tf_lottery.config import DataConfig, Strict
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.training import compile_rule
 from tf_lottery.training.trainer import Trainer
 
 
@@ -27,6 +28,7 @@ class Bench:
         parts: tuple[Strict, ...] = (spec.data, spec.model, spec.training)
         key = "".join(part.model_dump_json() for part in parts)
         if self._trainer is None or self._trainer[0] != key:
+            compile_rule.configure(spec.training)
             self._trainer = None  # frees the memory before it is needed again
             self._trainer = key, Trainer(spec.model, spec.training, self.dataset(spec.data))
         return self._trainer[1]

@@ -44,10 +44,6 @@ def execute(
     per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
     last = steps.iterations(spec.training.steps, per_epoch)
     snapshots = {steps.iterations(point, per_epoch) for point in spec.snapshots}
-    if snapshots and max(snapshots) >= last:
-        raise LotteryError(
-            f"Expected a rewind point before the last step, {last}. Received: {max(snapshots)}"
-        )
 
     run = store.begin(spec.key)
     start = prepare(spec, store, trainer, per_epoch)
@@ -61,6 +57,7 @@ def execute(
     )
     measured, digests = _measure(training, run)
     masks = get_masks(trainer.model)
+    compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
     record = Record(
         key=spec.key,
         spec=spec,
@@ -71,10 +68,10 @@ def execute(
         first_step=start.first_step,
         last_step=last,
         steps_per_second=(last - start.first_step) / training.seconds["train"],
-        seconds=training.seconds | {"compile": trainer.compile_seconds, "total": time.perf_counter() - began},
+        seconds=training.seconds | {"compile": compiled, "total": time.perf_counter() - began},
         resolved=trainer.resolved,
         checks=start.checks | {"zeros_checked_times": len(training.points)},
-        digests=digests,
+        digests=digests | training.rewind_digests,
         environment=environment(),
         **measured,
     )
@@ -91,6 +88,7 @@ class _Training:
         self._rewind, self._snapshots = rewind, snapshots
         self.early_stop = EarlyStop()
         self.points: list[Point] = []
+        self.rewind_digests: dict[str, str] = {}
         self.seconds = {"train": 0.0, "evaluate": 0.0}
 
     def run(self, first: int, last: int, every: int, order: BatchOrder) -> None:
@@ -104,7 +102,8 @@ class _Training:
         if passed is not None:
             self.seconds["train"] += passed.seconds
         if step in self._snapshots:
-            self._rewind.save(step, self.trainer.model, self.trainer.optimizer)
+            digest = self._rewind.save(step, self.trainer.model, self.trainer.optimizer)
+            self.rewind_digests[f"rewind/{step}it"] = digest
         if step in self._evaluate_at:
             self._evaluate(step, passed)
 

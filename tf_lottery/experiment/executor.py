@@ -7,14 +7,12 @@ from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.arms import ARMS
+from tf_lottery.experiment.check import check_fit, check_names
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import OUTPUT, StudyPaths
-from tf_lottery.pruning.criteria import CRITERIA
-from tf_lottery.pruning.schedules import layer_rates
 
 
 def run_study(
@@ -51,11 +49,14 @@ def run_study(
         from tf_lottery.experiment.execute import execute
 
         bench = Bench()
-        _check_layers(study, bench.trainer(waiting[0]))
+        check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]).kernels)
+        atomic.write_text(paths.study, config_file.dump(study))
         while waiting:
             records.append(execute(waiting[0], store, bench, observer))
             waiting = plan(study, records)
             observer.planned(collect(study, records), waiting)
+    else:
+        atomic.write_text(paths.study, config_file.dump(study))
     return collect(study, records)
 
 
@@ -66,12 +67,7 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
         LotteryError: if the study names a criterion, an arm or data that there isn't, or the
             directory holds another study or can't be written.
     """
-    for name, known, setting in (
-        *((arm, ARMS, "arms") for arm in study.arms),
-        (study.pruning.criterion, CRITERIA, "pruning.criterion"),
-    ):
-        if name not in known:
-            raise LotteryError(f"Expected {setting} of {', '.join(known)}. Received: {name!r}")
+    check_names(study)
     if paths.study.exists():
         present = load(paths)
         begun = any(paths.runs.glob("*/record.json"))
@@ -83,12 +79,9 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
         if begun and study.data.digest is None:
             data = study.data.model_copy(update={"digest": present.data.digest})
             study = study.model_copy(update={"data": data})
-    else:
-        atomic.make_directory(paths.root)
+    atomic.make_directory(paths.root)
     data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
-    study = study.model_copy(update={"data": data})
-    atomic.write_text(paths.study, config_file.dump(study))
-    return study
+    return study.model_copy(update={"data": data})
 
 
 def load(paths: StudyPaths) -> StudyConfig:
@@ -102,13 +95,6 @@ def load(paths: StudyPaths) -> StudyConfig:
             f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
         )
     return config_file.load_config(paths.study)
-
-
-def _check_layers(study: StudyConfig, trainer) -> None:
-    """Refuse layer patterns that decide nothing before anything is trained."""
-    from tf_lottery.layers.access import get_masks
-
-    layer_rates(list(get_masks(trainer.model)), study.pruning.rate, study.pruning.layer_rates)
 
 
 def _differences(first: StudyConfig, second: StudyConfig) -> list[str]:

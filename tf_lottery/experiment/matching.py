@@ -15,6 +15,11 @@ ROUNDING = 1e-12
 """Accuracies this close are equal: .98 - .97 is more than .01 in binary floating point."""
 
 
+def monitored(record: Record) -> float:
+    """What stop rules and matching read: validation accuracy at early stop."""
+    return record.early_stop_validation_accuracy
+
+
 def by_round(records: Iterable[Record], arm: str, value: Callable[[Record], float]) -> dict[int, list[float]]:
     """Return round -> one value a replicate, trials averaged first, in order of rounds."""
     trials = defaultdict(list)
@@ -35,7 +40,7 @@ def matching_round(records: Iterable[Record], tolerance: float = 0.0) -> int | N
         tolerance: how far below the dense network's accuracy is still matching, as a
             fraction (0.005: half a point).
     """
-    values = by_round(records, "ticket", lambda record: record.early_stop_validation_accuracy)
+    values = by_round(records, "ticket", monitored)
     if 0 not in values:
         return None
     needed = mean(values[0]) - tolerance

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS, dense, ticket
-from tf_lottery.experiment.matching import ROUNDING
+from tf_lottery.experiment.matching import ROUNDING, monitored
 from tf_lottery.experiment.spec import Record, RunSpec
 
 
@@ -24,13 +24,17 @@ def plan(study: StudyConfig, records: Iterable[Record]) -> list[RunSpec]:
         the study is finished.
     """
     finished = {record.key: record for record in records}
-    return [spec for spec in reached(study, finished) if spec.key not in finished]
+    waiting = {}
+    for spec in reached(study, finished):
+        if not _is_finished(spec, finished):
+            waiting.setdefault(spec.key, _keeping(spec, finished))  # arms may share a run
+    return list(waiting.values())
 
 
 def collect(study: StudyConfig, records: Iterable[Record]) -> list[Record]:
     """Return the study's finished runs, labelled with their place in it, in the same order."""
     finished = {record.key: record for record in records}
-    specs = [spec for spec in reached(study, finished) if spec.key in finished]
+    specs = [spec for spec in reached(study, finished) if _is_finished(spec, finished)]
     return [finished[spec.key].model_copy(update={"spec": spec}) for spec in specs]
 
 
@@ -69,11 +73,24 @@ def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
     return [spec for chain in chains for spec in _with_arms(study, chain)]
 
 
+def _is_finished(spec: RunSpec, finished: dict[str, Record]) -> bool:
+    """A dense run without a rewind point that is asked for now is trained again, to the same
+    bits: what was trained from it stays valid."""
+    record = finished.get(spec.key)
+    return record is not None and set(spec.snapshots) <= set(record.spec.snapshots)
+
+
+def _keeping(spec: RunSpec, finished: dict[str, Record]) -> RunSpec:
+    """The spec, also keeping the rewind points that are there already."""
+    there = finished[spec.key].spec.snapshots if spec.key in finished else ()
+    return spec.model_copy(update={"snapshots": tuple(dict.fromkeys((*there, *spec.snapshots)))})
+
+
 def _goes_on(study: StudyConfig, chain: list[RunSpec], chains: list[list[RunSpec]], finished) -> bool:
     round = len(chain) - 1
-    record = finished.get(chain[-1].key)
-    if record is None:
+    if not _is_finished(chain[-1], finished):
         return False
+    record = finished[chain[-1].key]
     rules = study.pruning
     if rules.rounds is not None and round >= rules.rounds:
         return False
@@ -90,7 +107,7 @@ def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished)
         return True
 
     def mean(at: int) -> float:
-        return sum(finished[c[at].key].early_stop_validation_accuracy for c in chains) / len(chains)
+        return sum(monitored(finished[chain[at].key]) for chain in chains) / len(chains)
 
     return mean(0) - mean(round) > study.pruning.max_accuracy_drop + ROUNDING
 

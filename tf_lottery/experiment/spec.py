@@ -5,13 +5,15 @@ import json
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import ConfigDict, Field, computed_field
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
 
-SCHEMA = 1
-"""Of keys and records. Raise it when the same spec would give other results, or when a
-default in `tf_lottery.config` changes; a new field with a default needs nothing."""
+KEY_VERSION = 1
+"""Raise it when the same spec would give other results, or when a default in
+`tf_lottery.config` changes; a new field with a default needs nothing."""
+RECORD_VERSION = 1
+"""Raise it when records lose a field or one changes its meaning; they may gain fields."""
 
 LABELS = ("arm", "replicate", "round", "trial")
 
@@ -55,7 +57,7 @@ class RunSpec(Strict):
     """Key of the run whose last weights are scored and whose masks shrink."""
     pruning: Pruning | None = None
     snapshots: tuple[Steps, ...] = ()
-    """Rewind points that this run keeps."""
+    """Rewind points that this run keeps. Not part of the key: keeping them changes no bit."""
 
     @cached_property
     def key(self) -> str:
@@ -64,12 +66,12 @@ class RunSpec(Strict):
         Settings at their defaults are left out, so a new setting changes no old key. The
         data's digest stands for its name and place.
         """
-        settings = self.model_dump(mode="json", exclude_defaults=True, exclude=set(LABELS))
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
         for name in ("name", "path"):
             settings["data"].pop(name, None)
         if rates := settings.get("pruning", {}).get("layer_rates"):
             settings["pruning"]["layer_rates"] = list(rates.items())  # the first that matches counts
-        settings["schema"] = SCHEMA
+        settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -99,7 +101,9 @@ class Record(Strict):
     of the network; `final_*` after the last step.
     """
 
-    schema_version: int = SCHEMA
+    model_config = ConfigDict(extra="ignore")  # what a later version adds
+
+    version: int = RECORD_VERSION
     key: str
     spec: RunSpec
 
@@ -127,20 +131,14 @@ class Record(Strict):
     seconds: dict[str, float]
     """Where the time went: `compile`, `train`, `evaluate`, `total`."""
     resolved: dict[str, Any]
-    """What the rules decided: device, strategy, replicas, xla, threads."""
+    """What the rules decided (device, strategy, replicas, xla, threads), and what it takes to
+    build the network again: input_shape, classes."""
     checks: dict[str, Any]
     """What was asserted in the run."""
     digests: dict[str, str]
     """Of the run's files."""
     environment: dict[str, str] = Field(default={})
     """Package versions, processor."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_computed(cls, content):
-        if not isinstance(content, dict):
-            return content
-        return {name: value for name, value in content.items() if name not in cls.model_computed_fields}
 
     @computed_field
     @property
@@ -160,7 +158,7 @@ class Record(Strict):
         labels = {label: getattr(self.spec, label) for label in LABELS}
         nested = {
             "key",
-            "schema_version",
+            "version",
             "spec",
             "layers",
             "seconds",

@@ -10,7 +10,7 @@ from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import RunSpec
 from tf_lottery.experiment.store import Store
-from tf_lottery.layers.access import get_kernels, get_masks, set_masks
+from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
 from tf_lottery.pruning.schedules import layer_rates
@@ -42,21 +42,19 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     trainer.set_weights(weights)
     if spec.start == "initialize":
         return Start(0, {})
-    original = RewindManager(store.paths.run(spec.root).rewind).load(0)
+    original = store.rewind_point(spec.root, 0)
     kernels = [f"model/{path}" for path in get_masks(trainer.model)]
     correlation = check_reinitialized(original, weights, kernels)
     return Start(0, {"reinit_correlation_first_layer": correlation})
 
 
 def _masks(spec: RunSpec, store: Store, trainer: Trainer) -> masks_.Masks:
-    everything = masks_.ones({path: mask.shape for path, mask in get_masks(trainer.model).items()})
     if spec.parent is None:
-        return everything
+        return masks_.ones({path: mask.shape for path, mask in get_masks(trainer.model).items()})
+    before, last = store.masks(spec.parent), store.weights(spec.parent)
     pruning = spec.pruning
-    before = store.masks(spec.parent)
-    set_masks(trainer.model, everything)
-    trainer.set_weights(store.weights(spec.parent))
-    scores = CRITERIA[pruning.criterion](Evidence(get_kernels(trainer.model), pruning.seed))
+    evidence = Evidence({path: last[f"model/{path}"] for path in before}, pruning.seed)
+    scores = CRITERIA[pruning.criterion](evidence)
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
     masks = select(scores, before, rates, pruning.scope)
     if not masks_.shrinks(before, masks):
@@ -68,8 +66,8 @@ def _rewind(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     step = steps.iterations(spec.rewind.to, steps_per_epoch)
     manager = RewindManager(store.paths.run(spec.root).rewind)
     optimizer = trainer.optimizer if spec.rewind.optimizer == "restore" else None
-    digest = manager.restore(step, trainer.model, optimizer)
-    _check_rewound(manager.load(step), trainer.weights(), trainer)
+    digest = manager.restore(step, trainer.model, optimizer, store.rewind_digest(spec.root, step))
+    _check_rewound(manager.load(step, digest), trainer.weights(), trainer)
     return Start(step, {"rewind_digest": digest})
 
 

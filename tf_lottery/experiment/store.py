@@ -1,5 +1,6 @@
 """The finished runs of a study on disk. A run is finished when its record is there."""
 
+import hashlib
 import json
 import shutil
 
@@ -7,9 +8,16 @@ from pydantic import ValidationError
 
 from tf_lottery import arrays, atomic
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.spec import SCHEMA, Record
+from tf_lottery.experiment.spec import RECORD_VERSION, Record
 from tf_lottery.paths import RunPaths, StudyPaths
 from tf_lottery.pruning.masks import Masks
+
+_SEAL = "digest"
+
+
+def _digest(content: dict) -> str:
+    """sha256 of a record's content as JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Store:
@@ -43,7 +51,8 @@ class Store:
 
     def finish(self, record: Record) -> None:
         """Write the record: from now on the run is finished."""
-        atomic.write_json(self.paths.run(record.key).record, record.model_dump(mode="json"))
+        content = record.model_dump(mode="json")
+        atomic.write_json(self.paths.run(record.key).record, content | {_SEAL: _digest(content)})
 
     def masks(self, key: str) -> Masks:
         """Return a finished run's masks, verified."""
@@ -59,10 +68,21 @@ class Store:
         path = getattr(self.paths.run(key), f"weights_{which}")
         return arrays.load(path, self.record(key).digests[f"weights_{which}"])
 
+    def rewind_point(self, key: str, step: int) -> arrays.Arrays:
+        """Return the state that a dense run kept at a step, verified."""
+        path = self.paths.run(key).rewind_point(step)
+        return arrays.load_sealed(path, self.rewind_digest(key, step))
+
+    def rewind_digest(self, key: str, step: int) -> str:
+        """Return the digest of a rewind point, from the dense run's record."""
+        return self.record(key).digests[f"rewind/{step}it"]
+
     def _read(self, path) -> Record | None:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if content.get("schema_version") != SCHEMA:
+            if content.pop(_SEAL, None) != _digest(content):
+                raise ValueError("digest differs")
+            if content["version"] != RECORD_VERSION:
                 return None  # another version's: its runs are trained again
             return Record.model_validate(content)
         except FileNotFoundError:

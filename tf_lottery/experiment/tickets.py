@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from tf_lottery import arrays
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import Record
@@ -31,7 +30,7 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         raise LotteryError(f"Expected a pruned run of arm 'ticket'. Received: {spec.describe()}")
     masks = store.masks(record.key)
     # The first step of the run is the rewind point; the root's 0it is theta_0.
-    state = arrays.load_sealed(store.paths.run(spec.root).rewind_point(record.first_step))
+    state = store.rewind_point(spec.root, record.first_step)
     weights = {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}
     for path, mask in masks.items():
         weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
@@ -46,6 +45,8 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         "run": record.key,
         "data_digest": spec.data.digest,
         "model": spec.model.model_dump(mode="json", exclude_defaults=True),
+        "input_shape": record.resolved["input_shape"],
+        "classes": record.resolved["classes"],
         "early_stop_test_accuracy": record.early_stop_test_accuracy,
         "environment": record.environment,
     }

@@ -1,9 +1,11 @@
 """Plain Keras model -> prunable model, and back."""
 
+import warnings
+
 import keras
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import kernels, variables_without_masks, walk
+from tf_lottery.layers.access import kernels, named_variables, variables_without_masks, walk
 from tf_lottery.layers.kernels import KERNELS, kernel_names
 from tf_lottery.layers.prunable import PrunableLayer
 
@@ -40,7 +42,21 @@ def make_prunable(model: keras.Model) -> keras.Model:
         raise LotteryError(
             f"Expected a model with layers that can be pruned ({known}). Received: {', '.join(kinds)}"
         )
-    return _convert(model, lambda layer: PrunableLayer(_copy(layer)) if kernel_names(layer) else _copy(layer))
+    copy = _convert(model, lambda layer: PrunableLayer(_copy(layer)) if kernel_names(layer) else _copy(layer))
+    if left := kernels_left_out(copy):
+        warnings.warn(f"These weights can't be pruned yet and stay dense: {', '.join(left)}", stacklevel=2)
+    return copy
+
+
+def kernels_left_out(model: keras.Model) -> list[str]:
+    """Return the paths of trainable weights of two or more dimensions that have no mask."""
+    masked = {id(kernel) for kernel, _ in kernels(model).values()}
+    trainable = {id(variable) for variable in model.trainable_variables} - masked
+    return [
+        path
+        for path, variable in named_variables(model).items()
+        if id(variable) in trainable and len(variable.shape) > 1
+    ]
 
 
 def strip(model: keras.Model) -> keras.Model:
@@ -62,12 +78,15 @@ def _convert(model: keras.Model, clone_layer) -> keras.Model:
             raise _subclassed(layer)
         return clone_layer(layer)
 
+    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
     try:
         copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     except LotteryError:
         raise
     except ValueError as error:
         raise _subclassed(model) from error
+    finally:
+        model.compiled = compiled
     pairs = list(zip(variables_without_masks(model), variables_without_masks(copy), strict=True))
     for source, target in pairs:
         if source.shape != target.shape:
@@ -75,8 +94,15 @@ def _convert(model: keras.Model, clone_layer) -> keras.Model:
         target.assign(source)
     for source, target in zip(model.layers, copy.layers, strict=True):
         target.trainable = source.trainable
-    if model.compiled and (settings := model.get_compile_config()):
-        copy.compile_from_config(settings)
+    if compiled and (settings := model.get_compile_config()):
+        try:
+            copy.compile_from_config(settings)
+        except (TypeError, ValueError):
+            warnings.warn(
+                f"The copy of {model.name!r} isn't compiled, since Keras can't copy a loss or metric that is "
+                "neither its own nor registered: call compile on the copy.",
+                stacklevel=3,
+            )
     return copy
 
 

@@ -28,11 +28,15 @@ def mask_gradient(kernel, kernel_mask):
 def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
     """Make every later `assign` to either variable keep pruned weights at exactly 0.0.
 
-    `load_weights`, `set_weights`, `load_model` and rewinding all write through
-    `assign`. Optimizers write to the backend's variable beneath it, so a training step
-    costs nothing more. A mask of all ones that comes from outside (weights that were saved
-    before pruning, as one does to rewind) leaves the present mask in place: only
-    `set_masks` brings weights back.
+    `load_weights`, `set_weights`, `load_model` and rewinding all write through `assign`.
+    Optimizers write to the backend's variable beneath it; but after each update they assign
+    what the variable's constraint gives, so a constraint brings them here too. That matters
+    where an optimizer holds moments of weights pruned since: loaded with `load_weights`, or
+    of a loop of the user's own.
+
+    A mask of all ones that comes from outside (weights that were saved before pruning, as
+    one does to rewind) leaves the present mask in place: only `set_masks` brings weights
+    back.
     """
     plain_assign, plain_assign_mask = kernel.assign, kernel_mask.assign
 
@@ -51,5 +55,7 @@ def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
         return kernel_mask.value
 
     kernel.assign = assign
+    if kernel.constraint is None:
+        kernel.constraint = lambda value: value
     kernel_mask.assign = assign_mask
     kernel_mask.force = force_mask

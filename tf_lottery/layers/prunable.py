@@ -71,13 +71,16 @@ class PrunableLayer(keras.layers.Wrapper):
     def call(self, inputs: Any, **kwargs: Any) -> Any:
         """Call the inner layer; gradients of pruned weights are zero."""
         # A nested scope hides an outer one, so every variable is passed on, not kernels only.
-        present = {v.path: (v, ops.convert_to_tensor(v)) for v in self.layer.variables}
-        for _, kernel, kernel_mask in self.kernels():
-            value = present[kernel.path][1]
-            present[kernel.path] = (kernel, mask_gradient(value, ops.convert_to_tensor(kernel_mask)))
-        with keras.StatelessScope(list(present.values()), collect_losses=True) as scope:
+        masks = {id(kernel): ops.convert_to_tensor(kernel_mask) for _, kernel, kernel_mask in self.kernels()}
+        present = []
+        for variable in self.layer.variables:
+            value = ops.convert_to_tensor(variable)
+            if id(variable) in masks:
+                value = mask_gradient(value, masks[id(variable)])
+            present.append((variable, value))
+        with keras.StatelessScope(present, collect_losses=True) as scope:
             outputs = self.layer(inputs, **kwargs)
-        for variable, given in present.values():
+        for variable, given in present:
             value = scope.get_current_value(variable)
             if value is not given:
                 variable.assign(value)

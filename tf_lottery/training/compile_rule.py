@@ -40,8 +40,17 @@ def configure(config: TrainingConfig) -> None:
     """Fix threads and determinism for this process, before TensorFlow starts.
 
     Raises:
-        LotteryError: if TensorFlow has started with another number of threads.
+        LotteryError: if TensorFlow has started with another number of threads, or Keras is
+            set to another float type: that would change results that no record tells.
     """
+    for setting, value in (
+        ("keras.config.floatx()", keras.config.floatx()),
+        ("keras.config.dtype_policy()", keras.config.dtype_policy().name),
+    ):
+        if value != "float32":
+            raise LotteryError(
+                f"Expected {setting} to be float32. Received: {value}, perhaps from keras.json"
+            )
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(config.threads)

@@ -75,11 +75,9 @@ class Loop:
         self._steps = self._compile(loss, tf.constant(train.x), tf.constant(train.y), xla)
         self._revived = tf.function(self._count_revived, jit_compile=xla)
 
-    def prepare(self) -> float:
-        """Trace and compile without taking a step; return the seconds it took."""
-        began = time.perf_counter()
+    def prepare(self) -> None:
+        """Trace and compile without taking a step."""
         self._call(np.empty((0, self._batch_size), np.int32))
-        return time.perf_counter() - began
 
     def run(
         self,

@@ -9,21 +9,36 @@ from keras import ops
 from tf_lottery.config import TrainingConfig
 from tf_lottery.errors import LotteryError
 
-# Its update mixes whole matrices, so masked gradients don't keep pruned weights at zero.
-_REFUSED = ("muon",)
+_REFUSED = {
+    "muon": "its update mixes whole matrices, pruned weights among them",
+    "schedulefreeadamw": "it keeps a copy of the weights, which a rewind would have to replace",
+    "schedule_free_adamw": "it keeps a copy of the weights, which a rewind would have to replace",
+}
+_CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
-def make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizers.Optimizer:
     """Return a fresh Keras optimizer.
 
     Raises:
-        LotteryError: an unknown optimizer, one that revives pruned weights, or options
-            that it doesn't take.
+        LotteryError: an unknown optimizer, one that doesn't fit pruning and rewinding,
+            options that it doesn't take, or clipping with several replicas.
     """
     if config.optimizer.lower() in _REFUSED:
         raise LotteryError(
-            f"Expected an optimizer that leaves pruned weights at zero. Received: {config.optimizer!r}, "
-            "whose update mixes whole matrices"
+            f"Expected an optimizer that fits pruning and rewinding. Received: {config.optimizer!r}: "
+            f"{_REFUSED[config.optimizer.lower()]}"
+        )
+    if "learning_rate" in config.optimizer_options:
+        raise LotteryError(
+            "Expected the learning rate in training.learning_rate, a number. "
+            "Received: training.optimizer_options.learning_rate"
+        )
+    clipping = [name for name in _CLIPPING if config.optimizer_options.get(name) is not None]
+    if replicas > 1 and clipping:
+        raise LotteryError(
+            f"Expected no clipping with {replicas} replicas: Keras clips before it adds their gradients, "
+            f"which trains another network. Received: training.optimizer_options.{clipping[0]}"
         )
     settings = {"learning_rate": config.learning_rate, **config.optimizer_options}
     try:

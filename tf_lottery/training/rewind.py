@@ -7,6 +7,7 @@ import keras
 from tf_lottery import arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import mask_slots
+from tf_lottery.paths import rewind_point
 from tf_lottery.training import state
 
 
@@ -28,7 +29,7 @@ class RewindManager:
 
     def path(self, step: int) -> Path:
         """Return the file of a rewind point."""
-        return self._directory / f"{step}it.npz"
+        return rewind_point(self._directory, step)
 
     def save(self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
         """Keep every variable of model (masks aside) and optimizer; return their digest.
@@ -48,16 +49,24 @@ class RewindManager:
             return digest
         return arrays.save_sealed(self.path(step), captured)
 
-    def load(self, step: int) -> arrays.Arrays:
+    def load(self, step: int, digest: str | None = None) -> arrays.Arrays:
         """Return the state at a rewind point.
+
+        Args:
+            step: the rewind point.
+            digest: what `save` returned; given, another training's state is refused too.
 
         Raises:
             LotteryError: if there is none, or it isn't as it was written.
         """
-        return arrays.load_sealed(self.path(step))
+        return arrays.load_sealed(self.path(step), digest)
 
     def restore(
-        self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None
+        self,
+        step: int,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer | None = None,
+        digest: str | None = None,
     ) -> str:
         """Bring weights, biases, normalization statistics and random state back, bit for bit.
 
@@ -67,11 +76,12 @@ class RewindManager:
             step: the rewind point.
             model: the network that was saved, prunable or plain.
             optimizer: if given, it is restored too, its slots masked.
+            digest: as of `load`.
 
         Returns:
             The digest of the state.
         """
-        found = self.load(step)
+        found = self.load(step, digest)
         parts = {
             part: {name: array for name, array in found.items() if name.startswith(f"{part}/")}
             for part in ("model", "optimizer")
