@@ -52,6 +52,6 @@ def __dir__() -> list[str]:
 
 
 if "keras" in sys.modules:
-    # Registers PrunableLayer, so that keras.models.load_model finds it. Where Keras comes
-    # later, the first use of any name above that concerns layers does it.
+    # Registers PrunableLayer, so that keras.models.load_model finds it. Where Keras is
+    # imported later, using lottery.PrunableLayer or make_prunable does it.
     importlib.import_module("tf_lottery.layers.prunable")

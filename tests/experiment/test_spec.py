@@ -109,9 +109,9 @@ def test_a_key_is_the_same_on_every_machine():
         "data": {"digest": "d" * 64},
         "model": {"name": "lenet_300_100"},
         "order_seed": 1,
-        "version": 1,
         "start": "initialize",
         "training": {},
+        "version": 1,
     }
     text = json.dumps(canonical, separators=(",", ":"))
     assert spec.key == hashlib.sha256(text.encode()).hexdigest()
