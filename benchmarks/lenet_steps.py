@@ -68,7 +68,7 @@ def our_loop(name):
     xla = compile_rule.use_xla(model, training.xla, "CPU", 1)
     loop = Loop(model, optimizer, loss, data.train, training.batch_size, scope, xla)
     order = BatchOrder(0, len(data.train), training.batch_size)
-    return lambda steps: loop.run(0, steps, order, [], lambda step, passed: None)
+    return lambda steps: loop.run(0, order, [steps], lambda step, passed: None)
 
 
 def keras_fit(name):

@@ -192,6 +192,18 @@ def test_late_rewinding_counts_steps_from_zero_and_starts_at_the_rewind_point(tm
     assert curves["step"] == [20, 40, 60]
 
 
+def test_a_rewind_point_between_evaluations_changes_no_result(finished, tmp_path):
+    late = study(rewind={"to": "30it"}, pruning__rounds=1, arms={"ticket": {}})
+    dense, ticket = run_study(late, tmp_path)
+    assert dense.key == finished[1][0].key
+    assert dense.best_validation_loss == finished[1][0].best_validation_loss
+    curves = [json.loads(StudyPaths(tmp_path).run(r.key).curves.read_text()) for r in (dense, ticket)]
+    assert [c["step"] for c in curves] == [[0, 20, 40, 60], [30, 40, 60]]
+    original = json.loads(StudyPaths(finished[0]).run(dense.key).curves.read_text())
+    assert curves[0]["train_loss"][1:] == pytest.approx(original["train_loss"][1:], rel=1e-6)
+    assert curves[1]["train_loss"][0] is None
+
+
 def test_a_rewind_point_past_the_end_is_refused(tmp_path):
     with pytest.raises(LotteryError, match="rewind point before the last step, 60. Received: 60"):
         run_study(study(rewind={"to": "60it"}), tmp_path)

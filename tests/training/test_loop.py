@@ -18,7 +18,7 @@ CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
 
 def train(setup, digits, steps=60, stops=(), at_stop=lambda step, passed: None, first=0, seed=7):
     order = BatchOrder(seed, len(digits.train), 60)
-    setup.loop.run(first, steps, order, stops, at_stop)
+    setup.loop.run(first, order, [*stops, steps], at_stop)
     return setup.weights()
 
 

@@ -1,5 +1,6 @@
 """`execute`: one run. Build, mask, rewind, train, measure, store."""
 
+import heapq
 import time
 
 from tf_lottery import arrays, atomic, steps
@@ -88,29 +89,32 @@ class _Training:
         self._rewind, self._snapshots = rewind, snapshots
         self.early_stop = EarlyStop()
         self.points: list[Point] = []
+        self._passed = Passed()
         self.rewind_digests: dict[str, str] = {}
         self.seconds = {"train": 0.0, "evaluate": 0.0}
 
     def run(self, first: int, last: int, every: int, order: BatchOrder) -> None:
         """Train from step `first` to `last`, evaluating every `every` steps and at both ends."""
-        self._evaluate_at = {first, last, *range(0, last, every)}
-        self._at_stop(first, None)
-        stops = self._evaluate_at | self._snapshots
-        self.trainer.loop.run(first, last, order, stops, self._at_stop, self.observer.advanced)
+        self._evaluates = lambda step: step % every == 0 or step in (first, last)
+        self._at_stop(first, Passed())
+        later = (step for step in sorted(self._snapshots) if step > first)
+        stops = heapq.merge(range(first - first % every + every, last, every), later, [last])
+        self.trainer.loop.run(first, order, stops, self._at_stop, self.observer.advanced)
 
-    def _at_stop(self, step: int, passed: Passed | None) -> None:
-        if passed is not None:
-            self.seconds["train"] += passed.seconds
+    def _at_stop(self, step: int, passed: Passed) -> None:
+        self.seconds["train"] += passed.seconds
+        self._passed += passed
         if step in self._snapshots:
             digest = self._rewind.save(step, self.trainer.model, self.trainer.optimizer)
             self.rewind_digests[f"rewind/{step}it"] = digest
-        if step in self._evaluate_at:
-            self._evaluate(step, passed)
+        if self._evaluates(step):
+            self._evaluate(step, self._passed)
+            self._passed = Passed()
 
-    def _evaluate(self, step: int, passed: Passed | None) -> None:
+    def _evaluate(self, step: int, passed: Passed) -> None:
         began = time.perf_counter()
         loss, accuracy = self.trainer.evaluate["validation"]()
-        train = (passed.loss, passed.accuracy) if passed is not None else (None, None)
+        train = (passed.loss, passed.accuracy) if passed.steps else (None, None)
         point = Point(step, *train, loss, accuracy)
         if diverged(point):
             raise LotteryError(

@@ -23,19 +23,30 @@ STEPS_PER_CALL = 100
 
 @dataclass
 class Passed:
-    """What passed since the last stop: means over the steps, and the seconds they took."""
+    """What passed since the last stop."""
 
     steps: int = 0
-    loss: float = 0.0
-    accuracy: float = 0.0
+    loss_sum: float = 0.0
+    accuracy_sum: float = 0.0
     seconds: float = 0.0
 
-    def add(self, steps: int, loss: float, accuracy: float, seconds: float) -> None:
-        """Fold in further steps, whose loss and accuracy are sums."""
-        self.loss = (self.loss * self.steps + loss) / (self.steps + steps)
-        self.accuracy = (self.accuracy * self.steps + accuracy) / (self.steps + steps)
-        self.steps += steps
-        self.seconds += seconds
+    @property
+    def loss(self) -> float:
+        """Mean over the steps."""
+        return self.loss_sum / self.steps
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the steps."""
+        return self.accuracy_sum / self.steps
+
+    def __add__(self, later: "Passed") -> "Passed":
+        return Passed(
+            self.steps + later.steps,
+            self.loss_sum + later.loss_sum,
+            self.accuracy_sum + later.accuracy_sum,
+            self.seconds + later.seconds,
+        )
 
 
 class Loop:
@@ -82,35 +93,34 @@ class Loop:
     def run(
         self,
         first: int,
-        last: int,
         order: BatchOrder,
         stops: Iterable[int],
         at_stop: Callable[[int, Passed], None],
         progress: Callable[[int], None] = lambda step: None,
     ) -> None:
-        """Train from step `first` to step `last`.
+        """Train from step `first` to the last of the stops.
 
         Args:
             first: steps that the network has had already.
-            last: steps that it has had afterwards.
             order: which examples make up each step's batch.
-            stops: steps in (first, last] at which to pause.
+            stops: steps at which to pause, not decreasing; one named twice is one.
             at_stop: is called there with the step and what passed since the last stop.
             progress: is called with the step after each call of the compiled function.
         """
         passed = Passed()
         step = first
-        for stop in sorted({stop for stop in stops if first < stop <= last} | {last}):
+        for stop in stops:
+            if stop <= step:
+                continue
             while step < stop:
                 batches = order.batches(step, min(step + STEPS_PER_CALL, stop))
                 began = time.perf_counter()
                 loss, accuracy = self._call(batches)
-                passed.add(len(batches), loss, accuracy, time.perf_counter() - began)
+                passed += Passed(len(batches), loss, accuracy, time.perf_counter() - began)
                 step += len(batches)
                 progress(step)
-            if stop > first:
-                at_stop(stop, passed)
-                passed = Passed()
+            at_stop(stop, passed)
+            passed = Passed()
 
     def check_zeros(self) -> None:
         """Assert that every pruned weight is exactly 0.0 in the stored variable.
