@@ -154,3 +154,9 @@ def test_a_file_without_a_seal_is_refused(tmp_path):
     arrays.save(path, WEIGHTS)
     with pytest.raises(LotteryError, match="digest differs"):
         arrays.load_sealed(path)
+
+
+def test_python_objects_are_never_written(tmp_path):
+    with pytest.raises(LotteryError, match="Python objects"):
+        arrays.save(tmp_path / "file.npz", {"a": np.array([None])})
+    assert not list(tmp_path.iterdir())

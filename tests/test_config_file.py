@@ -175,3 +175,23 @@ def test_validate_says_where_settings_came_from():
     with pytest.raises(LotteryError, match=r"the config: .*'pruning'"):
         validate({"name": "x"})
     assert config_file.validate({"name": "x", "pruning": {"rounds": 1}}).pruning.rounds == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "received"),
+    [
+        ("pruning: {rounds: 1}\npruning: {rounds: 0}\n", "key 'pruning' twice"),
+        ("pruning: {rounds: yes}\n", "pruning.rounds.*True"),
+        ("pruning: {rounds: '3'}\n", "pruning.rounds.*'3'"),
+        ("pruning: {rounds: 1}\ndata: {path: my.npz}\n", "expected name: npz"),
+        ("description: 2020-99-99\n", "Expected YAML"),
+        ("a: " + "[" * 5000, "Expected YAML"),
+        ("pruning: {rounds: 1}\ntraining: {steps: 9999999999it}\n", "training.steps"),
+    ],
+)
+def test_yaml_that_says_something_else_than_it_seems_is_refused(tmp_path, text, received):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(LotteryError, match=received) as error:
+        config_file.load_config(path)
+    assert "\n" not in str(error.value)

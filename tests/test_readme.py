@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 from tf_lottery import config_file
+from tf_lottery.ticket import Ticket
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -48,3 +51,12 @@ def test_every_shipped_config_is_listed_in_the_readme_or_by_list():
     for name in ("digits_quick", "mnist_lenet", "mnist_lenet_demo"):
         assert name in README
         assert name in config_file.shipped()
+
+
+def test_a_ticket_is_read(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "saved_models/mnist_lenet_demo/winning_ticket.npz"
+    mask = np.arange(12).reshape(3, 4) % 4 == 0
+    Ticket({"hidden1/kernel": mask}, {"hidden1/kernel": np.where(mask, 0.5, 0)}).save(path)
+    monkeypatch.chdir(tmp_path)
+    exec(block("python", "Ticket.load"), {})
+    assert "25.0% of the weights" in capsys.readouterr().out

@@ -6,17 +6,24 @@ import sys
 
 def main() -> None:
     """Run the command line. Errors that the user can mend are one line and exit with 2."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        sys.exit(f"Error: Expected KERAS_BACKEND=tensorflow. Received: {os.environ['KERAS_BACKEND']}")
-    from tf_lottery.cli import app
-    from tf_lottery.errors import LotteryError
-
     try:
-        app()
-    except LotteryError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+            sys.exit(f"Error: Expected KERAS_BACKEND=tensorflow. Received: {os.environ['KERAS_BACKEND']}")
+        from tf_lottery.cli import app
+        from tf_lottery.errors import LotteryError
+
+        try:
+            app()
+        except LotteryError as error:
+            print(f"Error: {error}", file=sys.stderr)
+            sys.exit(2)
+        except OSError as error:  # a path that the system refuses
+            print(f"Error: {error}", file=sys.stderr)
+            sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted.")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

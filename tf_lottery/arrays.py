@@ -47,6 +47,9 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -
     Raises:
         LotteryError: if the file can't be written.
     """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise LotteryError(f"Expected an array of numbers for {name}. Received: Python objects")
     writer = np.savez_compressed if compress else np.savez
     atomic.write(path, lambda file: writer(file, **arrays))
     return digest(arrays)
@@ -97,7 +100,4 @@ def load_sealed(path: Path, expected_digest: str | None = None) -> Arrays:
 
 
 def _changed(path: Path) -> str:
-    return (
-        f"Expected {path} as it was written. Received: other contents (digest differs). "
-        "Delete its directory, then repeat the command."
-    )
+    return f"Expected {path} as it was written. Received: other contents (digest differs)."

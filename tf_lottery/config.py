@@ -20,7 +20,8 @@ StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 class Strict(BaseModel):
     """Unknown keys, NaN and changes after validation are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # strict: `yes` isn't 1, nor '3' three.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class DataConfig(Strict):
@@ -38,6 +39,12 @@ class DataConfig(Strict):
     """`replay`: every run of a replicate sees the same order. `fresh`: each run its own."""
     digest: str | None = None
     """sha256 of the contents. Filled in when a study starts; given, it is checked."""
+
+    @model_validator(mode="after")
+    def _path_is_of_npz(self):
+        if self.path and self.name != "npz":
+            raise ValueError(f"expected name: npz, since a path is given, received {self.name!r}")
+        return self
 
 
 class ModelConfig(Strict):
@@ -88,7 +95,7 @@ class TrainingConfig(Strict):
     """A line of `tf_lottery.training.strategy.STRATEGIES`: `auto`, `one_device`, `mirrored`."""
     xla: Literal["auto"] | bool = "auto"
     """`auto`: by the rule of `tf_lottery.training.compile_rule`."""
-    threads: int = Field(1, ge=1)
+    threads: int = Field(1, ge=1, le=1024)
     """Processor threads of a run. They can change bits of convolutions, so they are part
     of the study, not of the machine."""
     deterministic: bool = True

@@ -17,7 +17,16 @@ _CHECKOUT = Path(__file__).parent.parent / "configs"
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2)."""
+    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2), and
+    a key that stands twice an error."""
+
+    def construct_mapping(self, node, deep=False):
+        mapping = super().construct_mapping(node, deep)
+        if len(mapping) != len(node.value):
+            keys = [key.value for key, _ in node.value]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} twice", node.start_mark)
+        return mapping
 
 
 _Loader.add_implicit_resolver(
@@ -47,7 +56,7 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise LotteryError(f"Expected a readable config. Received: {path} ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LotteryError(f"Expected YAML in {path}. Received: {_one_line(error)}") from error
     if not isinstance(settings, dict):
         raise LotteryError(
@@ -106,7 +115,7 @@ def _override(settings: dict[str, Any], text: str) -> None:
             raise LotteryError(f"Expected {key!r} in --set {text} to be a group. Received: {_kind(settings)}")
     try:
         settings[last] = yaml.load(value, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LotteryError(
             f"Expected a YAML value in --set. Received: {text!r} ({_one_line(error)})"
         ) from error

@@ -73,6 +73,10 @@ class StudyPaths:
         return self.root / "study.yaml"
 
     @property
+    def lock(self) -> Path:
+        return self.root / ".lock"
+
+    @property
     def picture(self) -> Path:
         return self.root / "tickets.png"
 

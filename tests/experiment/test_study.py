@@ -1,5 +1,6 @@
 """Whole studies on real digits, through every floor."""
 
+import functools
 import json
 import os
 import signal
@@ -207,7 +208,7 @@ def test_a_rewind_point_between_evaluations_changes_no_result(finished, tmp_path
 def test_a_rewind_point_past_the_end_is_refused(tmp_path):
     with pytest.raises(LotteryError, match="rewind point before the last step, 60. Received: 60"):
         run_study(study(rewind={"to": "60it"}), tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_target_density_and_accuracy_drop_end_the_rounds(tmp_path):
@@ -284,9 +285,45 @@ def test_a_damaged_file_of_an_earlier_run_is_named_and_never_used(tmp_path, file
 
 
 def test_an_initializer_with_a_seed_of_its_own_is_refused(tmp_path):
-    fixed = study(model={"build": "tests.training.networks:fixed_seed"}, pruning={"rounds": 2})
-    with pytest.raises(LotteryError, match="Expected new weights.*output/kernel.*seed"):
-        run_study(fixed, tmp_path)
+    observer = Trained()
+    for arms, replicates in (({"ticket": {}, "random_reinit": {}}, 1), ({"ticket": {}}, 2)):
+        fixed = study(model={"build": "tests.training.networks:fixed_seed"}, arms=arms, replicates=replicates)
+        with pytest.raises(LotteryError, match="Expected new weights.*output/kernel.*seed"):
+            run_study(fixed, tmp_path, observer=observer)
+    assert observer.runs == []
+
+
+def test_a_layer_that_begins_at_zero_has_its_control(tmp_path):
+    zeros = study(model={"build": "tests.training.networks:zero_output"})
+    assert len(run_study(zeros, tmp_path)) == 6
+
+
+def test_a_builder_that_changed_is_noticed(tmp_path, monkeypatch):
+    from tests.training import networks
+
+    run_study(study(pruning__rounds=0), tmp_path)
+    edited = functools.partial(networks.with_dropout, activation="tanh")
+    monkeypatch.setattr(networks, "with_dropout", edited)
+    with pytest.raises(LotteryError, match="Expected the network that this study began with"):
+        run_study(study(), tmp_path)
+
+
+def test_a_study_that_another_process_runs_is_refused(tmp_path):
+    from tf_lottery.lock import locked
+
+    with locked(StudyPaths(tmp_path).lock), pytest.raises(LotteryError, match="another process"):
+        run_study(study(), tmp_path)
+
+
+def test_a_directory_of_other_things_is_refused_and_untouched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(LotteryError, match="holds thesis.tex"):
+        run_study(study(), tmp_path)
+    own = "name: small\npruning: {rounds: 1}  # my comment\n"
+    (tmp_path / "study.yaml").write_text(own)
+    with pytest.raises(LotteryError, match="a config of your own"):
+        run_study(study(), tmp_path)
+    assert (tmp_path / "study.yaml").read_text() == own
 
 
 def test_a_training_that_diverges_is_said_to(tmp_path):

@@ -74,6 +74,12 @@ def test_weights_that_stay_dense_are_named():
         lottery.make_prunable(keras.Sequential([keras.Input((2,)), Own(name="own"), layers.Dense(2)]))
 
 
+def test_a_model_that_keras_cannot_copy_says_why():
+    model = keras.Sequential([keras.Input((4,)), layers.Lambda(lambda x: x), layers.Dense(2)])
+    with pytest.raises(lottery.LotteryError, match="Keras can copy. Received: .*Lambda"):
+        lottery.make_prunable(model)
+
+
 def test_frozen_layers_stay_frozen():
     plain = nested_and_shared()
     plain.get_layer("shared").trainable = False

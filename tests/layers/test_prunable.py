@@ -246,6 +246,8 @@ def test_sparsity_over_prunable_weights_and_over_all_parameters():
     lottery.prune(model, rate=0.5)
     assert lottery.sparsity(model) == 10 / 20
     assert lottery.sparsity(model, over="all") == 10 / 25
+    model.trainable = False
+    assert lottery.sparsity(model, over="all") == 10 / 20
 
 
 def test_random_criterion_is_seeded_and_is_not_magnitude():

@@ -4,12 +4,12 @@ import keras
 from keras import layers
 
 
-def with_dropout(input_shape, classes):
+def with_dropout(input_shape, classes, activation="relu"):
     return keras.Sequential(
         [
             keras.Input(input_shape),
             layers.Flatten(),
-            layers.Dense(30, "relu", name="hidden"),
+            layers.Dense(30, activation, name="hidden"),
             layers.BatchNormalization(name="norm"),
             layers.Dropout(0.3),
             layers.Dense(classes, name="output"),
@@ -43,3 +43,25 @@ def fixed_seed(input_shape, classes):
             layers.Dense(classes, kernel_initializer=fixed, name="output"),
         ]
     )
+
+
+def zero_output(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(30, "relu", name="hidden"),
+            layers.Dense(classes, kernel_initializer="zeros", name="output"),
+        ]
+    )
+
+
+def sigmoid(input_shape, classes):
+    return keras.Sequential(
+        [keras.Input(input_shape), layers.Flatten(), layers.Dense(classes, "sigmoid", name="output")]
+    )
+
+
+def two_inputs(input_shape, classes):
+    first, second = keras.Input(input_shape), keras.Input(input_shape)
+    return keras.Model([first, second], layers.Dense(classes)(layers.Flatten()(first + second)))

@@ -76,6 +76,17 @@ def test_a_rewind_point_never_changes(setup, digits, tmp_path):
         manager.save(0, setup.model, setup.optimizer)
 
 
+def test_an_optimizer_without_its_variables_and_a_strange_step_are_refused(setup, tmp_path):
+    import keras
+
+    with pytest.raises(LotteryError, match="optimizer.build"):
+        RewindManager(tmp_path).save(0, setup.model, keras.optimizers.Adam())
+    for step in (-1, "../0", 1.5):
+        with pytest.raises(LotteryError, match="Expected a step"):
+            RewindManager(tmp_path).save(step, setup.model, setup.optimizer)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "foreign", "missing"])
 def test_a_damaged_rewind_point_is_never_used(setup, tmp_path, damage):
     manager = RewindManager(tmp_path)

@@ -47,6 +47,18 @@ def test_another_float_type_of_keras_is_refused(monkeypatch):
         compile_rule.configure(TrainingConfig())
 
 
+def test_a_loss_of_single_probabilities_takes_sigmoid_outputs(digits):
+    model = network("sigmoid")
+    assert trainer(digits, model, loss="binary_crossentropy", from_logits=False).evaluate["test"]()[0] > 0
+    with pytest.raises(LotteryError, match="Expected a training.loss on class labels.*'ctc'"):
+        trainer(digits, loss="ctc")
+
+
+def test_a_model_of_several_inputs_is_refused(digits):
+    with pytest.raises(LotteryError, match=r"inputs of shape \(None, 8, 8, 1\)"):
+        trainer(digits, network("two_inputs"))
+
+
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(LotteryError, match="one_device.*Received: 'tpus'"):
         strategy.make("tpus")

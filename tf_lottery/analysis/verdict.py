@@ -22,6 +22,11 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
     dense = tickets[0]
     sentences = [f"Dense network: {_accuracy(dense)}."]
     round = matching_round(records, tolerance)
+    if dense.iteration.low == 0:
+        sentences.append(
+            "Its validation loss was lowest before the first step: it didn't learn, and nothing below means "
+            "anything. Lower training.learning_rate."
+        )
     if 1 not in tickets or tickets[1].replicates < dense.replicates:
         return [*sentences, "No pruned round is finished yet."]
     if round is None:

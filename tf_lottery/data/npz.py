@@ -49,7 +49,7 @@ def load(path: str | None) -> Examples:
 
 
 def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
-    if x.ndim < 2 or not len(x) or x.dtype.kind not in "uif":
+    if x.ndim < 2 or not x.size or x.dtype.kind not in "uif":
         raise LotteryError(
             f"Expected x_{part} in {path} as numbers, examples first, at least two dimensions. "
             f"Received: {x.dtype} of shape {x.shape}"
@@ -61,5 +61,7 @@ def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
             f"Expected y_{part} in {path} as {len(x)} integer labels from 0. "
             f"Received: {y.dtype} of shape {y.shape}{values}"
         )
-    if not np.isfinite(x).all():
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(x.astype(np.float32)).all()
+    if not finite:
         raise LotteryError(f"Expected finite numbers in x_{part} of {path}. Received: NaN or infinity")

@@ -7,12 +7,14 @@ from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.check import check_fit, check_names
+from tf_lottery.experiment.arms import ARMS
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
+from tf_lottery.lock import locked
 from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.pruning.criteria import CRITERIA
 
 
 def run_study(
@@ -39,17 +41,22 @@ def run_study(
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
-    study = prepare(study, paths)
-    observer, store = observer or StudyObserver(), Store(paths)
+    with locked(paths.lock):
+        return _run(study, paths, observer or StudyObserver())
+
+
+def _run(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list[Record]:
+    study, store = prepare(study, paths), Store(paths)
     records = store.records()
     waiting = plan(study, records)
     observer.planned(collect(study, records), waiting)
     if waiting:  # a finished study needs no TensorFlow
         from tf_lottery.experiment.bench import Bench
+        from tf_lottery.experiment.check import check_fit
         from tf_lottery.experiment.execute import execute
 
         bench = Bench()
-        check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]).kernels)
+        check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]), collect(study, records))
         atomic.write_text(paths.study, config_file.dump(study))
         while waiting:
             records.append(execute(waiting[0], store, bench, observer))
@@ -67,21 +74,41 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
         LotteryError: if the study names a criterion, an arm or data that there isn't, or the
             directory holds another study or can't be written.
     """
-    check_names(study)
+    for arm in study.arms:
+        if arm not in ARMS:
+            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
+    if study.pruning.criterion not in CRITERIA:
+        raise LotteryError(
+            f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {study.pruning.criterion!r}"
+        )
     if paths.study.exists():
-        present = load(paths)
-        begun = any(paths.runs.glob("*/record.json"))
-        if begun and not present.same_runs_as(study):
-            raise LotteryError(
-                f"Expected {paths.root} to be new or to hold this study. Received: one that differs in "
-                f"{', '.join(_differences(present, study))}. Use --output for a study of its own."
-            )
-        if begun and study.data.digest is None:
-            data = study.data.model_copy(update={"digest": present.data.digest})
-            study = study.model_copy(update={"data": data})
-    atomic.make_directory(paths.root)
+        study = _go_on(study, paths)
+    elif others := [path.name for path in paths.root.iterdir() if not path.name.startswith(".")]:
+        raise LotteryError(
+            f"Expected {paths.root} to be new, empty or a study's directory. Received: one that holds "
+            f"{', '.join(sorted(others)[:3])}. Use --output for another one."
+        )
     data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
     return study.model_copy(update={"data": data})
+
+
+def _go_on(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
+    """Return the study with the digest of the data that its finished runs were trained on."""
+    present = load(paths)
+    if present.data.digest is None:
+        raise LotteryError(
+            f"Expected {paths.study} to be written by a study. Received: a config of your own, which "
+            "would be overwritten. Use --output for another directory."
+        )
+    if not any(paths.runs.glob("*/record.json")):
+        return study
+    if not present.same_runs_as(study):
+        raise LotteryError(
+            f"Expected {paths.root} to be new or to hold this study. Received: one that differs in "
+            f"{', '.join(_differences(present, study))}. Use --output for a study of its own."
+        )
+    digest = study.data.digest or present.data.digest
+    return study.model_copy(update={"data": study.data.model_copy(update={"digest": digest})})
 
 
 def load(paths: StudyPaths) -> StudyConfig:
@@ -94,7 +121,12 @@ def load(paths: StudyPaths) -> StudyConfig:
         raise LotteryError(
             f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
         )
-    return config_file.load_config(paths.study)
+    try:
+        return config_file.load_config(paths.study)
+    except LotteryError as error:
+        raise LotteryError(
+            f"The study's own file is damaged: {error} Restore it, or use --output."
+        ) from error
 
 
 def _differences(first: StudyConfig, second: StudyConfig) -> list[str]:

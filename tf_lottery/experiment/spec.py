@@ -29,7 +29,13 @@ class Pruning(Strict):
     """Of criteria that draw."""
 
 
-class RunSpec(Strict):
+class _FromJson(Strict):
+    """JSON has no tuples: they are read from lists."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class RunSpec(_FromJson):
     """ONE training: all that determines its result, and where it stands in its study.
 
     The labels (arm, replicate, round, trial) aren't part of the key: two arms that ask for
@@ -94,7 +100,7 @@ class LayerCount(Strict):
     remaining: int
 
 
-class Record(Strict):
+class Record(_FromJson):
     """What one finished run gave. Accuracies are fractions, times seconds.
 
     `early_stop_*` is measured at the step of minimum validation loss, counted from step 0

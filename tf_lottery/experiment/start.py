@@ -85,6 +85,8 @@ def _check_rewound(rewound: Arrays, weights: Arrays, trainer: Trainer) -> None:
 def check_reinitialized(original: Arrays, fresh: Arrays, kernels: list[str]) -> float:
     """Assert that a reinitialization is one: every kernel differs, the first is uncorrelated.
 
+    Kernels that begin constant (zeros, say) draw nothing and are left out.
+
     Args:
         original: theta_0.
         fresh: the new initialization.
@@ -97,13 +99,15 @@ def check_reinitialized(original: Arrays, fresh: Arrays, kernels: list[str]) -> 
     Raises:
         LotteryError: if the network draws the same weights again.
     """
-    for name in kernels:
+    drawn = [name for name in kernels if np.ptp(original[name]) > 0]  # not constant, as zeros are
+    for name in drawn or kernels:
         if np.array_equal(original[name], fresh[name]):
             raise LotteryError(
                 f"Expected new weights from a random reinitialization. Received: the same in {name}. "
-                "Its initializer has a seed of its own (or draws nothing): leave the seed out."
+                "Its initializer has a seed of its own, or the builder returns the same model again: "
+                "leave the seed out, build a new model each time."
             )
-    first = kernels[0]
+    first = drawn[0]
     correlation = float(np.corrcoef(original[first].ravel(), fresh[first].ravel())[0, 1])
     limit = max(0.02, 5 / np.sqrt(original[first].size))
     if not abs(correlation) < limit:

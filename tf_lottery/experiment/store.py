@@ -1,8 +1,10 @@
 """The finished runs of a study on disk. A run is finished when its record is there."""
 
+import contextlib
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -56,7 +58,8 @@ class Store:
 
     def masks(self, key: str) -> Masks:
         """Return a finished run's masks, verified."""
-        return arrays.load(self.paths.run(key).masks, self.record(key).digests["masks"])
+        with self._advice(key):
+            return arrays.load(self.paths.run(key).masks, self.record(key).digests["masks"])
 
     def weights(self, key: str, which: str = "last") -> arrays.Arrays:
         """Return a finished run's weights, verified.
@@ -66,16 +69,28 @@ class Store:
             which: `last` or `early_stop`.
         """
         path = getattr(self.paths.run(key), f"weights_{which}")
-        return arrays.load(path, self.record(key).digests[f"weights_{which}"])
+        with self._advice(key):
+            return arrays.load(path, self.record(key).digests[f"weights_{which}"])
 
     def rewind_point(self, key: str, step: int) -> arrays.Arrays:
         """Return the state that a dense run kept at a step, verified."""
         path = self.paths.run(key).rewind_point(step)
-        return arrays.load_sealed(path, self.rewind_digest(key, step))
+        with self._advice(key):
+            return arrays.load_sealed(path, self.rewind_digest(key, step))
 
     def rewind_digest(self, key: str, step: int) -> str:
         """Return the digest of a rewind point, from the dense run's record."""
         return self.record(key).digests[f"rewind/{step}it"]
+
+    @contextlib.contextmanager
+    def _advice(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except LotteryError as error:
+            raise LotteryError(
+                f"{error} To go on, delete {self.paths.run(key).root} and repeat the command: "
+                "the run is trained again."
+            ) from error
 
     def _read(self, path) -> Record | None:
         try:

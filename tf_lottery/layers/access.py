@@ -1,6 +1,7 @@
 """Masks of a whole model: read, set, prune by, count."""
 
 from collections.abc import Iterator, Mapping
+from numbers import Real
 
 import keras
 import numpy as np
@@ -175,7 +176,7 @@ def prune(
             matches no layer, a layer that would be left empty.
     """
     for value in (rate, *(layer_rates or {}).values()):
-        if not 0 <= value < 1:
+        if not isinstance(value, Real) or not 0 <= value < 1:
             raise LotteryError(f"Expected a pruning rate from 0 up to, not including, 1. Received: {value!r}")
     if criterion not in CRITERIA:
         raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
@@ -203,8 +204,9 @@ def sparsity(model: keras.Model, over: str = "prunable") -> float:
 
 
 def parameters(model: keras.Model) -> int:
-    """Return the number of trainable parameters, pruned ones included, masks not."""
-    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
+    """Return the number of parameters that are trainable or prunable, pruned ones included."""
+    counted = [*model.trainable_variables, *(kernel for kernel, _ in kernels(model).values())]
+    return sum(int(np.prod(v.shape)) for v in {id(v): v for v in counted}.values())
 
 
 def _checked(path: str, mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -84,7 +84,12 @@ def _convert(model: keras.Model, clone_layer) -> keras.Model:
     except LotteryError:
         raise
     except ValueError as error:
-        raise _subclassed(model) from error
+        if not getattr(model, "inputs", None):
+            raise _subclassed(model) from error
+        reason = " ".join(str(error).split())[:200]
+        raise LotteryError(
+            f"Expected a model that Keras can copy. Received: {model.name!r} ({reason})"
+        ) from error
     finally:
         model.compiled = compiled
     pairs = list(zip(variables_without_masks(model), variables_without_masks(copy), strict=True))

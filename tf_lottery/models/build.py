@@ -1,5 +1,6 @@
 """Networks by name, or by the user's own builder, initialized from a seed."""
 
+import hashlib
 import importlib
 import os
 import random
@@ -56,13 +57,24 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    if not isinstance(model, keras.Model) or not model.built:
-        raise LotteryError(f"Expected a built Keras model from {config.build}. Received: {model!r}")
+    if not isinstance(model, keras.Model) or not model.built or not getattr(model, "inputs", None):
+        raise LotteryError(
+            f"Expected a built Sequential or Functional Keras model from {config.build}. Received: {model!r}"
+        )
+    if model.input_shape != (None, *input_shape):
+        raise LotteryError(
+            f"Expected a model with inputs of shape {(None, *input_shape)}. Received: {model.input_shape}"
+        )
     if model.output_shape != (None, classes):
         raise LotteryError(
             f"Expected a model with outputs of shape (None, {classes}). Received: {model.output_shape}"
         )
     return model
+
+
+def architecture(model: keras.Model) -> str:
+    """Return the sha256 of a plain model's layers and their settings, weights aside."""
+    return hashlib.sha256(model.to_json().encode()).hexdigest()
 
 
 def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
@@ -77,8 +89,8 @@ def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
         sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # a user's module may raise anything while it is imported
         raise LotteryError(
             "Expected model.build as an importable 'package.module:function'. "
-            f"Received: {config.build!r} ({error})"
+            f"Received: {config.build!r} ({type(error).__name__}: {' '.join(str(error).split())})"
         ) from error

@@ -75,15 +75,25 @@ def make_loss(config: TrainingConfig, classes: int) -> Callable:
     return loss
 
 
-def check_outputs(outputs, config: TrainingConfig) -> None:
-    """Check what an untrained model answers against `training.from_logits`.
+def check_outputs(outputs, loss: Callable, config: TrainingConfig) -> None:
+    """Check what an untrained model answers against the loss and `training.from_logits`.
 
     Raises:
-        LotteryError: probabilities where logits are expected, or the reverse.
+        LotteryError: a loss that doesn't fit the outputs, probabilities where logits are
+            expected, or the reverse.
     """
     values = ops.convert_to_numpy(outputs)
+    try:
+        shape = tuple(loss(ops.zeros(len(values), "int32"), outputs).shape)
+    except Exception as error:  # whatever a loss raises on labels that it isn't made for
+        shape = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+    if shape != (len(values),):
+        raise LotteryError(
+            f"Expected a training.loss on class labels, one value an example. "
+            f"Received: {config.loss!r} ({shape})"
+        )
     probabilities = bool((values >= 0).all() and (abs(values.sum(-1) - 1) < 1e-3).all())
-    if config.loss.endswith("crossentropy") and probabilities == config.from_logits:
+    if config.loss.endswith("categorical_crossentropy") and probabilities == config.from_logits:
         kinds = ("logits", "probabilities") if config.from_logits else ("probabilities", "logits")
         raise LotteryError(
             f"Expected outputs that are {kinds[0]}, as training.from_logits={config.from_logits} says. "

@@ -19,6 +19,7 @@ class RewindManager:
 
     Example:
         manager = RewindManager("rewind")
+        optimizer.build(model.trainable_variables)
         manager.save(0, model, optimizer)            # before training
         ...                                          # train, prune
         manager.restore(0, model)                    # survivors return to theta_0
@@ -29,14 +30,22 @@ class RewindManager:
 
     def path(self, step: int) -> Path:
         """Return the file of a rewind point."""
+        if not isinstance(step, int) or step < 0:
+            raise LotteryError(f"Expected a step, counted from 0. Received: {step!r}")
         return rewind_point(self._directory, step)
 
     def save(self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
         """Keep every variable of model (masks aside) and optimizer; return their digest.
 
         Raises:
-            LotteryError: if another state is kept for this step already.
+            LotteryError: if another state is kept for this step already, or the optimizer
+                isn't built.
         """
+        if not optimizer.built:
+            raise LotteryError(
+                "Expected a built optimizer. Received: one without its variables; "
+                "call optimizer.build(model.trainable_variables)"
+            )
         variables = state.model_variables(model) | state.optimizer_variables(optimizer)
         captured = state.capture(variables)
         digest = arrays.digest(captured)

@@ -10,7 +10,7 @@ from tf_lottery.config import ModelConfig, TrainingConfig
 from tf_lottery.data.split import Dataset
 from tf_lottery.layers.access import get_masks, parameters
 from tf_lottery.layers.convert import make_prunable
-from tf_lottery.models.build import build
+from tf_lottery.models.build import architecture, build
 from tf_lottery.training import compile_rule, optimizers, state, strategy
 from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.loop import Loop
@@ -40,7 +40,8 @@ class Trainer:
             self.optimizer = optimizers.make_optimizer(training, scope.num_replicas_in_sync)
             self.optimizer.build(self.model.trainable_variables)
         self._fresh_optimizer = state.capture(state.optimizer_variables(self.optimizer))
-        optimizers.check_outputs(self.model(dataset.validation.x[:64], training=False), training)
+        outputs = self.model(dataset.validation.x[:64], training=False)
+        optimizers.check_outputs(outputs, loss, training)
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         replicas = scope.num_replicas_in_sync
         xla = compile_rule.use_xla(self.model, training.xla, device, replicas)
@@ -59,6 +60,7 @@ class Trainer:
             "threads": training.threads,
             "input_shape": list(dataset.input_shape),
             "classes": dataset.classes,
+            "architecture": architecture(plain),
         }
         self.compile_seconds = self._compile()
 
