@@ -63,10 +63,9 @@ def load(path: Path, expected_digest: str | None = None) -> Arrays:
             it was written.
     """
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("a single array, not an archive")
-        with file:
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise ValueError("not an archive, or a truncated one")
+        with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise LotteryError(f"Expected an npz file. Received: {path}, which doesn't exist.") from error

@@ -368,11 +368,12 @@ def test_changed_data_is_noticed(tmp_path):
     ],
 )
 def test_a_wrong_name_is_said_before_anything_is_trained_and_can_be_mended(tmp_path, changes, received):
-    observer = Trained()
+    observer, directory = Trained(), tmp_path / "study"
     with pytest.raises(LotteryError, match=f"Expected .*{received}"):
-        run_study(study(**changes), tmp_path, observer=observer)
+        run_study(study(**changes), directory, observer=observer)
     assert observer.runs == []
-    run_study(study(pruning__rounds=0), tmp_path)
+    assert not directory.exists()
+    run_study(study(pruning__rounds=0), directory)
 
 
 def test_a_directory_without_a_study_is_refused(tmp_path):

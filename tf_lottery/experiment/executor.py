@@ -1,5 +1,6 @@
 """Driving a whole study: ask the planner, execute, until nothing is left."""
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,8 +42,14 @@ def run_study(
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
-    with locked(paths.lock):
-        return _run(study, paths, observer or StudyObserver())
+    new = not paths.root.exists()
+    try:
+        with locked(paths.lock):
+            return _run(study, paths, observer or StudyObserver())
+    except LotteryError:
+        if new and not paths.study.exists():  # refused before it began: leave nothing behind
+            shutil.rmtree(paths.root, ignore_errors=True)
+        raise
 
 
 def _run(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list[Record]:

@@ -83,7 +83,7 @@ def _convert(model: keras.Model, clone_layer) -> keras.Model:
         copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
     except LotteryError:
         raise
-    except ValueError as error:
+    except (ValueError, TypeError, NotImplementedError) as error:
         if not getattr(model, "inputs", None):
             raise _subclassed(model) from error
         reason = " ".join(str(error).split())[:200]

@@ -25,6 +25,13 @@ def mask_gradient(kernel, kernel_mask):
     return kernel, grad
 
 
+class _Unchanged(keras.constraints.Constraint):
+    """Asks nothing, but makes optimizers assign through the variable."""
+
+    def __call__(self, w):
+        return w
+
+
 def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
     """Make every later `assign` to either variable keep pruned weights at exactly 0.0.
 
@@ -56,6 +63,6 @@ def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
 
     kernel.assign = assign
     if kernel.constraint is None:
-        kernel.constraint = lambda value: value
+        kernel.constraint = _Unchanged()
     kernel_mask.assign = assign_mask
     kernel_mask.force = force_mask
