@@ -79,6 +79,9 @@ def test_a_model_that_keras_cannot_copy_says_why():
         def __init__(self, width):
             super().__init__()
 
+        def call(self, x):
+            return x
+
     model = keras.Sequential([keras.Input((4,)), WithoutConfig(3), layers.Dense(2)])
     with pytest.raises(lottery.LotteryError, match="Keras can copy. Received: .*get_config"):
         lottery.make_prunable(model)
