@@ -8,7 +8,18 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "tf_lottery"
 
 FLOORS = {
-    0: ["errors", "atomic", "lock", "native", "steps", "seeding", "paths", "config", "config_file"],
+    0: [
+        "errors",
+        "atomic",
+        "lock",
+        "native",
+        "steps",
+        "seeding",
+        "paths",
+        "config",
+        "config_file",
+        "importing",
+    ],
     1: ["arrays", "pruning", "ticket"],
     2: ["layers", "models", "data"],
     3: ["training"],

@@ -30,13 +30,22 @@ class DataConfig(Strict):
     name: str = "mnist"
     """A line of `tf_lottery.data.SOURCES`: `mnist`, `digits`, `npz`."""
     path: str | None = None
-    """The file of `npz`: arrays `x_train, y_train, x_test, y_test`."""
+    """The file of `npz`: arrays `x_train, y_train, x_test, y_test`; or a directory with
+    `x_train.npy` and so on, which is read as it is needed and may be larger than the memory."""
     validation: int = Field(5000, ge=1)
     """Training examples held out for validation; the same for all replicates."""
     split_seed: int = Field(0, ge=0)
     """Chooses the held-out examples."""
     order: Literal["replay", "fresh"] = "replay"
-    """`replay`: every run of a replicate sees the same order. `fresh`: each run its own."""
+    """`replay`: every run of a replicate sees the same order (and augmentation). `fresh`: each
+    run its own."""
+    augment: dict[str, dict[str, Any]] = {}
+    """Of training images, in this order: lines of `tf_lottery.data.augment.AUGMENTATIONS`
+    (`flip: {}`, `pad_and_crop: {padding: 4}`) or your own `package.module:function`, each with
+    its options."""
+    pipeline: Literal["auto", "resident", "stream"] = "auto"
+    """`resident`: training inputs lie on the device. `stream`: `tf.data` reads them ahead.
+    `auto`: stream if they are augmented, mapped files or more than 4 GiB. It changes no bit."""
     digest: str | None = None
     """sha256 of the contents. Filled in when a study starts; given, it is checked."""
 
@@ -44,6 +53,12 @@ class DataConfig(Strict):
     def _path_is_of_npz(self):
         if self.path and self.name != "npz":
             raise ValueError(f"expected name: npz, since a path is given, received {self.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _augmented_images_stream(self):
+        if self.augment and self.pipeline == "resident":
+            raise ValueError("expected pipeline auto or stream, since images are augmented")
         return self
 
 
@@ -73,6 +88,28 @@ class ModelConfig(Strict):
         return self
 
 
+class LearningRateConfig(Strict):
+    """How the learning rate moves with the steps of the network, rewound steps included."""
+
+    name: str = "constant"
+    """A line of `tf_lottery.training.learning_rates.SCHEDULES`: `constant`, `step_drops`, `cosine`."""
+    warmup: Steps = "0it"
+    """The rate rises linearly over these first steps."""
+    drops: list[Steps] = []
+    """Of `step_drops`: the steps at which the rate is multiplied by `factor`."""
+    factor: float = Field(0.1, gt=0, lt=1)
+    end: float = Field(0.0, ge=0, lt=1)
+    """Of `cosine`: the fraction of the rate that is left at the last step."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self):
+        if bool(self.drops) != (self.name == "step_drops"):
+            raise ValueError("expected drops with name: step_drops, and only there")
+        if self.end and self.name != "cosine":
+            raise ValueError("expected end with name: cosine only")
+        return self
+
+
 class TrainingConfig(Strict):
     """One training, from step 0 to its end."""
 
@@ -85,14 +122,24 @@ class TrainingConfig(Strict):
     optimizer: Annotated[str, AfterValidator(str.lower)] = "adam"
     """The name of any Keras optimizer."""
     learning_rate: float = Field(0.0012, gt=0)
+    learning_rate_schedule: LearningRateConfig = LearningRateConfig()
+    weight_decay: float = Field(0.0, ge=0)
+    """Of kernels only. As the gradient sees it: `l2` adds `weight_decay * weight`."""
+    weight_decay_kind: Literal["l2", "decoupled"] = "l2"
+    """`l2`: weight_decay / 2 * sum of squares in the loss, as in the papers. `decoupled`: the
+    optimizer shrinks weights by learning rate * weight_decay (Loshchilov & Hutter 2019)."""
     optimizer_options: dict[str, Any] = {}
-    """Further arguments of the optimizer: `momentum`, `weight_decay`, `clipnorm`, ..."""
+    """Further arguments of the optimizer: `momentum`, `nesterov`, `clipnorm`, ..."""
     loss: str = "sparse_categorical_crossentropy"
     """The name of a Keras loss on integer labels."""
     from_logits: bool = True
     """Whether the model's outputs are logits (our models' are) or probabilities."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
+    """Mixed: matrix products and activations in 16 bits; weights, masks and scores stay
+    float32. `float64` is for checks."""
     strategy: str = "auto"
-    """A line of `tf_lottery.training.strategy.STRATEGIES`: `auto`, `one_device`, `mirrored`."""
+    """A line of `tf_lottery.training.strategy.STRATEGIES`: `auto`, `one_device`, `mirrored`,
+    `multi_worker`, `tpu`."""
     xla: Literal["auto"] | bool = "auto"
     """`auto`: by the rule of `tf_lottery.training.compile_rule`."""
     threads: int = Field(1, ge=1, le=1024)
@@ -197,10 +244,11 @@ class StudyConfig(Strict):
             "arms": True,
             "replicates": True,
             "tolerance": True,
-            "data": {"digest", "path"},
+            "data": {"digest", "path", "pipeline"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
         }
         settings = self.model_dump(mode="json", exclude=free)
         # As pairs: the first pattern that matches counts, so their order does too.
         settings["pruning"]["layer_rates"] = list(self.pruning.layer_rates.items())
+        settings["data"]["augment"] = list(self.data.augment.items())
         return settings

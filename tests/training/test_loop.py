@@ -9,8 +9,7 @@ from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, kernels, prune
 from tf_lottery.layers.convert import strip
-from tf_lottery.training import loop as loop_module
-from tf_lottery.training import state
+from tf_lottery.training import feed, state
 
 DROPOUT = ModelConfig(build="tests.training.networks:with_dropout")
 CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
@@ -40,7 +39,7 @@ def test_stops_and_steps_a_call_change_no_bit(digits, model, monkeypatch):
     assert same_bits(train(setup, digits, stops=[1, 7, 50]), expected)
     begin(setup, seed=2)
     assert not same_bits(train(setup, digits), expected)
-    monkeypatch.setattr(loop_module, "STEPS_PER_CALL", 9)
+    monkeypatch.setattr(feed, "STEPS_PER_CALL", 9)
     again = trainer(digits, model)  # a fresh trainer: used and new ones agree too
     begin(again)
     assert same_bits(train(again, digits), expected)

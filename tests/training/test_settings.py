@@ -18,12 +18,12 @@ def network(name):
     [
         (None, "auto", True),
         (network("convolutional"), "auto", False),
-        (network("with_dropout"), "auto", False),
+        (network("with_dropout"), "auto", True),
         (network("convolutional"), True, True),
         (None, False, False),
     ],
 )
-def test_xla_on_a_processor_unless_convolutions_or_random_numbers(digits, model, setting, xla):
+def test_xla_on_a_processor_unless_convolutions(digits, model, setting, xla):
     assert trainer(digits, model, xla=setting).resolved["xla"] is xla
 
 

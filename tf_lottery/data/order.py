@@ -15,7 +15,7 @@ class BatchOrder:
     """
 
     def __init__(self, seed: int, examples: int, batch_size: int):
-        self._seed, self._examples, self._batch_size = seed, examples, batch_size
+        self.seed, self._examples, self._batch_size = seed, examples, batch_size
         self._steps_per_epoch = examples // batch_size
         self._epoch, self._batches = -1, None
 
@@ -31,7 +31,7 @@ class BatchOrder:
 
     def _of_epoch(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
-            permutation = np.random.default_rng([self._seed, epoch]).permutation(self._examples)
+            permutation = np.random.default_rng([self.seed, epoch]).permutation(self._examples)
             used = permutation[: self._steps_per_epoch * self._batch_size].astype(np.int32)
             self._epoch, self._batches = epoch, used.reshape(-1, self._batch_size)
         return self._batches

@@ -1,4 +1,4 @@
-"""Examples -> training, validation and test sets, as the network takes them."""
+"""Examples -> training, validation and test sets."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,53 @@ from tf_lottery.config import DataConfig
 from tf_lottery.data.examples import Examples
 from tf_lottery.errors import LotteryError
 
+PIXEL = np.float32(1 / 255)
+"""What `uint8` inputs are multiplied by. A product, not a quotient: XLA would turn a
+division into one, and the bits must not depend on who scales."""
+
 
 @dataclass(frozen=True)
 class Split:
-    """One part: `x` float32, examples first; `y` int32 labels."""
+    """One part of the data, as its source has it: bytes stay bytes until they are used.
 
-    x: np.ndarray
+    Attributes:
+        source: inputs, examples first; `uint8` pixels or other numbers. May be a file
+            mapped into memory.
+        y: int32 labels, one an example.
+        rows: which of `source` belong to this part, in order; None for all.
+    """
+
+    source: np.ndarray
     y: np.ndarray
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example; images have a channel axis."""
+        return self.source.shape[1:]
+
+    @property
+    def bytes_an_example(self) -> int:
+        """As it is stored."""
+        return int(np.prod(self.shape)) * self.source.dtype.itemsize
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the inputs lie in a file that is mapped into memory."""
+        return isinstance(self.source, np.memmap)
+
+    def take(self, indices: np.ndarray | slice) -> np.ndarray:
+        """Return some examples as the source has them."""
+        return np.asarray(self.source[indices if self.rows is None else self.rows[indices]])
+
+    @property
+    def x(self) -> np.ndarray:
+        """All inputs as the network takes them: float32, `uint8` scaled to [0, 1]."""
+        raw = self.take(slice(None))
+        return raw * PIXEL if raw.dtype == np.uint8 else raw.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -40,14 +77,14 @@ class Dataset:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example; images have a channel axis."""
-        return self.train.x.shape[1:]
+        return self.train.shape
 
 
 def split(examples: Examples, config: DataConfig) -> Dataset:
-    """Hold out the validation examples and scale the inputs.
+    """Hold out the validation examples.
 
-    `uint8` inputs are divided by 255; images without channels (two dimensions an
-    example) get one. Which examples are held out follows from `config.split_seed` alone.
+    Images without channels (two dimensions an example) get one. Which examples are held
+    out follows from `config.split_seed` alone.
 
     Raises:
         LotteryError: if validation leaves nothing to train on.
@@ -61,20 +98,16 @@ def split(examples: Examples, config: DataConfig) -> Dataset:
     order = np.random.default_rng(seed).permutation(count)
     # Sorted, so that the order of training depends on the order's own seed only.
     held_out, kept = np.sort(order[: config.validation]), np.sort(order[config.validation :])
+    x, y = _inputs(examples.x_train), examples.y_train.astype(np.int32)
     return Dataset(
-        train=Split(_inputs(examples.x_train[kept]), _labels(examples.y_train[kept])),
-        validation=Split(_inputs(examples.x_train[held_out]), _labels(examples.y_train[held_out])),
-        test=Split(_inputs(examples.x_test), _labels(examples.y_test)),
-        classes=int(examples.y_train.max()) + 1,
+        train=Split(x, y[kept], kept),
+        validation=Split(x, y[held_out], held_out),
+        test=Split(_inputs(examples.x_test), examples.y_test.astype(np.int32)),
+        classes=int(y.max()) + 1,
     )
 
 
 def _inputs(x: np.ndarray) -> np.ndarray:
-    scaled = x.astype(np.float32)
-    if x.dtype == np.uint8:
-        scaled /= 255
-    return scaled[..., np.newaxis] if x.ndim == 3 else scaled
-
-
-def _labels(y: np.ndarray) -> np.ndarray:
-    return y.astype(np.int32)
+    if x.dtype != np.uint8 and not isinstance(x, np.memmap):
+        x = x.astype(np.float32, copy=False)
+    return x[..., np.newaxis] if x.ndim == 3 else x

@@ -30,5 +30,5 @@ class Bench:
         if self._trainer is None or self._trainer[0] != key:
             compile_rule.configure(spec.training)
             self._trainer = None  # frees the memory before it is needed again
-            self._trainer = key, Trainer(spec.model, spec.training, self.dataset(spec.data))
+            self._trainer = key, Trainer(*parts, self.dataset(spec.data))
         return self._trainer[1]

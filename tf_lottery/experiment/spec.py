@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, computed_field
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 """Raise it when the same spec would give other results, or when a default in
 `tf_lottery.config` changes; a new field with a default needs nothing."""
 RECORD_VERSION = 1
@@ -73,8 +73,10 @@ class RunSpec(_FromJson):
         data's digest stands for its name and place.
         """
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
-        for name in ("name", "path"):
+        for name in ("name", "path", "pipeline"):
             settings["data"].pop(name, None)
+        if augment := settings["data"].get("augment"):
+            settings["data"]["augment"] = list(augment.items())
         if rates := settings.get("pruning", {}).get("layer_rates"):
             settings["pruning"]["layer_rates"] = list(rates.items())  # the first that matches counts
         settings["version"] = KEY_VERSION

@@ -1,10 +1,7 @@
 """Networks by name, or by the user's own builder, initialized from a seed."""
 
 import hashlib
-import importlib
-import os
 import random
-import sys
 from collections.abc import Callable
 
 import keras
@@ -12,6 +9,7 @@ import numpy as np
 
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
+from tf_lottery.importing import import_function
 from tf_lottery.models.conv import conv2, conv4, conv6
 from tf_lottery.models.lenet import lenet_300_100
 
@@ -84,13 +82,4 @@ def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
                 f"Expected model.name as one of {', '.join(MODELS)}. Received: {config.name!r}"
             )
         return MODELS[config.name]
-    module, _, function = config.build.partition(":")
-    if os.getcwd() not in sys.path:  # the console script doesn't put it there; python -m does
-        sys.path.insert(0, os.getcwd())
-    try:
-        return getattr(importlib.import_module(module), function)
-    except Exception as error:  # a user's module may raise anything while it is imported
-        raise LotteryError(
-            "Expected model.build as an importable 'package.module:function'. "
-            f"Received: {config.build!r} ({type(error).__name__}: {' '.join(str(error).split())})"
-        ) from error
+    return import_function(config.build, "model.build")

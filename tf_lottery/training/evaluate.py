@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.data.split import Split
+from tf_lottery.training.feed import scale
+from tf_lottery.training.precision import full_precision
 
 # A constant, since the batch size can change the last bits of a convolution.
 BATCH = 1000
@@ -21,19 +23,19 @@ def make_evaluate(
     """
     count, batch = len(split), min(BATCH, len(split))
     batches = -(-count // batch)
-    padding = batches * batch - count
-    x = tf.constant(np.concatenate([split.x, split.x[:padding]]))
-    y = tf.constant(np.concatenate([split.y, split.y[:padding]]))
-    counted = tf.constant(np.arange(batches * batch) < count)
+    rows = np.arange(batches * batch) % count
+    x = tf.constant(split.take(rows).reshape(batches, batch, *split.shape))
+    y = tf.constant(split.y[rows].reshape(batches, batch))
+    counted = tf.constant((np.arange(batches * batch) < count).reshape(batches, batch))
 
     @tf.function(jit_compile=xla)
     def sums():
         total, correct = tf.zeros((), tf.float32), tf.zeros((), tf.int32)
         for index in tf.range(batches):
-            part = tf.range(batch) + index * batch
-            labels, real = tf.gather(y, part), tf.gather(counted, part)
-            outputs = tf.cast(model(tf.gather(x, part), training=False), tf.float32)
-            total += tf.reduce_sum(tf.where(real, loss(labels, outputs), 0.0))
+            labels, real = y[index], counted[index]
+            outputs = full_precision(model(scale(x[index]), training=False))
+            losses = tf.cast(loss(labels, outputs), tf.float32)
+            total += tf.reduce_sum(tf.where(real, losses, 0.0))
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
             correct += tf.reduce_sum(tf.cast(hits & real, tf.int32))
         return total, correct

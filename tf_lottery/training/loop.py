@@ -1,11 +1,11 @@
 """THE loop: compiled, seeded, under a strategy, from step a to step b with stops between.
 
-Many steps run in one call of one compiled function; the data is resident on the device
-and each batch is gathered by a row of an index matrix. Knows nothing of rounds.
+Many steps run in one call of one compiled function. Knows nothing of rounds.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import keras
@@ -13,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.data.order import BatchOrder
-from tf_lottery.data.split import Split
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels
-
-# Steps a call at most. It changes no bits; progress is shown and Ctrl-C heard between calls.
-STEPS_PER_CALL = 100
+from tf_lottery.training.feed import Feed, Span, scale
+from tf_lottery.training.learning_rates import Rates
+from tf_lottery.training.optimizers import l2_penalty
+from tf_lottery.training.precision import full_precision
+from tf_lottery.training.randomness import cheap_random, shared_random
+from tf_lottery.training.replicas import synchronize
 
 
 @dataclass
@@ -50,16 +52,17 @@ class Passed:
 
 
 class Loop:
-    """Trains one model on one data set; used again for any number of trainings.
+    """Trains one model on one feed; used again for any number of trainings.
 
     Args:
         model: prunable, built under `strategy.scope()`.
         optimizer: built, under the same scope.
         loss: `(labels, outputs) -> loss of each example`.
-        train: the examples.
-        batch_size: examples a step, over all replicas.
+        feed: of the training examples.
         strategy: from `tf_lottery.training.strategy`.
         xla: whether XLA compiles the steps.
+        learning_rates: from steps to their rates; None leaves the optimizer's as it is.
+        l2: weight decay in the loss, of kernels.
 
     Raises:
         LotteryError: if the replicas can't share a batch evenly.
@@ -70,25 +73,28 @@ class Loop:
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
         loss: Callable,
-        train: Split,
-        batch_size: int,
+        feed: Feed,
         strategy: tf.distribute.Strategy,
         xla: bool,
+        learning_rates: Rates | None = None,
+        l2: float = 0.0,
     ):
         replicas = strategy.num_replicas_in_sync
-        if batch_size % replicas:
+        if feed.batch_size % replicas:
             raise LotteryError(
                 f"Expected training.batch_size as a multiple of {replicas}, the number of replicas. "
-                f"Received: {batch_size}"
+                f"Received: {feed.batch_size}"
             )
         self.model, self.optimizer, self.strategy = model, optimizer, strategy
-        self._batch_size = batch_size
-        self._steps = self._compile(loss, tf.constant(train.x), tf.constant(train.y), xla)
+        self._feed, self._xla, self._learning_rates = feed, xla, learning_rates
+        synchronize(model, replicas)
+        self._steps = self._compile(loss, l2)
         self._revived = tf.function(self._count_revived, jit_compile=xla)
 
     def prepare(self) -> None:
         """Trace and compile without taking a step."""
-        self._call(np.empty((0, self._batch_size), np.int32))
+        x, y = (tf.zeros(spec.shape, spec.dtype) for spec in self._feed.spec())
+        self._steps(x, y, self._rates(0, 0), tf.constant(0))
 
     def run(
         self,
@@ -107,20 +113,17 @@ class Loop:
             at_stop: is called there with the step and what passed since the last stop.
             progress: is called with the step after each call of the compiled function.
         """
-        passed = Passed()
-        step = first
-        for stop in stops:
-            if stop <= step:
-                continue
-            while step < stop:
-                batches = order.batches(step, min(step + STEPS_PER_CALL, stop))
-                began = time.perf_counter()
-                loss, accuracy = self._call(batches)
-                passed += Passed(len(batches), loss, accuracy, time.perf_counter() - began)
-                step += len(batches)
-                progress(step)
-            at_stop(stop, passed)
-            passed = Passed()
+        stops = [stop for stop in dict.fromkeys(stops) if stop > first]
+        at, passed, began = set(stops), Passed(), time.perf_counter()
+        spans = list(_spans(first, stops, self._feed.steps_per_call))
+        for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
+            loss, accuracy = self._steps(x, y, self._rates(start, end), tf.constant(end - start))
+            passed += Passed(end - start, float(loss), float(accuracy))
+            progress(end)
+            if end in at:
+                passed.seconds = time.perf_counter() - began
+                at_stop(end, passed)
+                passed, began = Passed(), time.perf_counter()
 
     def check_zeros(self) -> None:
         """Assert that every pruned weight is exactly 0.0 in the stored variable.
@@ -132,42 +135,51 @@ class Loop:
         if revived:
             raise RuntimeError(f"{revived} pruned weights are not 0.0: please report this")
 
-    def _call(self, batches: np.ndarray) -> tuple[float, float]:
-        padded = np.zeros((STEPS_PER_CALL, self._batch_size), np.int32)
-        padded[: len(batches)] = batches
-        loss, accuracy = self._steps(tf.constant(padded), tf.constant(len(batches)))
-        return float(loss), float(accuracy)
+    def _rates(self, first: int, last: int) -> tf.Tensor:
+        rates = np.zeros(self._feed.steps_per_call, np.float32)
+        if self._learning_rates:
+            rates[: last - first] = self._learning_rates(np.arange(first, last))
+        return tf.constant(rates)
 
-    def _compile(self, loss: Callable, x: tf.Tensor, y: tf.Tensor, xla: bool) -> Callable:
+    def _compile(self, loss: Callable, l2: float) -> Callable:
         model, optimizer, strategy = self.model, self.optimizer, self.strategy
         replicas = strategy.num_replicas_in_sync
-        share = self._batch_size // replicas
+        share = self._feed.batch_size // replicas
         trainable = model.trainable_variables
 
-        def step(batch):
+        def step(x, labels):
+            randomness = cheap_random() if self._xla and _on_cpu() else contextlib.nullcontext()
             if replicas > 1:
                 replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-                batch = tf.gather(batch, tf.range(share) + replica * share)
-            labels = tf.gather(y, batch)
+                x, labels = (whole[replica * share : (replica + 1) * share] for whole in (x, labels))
+                x, labels = tf.ensure_shape(x, (share, *x.shape[1:])), tf.ensure_shape(labels, (share,))
+                randomness = shared_random(replicas, share, replica)
             with tf.GradientTape() as tape:
-                outputs = model(tf.gather(x, batch), training=True)
+                with randomness:
+                    outputs = model(scale(x), training=True)
+                outputs = full_precision(outputs)
                 mean = tf.reduce_mean(loss(labels, outputs))
+                extra = [*model.losses, *l2_penalty(trainable, l2)]
                 # The optimizer sums over replicas.
-                total = tf.add_n([mean, *(tf.cast(extra, mean.dtype) for extra in model.losses)]) / replicas
+                total = tf.add_n([mean, *(tf.cast(value, mean.dtype) for value in extra)]) / replicas
+                if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                    total = optimizer.scale_loss(total)
             optimizer.apply(tape.gradient(total, trainable), trainable)
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
             return mean / replicas, tf.reduce_mean(tf.cast(hits, tf.float32)) / replicas
 
-        @tf.function(jit_compile=xla)
-        def steps(batches, count):
+        @tf.function(jit_compile=self._xla)
+        def steps(x, labels, rates, count):
             loss_sum, accuracy_sum = tf.zeros(()), tf.zeros(())
             index = tf.constant(0)
             while index < count:  # over tf.range, XLA would compile again for each count
+                if self._learning_rates:
+                    optimizer.learning_rate.assign(rates[index])
                 if replicas > 1:
-                    results = strategy.run(step, args=(batches[index],))
+                    results = strategy.run(step, args=(x[index], labels[index]))
                     mean, accuracy = (strategy.reduce("SUM", result, axis=None) for result in results)
                 else:
-                    mean, accuracy = step(batches[index])
+                    mean, accuracy = step(x[index], labels[index])
                 loss_sum += tf.cast(mean, tf.float32)
                 accuracy_sum += accuracy
                 index += 1
@@ -183,3 +195,16 @@ class Loop:
             )
         ]
         return tf.add_n(revived)
+
+
+def _on_cpu() -> bool:
+    return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")
+
+
+def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:
+    """Cut the steps between stops into spans of at most `length`."""
+    for stop in stops:
+        while first < stop:
+            last = min(first + length, stop)
+            yield first, last
+            first = last

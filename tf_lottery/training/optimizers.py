@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tf_lottery.config import TrainingConfig
@@ -34,6 +35,11 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
             "Expected the learning rate in training.learning_rate, a number. "
             "Received: training.optimizer_options.learning_rate"
         )
+    if config.weight_decay and config.optimizer_options.get("weight_decay"):
+        raise LotteryError(
+            "Expected one weight decay: training.weight_decay (of kernels) or optimizer_options.weight_decay "
+            "(Keras's, of all weights). Received: both"
+        )
     clipping = [name for name in _CLIPPING if config.optimizer_options.get(name) is not None]
     if replicas > 1 and clipping:
         raise LotteryError(
@@ -41,13 +47,52 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
             f"which trains another network. Received: training.optimizer_options.{clipping[0]}"
         )
     settings = {"learning_rate": config.learning_rate, **config.optimizer_options}
+    if config.weight_decay_kind == "decoupled" and config.weight_decay:
+        settings["weight_decay"] = config.weight_decay
     try:
-        return keras.optimizers.get({"class_name": config.optimizer, "config": settings})
+        optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": settings})
     except (ValueError, TypeError) as error:
         raise LotteryError(
             f"Expected a Keras optimizer and its options. Received: {config.optimizer!r} with {settings} "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
+    return optimizer
+
+
+def build_optimizer(
+    config: TrainingConfig, trainable: list[keras.Variable], replicas: int = 1
+) -> keras.optimizers.Optimizer:
+    """Return a fresh Keras optimizer, built for these variables.
+
+    With `mixed_float16` it scales the loss, so that small gradients don't vanish. Decoupled
+    weight decay leaves all but kernels out.
+
+    Raises:
+        LotteryError: as `make_optimizer`.
+    """
+    optimizer = make_optimizer(config, replicas)
+    if config.weight_decay and config.weight_decay_kind == "decoupled":
+        optimizer.exclude_from_weight_decay([v for v in trainable if not is_kernel(v)])
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(trainable)
+    return optimizer
+
+
+def is_kernel(variable: keras.Variable) -> bool:
+    """Return whether Keras calls a variable a kernel: of Dense, convolutions, recurrent cells."""
+    return variable.name.endswith("kernel")
+
+
+def l2_penalty(trainable: list[keras.Variable], weight_decay: float) -> list[tf.Tensor]:
+    """Return weight_decay / 2 * sum of squares of each kernel, so that the gradient is weight_decay * weight.
+
+    That is the `weight_decay` of the papers and of PyTorch's SGD; `keras.regularizers.L2` has
+    no half.
+    """
+    if not weight_decay:
+        return []
+    return [weight_decay * tf.nn.l2_loss(tf.convert_to_tensor(v)) for v in trainable if is_kernel(v)]
 
 
 def make_loss(config: TrainingConfig, classes: int) -> Callable:

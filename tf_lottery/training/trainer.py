@@ -2,18 +2,25 @@
 for any number of trainings. Masks and weights are variables: nothing is traced again."""
 
 import time
+from functools import partial
 
+import keras
 import tensorflow as tf
 
+from tf_lottery import steps
 from tf_lottery.arrays import Arrays
-from tf_lottery.config import ModelConfig, TrainingConfig
+from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
+from tf_lottery.data.augment import make_augment
 from tf_lottery.data.split import Dataset
 from tf_lottery.layers.access import get_masks, parameters
 from tf_lottery.layers.convert import make_prunable
 from tf_lottery.models.build import architecture, build
 from tf_lottery.training import compile_rule, optimizers, state, strategy
 from tf_lottery.training.evaluate import make_evaluate
+from tf_lottery.training.feed import make_feed, scale
+from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
+from tf_lottery.training.precision import precision
 
 
 class Trainer:
@@ -30,22 +37,39 @@ class Trainer:
         compile_seconds: of loop, evaluations and checks; the first run's, 0 for later ones.
     """
 
-    def __init__(self, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
+    def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
         scope = strategy.make(training.strategy)
-        self._build = lambda seed: build(model, dataset.input_shape, dataset.classes, seed)
+        self._build = partial(_build, model, training.precision, dataset)
         loss = optimizers.make_loss(training, dataset.classes)
         plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
         with scope.scope():
             self.model = make_prunable(plain)
-            self.optimizer = optimizers.make_optimizer(training, scope.num_replicas_in_sync)
-            self.optimizer.build(self.model.trainable_variables)
+            self.optimizer = optimizers.build_optimizer(
+                training, self.model.trainable_variables, scope.num_replicas_in_sync
+            )
         self._fresh_optimizer = state.capture(state.optimizer_variables(self.optimizer))
-        outputs = self.model(dataset.validation.x[:64], training=False)
+        outputs = self.model(scale(tf.constant(dataset.validation.take(slice(64)))), training=False)
         optimizers.check_outputs(outputs, loss, training)
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         replicas = scope.num_replicas_in_sync
         xla = compile_rule.use_xla(self.model, training.xla, device, replicas)
-        self.loop = Loop(self.model, self.optimizer, loss, dataset.train, training.batch_size, scope, xla)
+        per_epoch = steps.epoch(len(dataset.train), training.batch_size)
+        scheduled = training.learning_rate_schedule != LearningRateConfig()
+        self.loop = Loop(
+            self.model,
+            self.optimizer,
+            loss,
+            make_feed(
+                dataset.train,
+                training.batch_size,
+                make_augment(data.augment, dataset.input_shape),
+                data.pipeline,
+            ),
+            scope,
+            xla,
+            make_learning_rates(training, per_epoch) if scheduled else None,
+            training.weight_decay if training.weight_decay_kind == "l2" else 0.0,
+        )
         self.evaluate = {
             part: make_evaluate(self.model, loss, getattr(dataset, part), xla)
             for part in ("validation", "test")
@@ -57,6 +81,7 @@ class Trainer:
             "strategy": type(scope).__name__,
             "replicas": replicas,
             "xla": xla,
+            "precision": training.precision,
             "threads": training.threads,
             "input_shape": list(dataset.input_shape),
             "classes": dataset.classes,
@@ -87,3 +112,8 @@ class Trainer:
             evaluate()
         self.loop.check_zeros()
         return time.perf_counter() - began
+
+
+def _build(model: ModelConfig, policy: str, dataset: Dataset, seed: int) -> keras.Model:
+    with precision(policy):
+        return build(model, dataset.input_shape, dataset.classes, seed)

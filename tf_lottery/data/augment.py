@@ -1,0 +1,88 @@
+"""Augmentation of training images: stateless, a function of (seed, step) alone.
+
+A further one is a function `(images, seed, **options) -> images` and a line in
+`AUGMENTATIONS`; a user's own is named as `package.module:function`. Images are float32 of
+shape (batch, height, width, channels), pixels in [0, 1]; the seed is an int32 tensor of shape
+(2,), for the `tf.random.stateless_*` functions.
+"""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.importing import import_function
+
+Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirror each image left to right with probability 1/2."""
+    mirrored = tf.random.stateless_uniform([tf.shape(images)[0]], seed) < 0.5
+    return tf.where(mirrored[:, None, None, None], tf.reverse(images, [2]), images)
+
+
+def pad_and_crop(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
+    """Shift each image by up to `padding` pixels each way, zeros coming in (He et al. 2016)."""
+    batch, height, width = (tf.shape(images)[axis] for axis in range(3))
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    offsets = tf.random.stateless_uniform([batch, 2], seed, 0, 2 * padding + 1, tf.int32)
+    rows = tf.gather(padded, offsets[:, :1] + tf.range(height), axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[:, 1:] + tf.range(width), axis=2, batch_dims=1)
+
+
+AUGMENTATIONS: dict[str, Callable[..., tf.Tensor]] = {"flip": flip, "pad_and_crop": pad_and_crop}
+
+
+def make_augment(settings: Mapping[str, Mapping], input_shape: tuple[int, ...]) -> Augment | None:
+    """Return one function that applies all augmentations in turn, None if there are none.
+
+    Args:
+        settings: name -> options, in order, as in `data.augment`.
+        input_shape: of one example.
+
+    Raises:
+        LotteryError: an unknown name, a function that can't be imported or fails, options
+            that it doesn't take, inputs that aren't images, or images of another shape out.
+    """
+    functions = [(name, _function(name), dict(options)) for name, options in settings.items()]
+    if not functions:
+        return None
+    if len(input_shape) != 3:
+        raise LotteryError(
+            f"Expected images (height, width, channels) to augment. Received: inputs of shape {input_shape}"
+        )
+    for name, function, options in functions:
+        _try(name, function, options, input_shape)
+
+    def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        for index, (_, function, options) in enumerate(functions):
+            own = tf.random.experimental.stateless_fold_in(seed, index)
+            images = tf.ensure_shape(function(images, own, **options), images.shape)
+        return images
+
+    return augment
+
+
+def _function(name: str) -> Callable[..., tf.Tensor]:
+    if ":" in name:
+        return import_function(name, "data.augment")
+    if name not in AUGMENTATIONS:
+        raise LotteryError(
+            f"Expected data.augment of {', '.join(AUGMENTATIONS)} or 'package.module:function'. "
+            f"Received: {name!r}"
+        )
+    return AUGMENTATIONS[name]
+
+
+def _try(name: str, function: Callable, options: dict, input_shape: tuple[int, ...]) -> None:
+    """Call it once as it will be called: traced, so what isn't TensorFlow fails here."""
+    images = tf.zeros((2, *input_shape))
+    try:
+        result = tf.function(lambda: function(images, tf.constant([0, 0]), **options))()
+        given = f"{result.dtype.name} {tuple(result.shape)}"
+    except Exception as error:  # whatever a user's function raises
+        given = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    expected = f"float32 {tuple(images.shape)}"
+    if given != expected:
+        raise LotteryError(f"Expected {expected} from the augmentation {name} {options}. Received: {given}")
