@@ -52,6 +52,7 @@ def __dir__() -> list[str]:
 
 
 if "keras" in sys.modules:
-    # Registers PrunableLayer, so that keras.models.load_model finds it. Where Keras is
-    # imported later, using lottery.PrunableLayer or make_prunable does it.
+    # Registers our layers, so that keras.models.load_model finds them. Where Keras is
+    # imported later, using lottery.PrunableLayer or make_prunable registers the first.
     importlib.import_module("tf_lottery.layers.prunable")
+    importlib.import_module("tf_lottery.models.attention")

@@ -75,7 +75,7 @@ def list_() -> None:
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="mnist, digits")]) -> None:
+def data(name: Annotated[str, typer.Argument(help="mnist, fashion_mnist, cifar10, digits")]) -> None:
     """Fetch a data set, verify it, and say where it came from."""
     from tf_lottery.config import DataConfig
     from tf_lottery.data import sources

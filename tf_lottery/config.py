@@ -28,7 +28,7 @@ class DataConfig(Strict):
     """Which examples, and how they are split and ordered."""
 
     name: str = "mnist"
-    """A line of `tf_lottery.data.SOURCES`: `mnist`, `digits`, `npz`."""
+    """A line of `tf_lottery.data.SOURCES`: `mnist`, `fashion_mnist`, `cifar10`, `digits`, `npz`."""
     path: str | None = None
     """The file of `npz`: arrays `x_train, y_train, x_test, y_test`; or a directory with
     `x_train.npy` and so on, which is read as it is needed and may be larger than the memory."""

@@ -166,5 +166,5 @@ def test_contents_other_than_those_the_study_began_with_are_refused(path):
 
 
 def test_an_unknown_data_set_is_refused_with_the_known_ones():
-    with pytest.raises(LotteryError, match=r"digits, mnist, npz.*'imagenet'"):
+    with pytest.raises(LotteryError, match=r"cifar10, digits, fashion_mnist, mnist, npz.*'imagenet'"):
         sources.load(DataConfig(name="imagenet"))

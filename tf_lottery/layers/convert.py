@@ -63,7 +63,7 @@ def strip(model: keras.Model) -> keras.Model:
     """Return the plain Keras model, zeros baked in: no `PrunableLayer`, no masks.
 
     It computes the same, to the last bit, and can be saved and loaded without
-    tf_lottery installed.
+    tf_lottery installed (but for `vit`, which has layers of ours).
 
     Raises:
         LotteryError: if the model isn't prunable.

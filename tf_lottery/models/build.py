@@ -12,12 +12,16 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.importing import import_function
 from tf_lottery.models.conv import conv2, conv4, conv6
 from tf_lottery.models.lenet import lenet_300_100
+from tf_lottery.models.resnet import resnet20
+from tf_lottery.models.vit import vit
 
 MODELS: dict[str, Callable[..., keras.Model]] = {
     "conv2": conv2,
     "conv4": conv4,
     "conv6": conv6,
     "lenet_300_100": lenet_300_100,
+    "resnet20": resnet20,
+    "vit": vit,
 }
 
 
