@@ -33,7 +33,7 @@ lint: $(VENV)/ready ## Check style and formatting
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/ready ## Measure steps per second against Keras fit
-	$(BIN)/python benchmarks/lenet_steps.py
+	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 resnet20
 
 tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tensorboard --logdir saved_models

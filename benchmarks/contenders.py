@@ -1,0 +1,222 @@
+"""Who trains: our loop, Keras `fit`, tfmot, PyTorch; and the floor that nobody can go below.
+
+Each function takes a network's name and returns `train(steps)`.
+"""
+
+import os
+
+from networks import DROPOUT, NETWORKS, dataset, plain
+
+SPARSITY = 0.8
+
+
+def loop(network, cores, masks="yes", validate="no"):
+    """Our compiled loop; with masks at 20% density, or without `PrunableLayer`s.
+
+    With `validate=yes`, as `execute` does it: every 100 steps the validation set and the
+    check of zeros.
+    """
+    import keras
+
+    from tf_lottery.data.order import BatchOrder
+    from tf_lottery.layers.access import prune
+    from tf_lottery.layers.convert import make_prunable
+    from tf_lottery.training import compile_rule, optimizers, strategy
+    from tf_lottery.training.evaluate import make_evaluate
+    from tf_lottery.training.feed import make_feed
+    from tf_lottery.training.loop import Loop
+
+    _, _, training = NETWORKS[network]
+    training = training.model_copy(update={"threads": cores})
+    data = dataset(network)
+    compile_rule.configure(training)
+    scope = strategy.make("one_device")
+    model = plain(network, data)
+    with scope.scope():
+        if masks == "yes":
+            model = make_prunable(model)
+            prune(model, rate=SPARSITY)
+        else:
+            model = keras.models.clone_model(model)
+        optimizer = optimizers.build_optimizer(training, model.trainable_variables)
+    loss = optimizers.make_loss(training, data.classes)
+    xla = compile_rule.use_xla(model, training.xla, "CPU", 1)
+    ours = Loop(model, optimizer, loss, make_feed(data.train, training.batch_size, None), scope, xla)
+    order = BatchOrder(0, len(data.train), training.batch_size)
+    if validate == "no":
+        return lambda steps: ours.run(0, order, [steps], lambda step, passed: None)
+    evaluate = make_evaluate(model, loss, data.validation, xla)
+
+    def at_stop(step, passed):
+        evaluate()
+        ours.check_zeros()
+
+    return lambda steps: ours.run(0, order, range(100, steps + 1, 100), at_stop)
+
+
+def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto"):
+    """Keras `model.fit`, in one of the settings that a user would try."""
+    import keras
+    import tensorflow as tf
+
+    data, training = dataset(network), NETWORKS[network][2]
+    model = plain(network, data)
+    settings = {"learning_rate": training.learning_rate, **training.optimizer_options}
+    model.compile(
+        keras.optimizers.get({"class_name": training.optimizer, "config": settings}),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile={"auto": "auto", "on": True, "off": False}[jit],
+        steps_per_execution=int(steps_per_execution),
+    )
+    return _fit(tf, model, data, training.batch_size, source)
+
+
+def _fit(tf, model, data, batch_size, source, callbacks=()):
+    x, y = data.train.x, data.train.y
+    if source == "numpy":
+
+        def train(steps):
+            examples = steps * batch_size
+            assert examples <= len(x), "an epoch is the most that NumPy arrays give"
+            model.fit(
+                x[:examples], y[:examples], batch_size=batch_size, epochs=1, verbose=0, callbacks=[*callbacks]
+            )
+
+        return train
+    shuffled = tf.data.Dataset.from_tensor_slices((x, y)).cache().shuffle(len(x)).repeat()
+    batches = shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return lambda steps: model.fit(
+        batches, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=[*callbacks]
+    )
+
+
+def tfmot(network, cores, source="numpy"):
+    """tfmot's `prune_low_magnitude` at the same sparsity, under tf_keras's `fit`. LeNet only."""
+    assert network == "lenet", "only LeNet has a tf_keras twin here"
+    data, training = dataset(network), NETWORKS[network][2]
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # this process is tf_keras's from here on
+    import tensorflow as tf
+    import tensorflow_model_optimization as tfmot
+    import tf_keras as keras
+
+    model = keras.Sequential(
+        [
+            keras.layers.Flatten(input_shape=data.input_shape),
+            keras.layers.Dense(300, "relu"),
+            keras.layers.Dense(100, "relu"),
+            keras.layers.Dense(data.classes),
+        ]
+    )
+    schedule = tfmot.sparsity.keras.ConstantSparsity(SPARSITY, begin_step=0, frequency=100)
+    model = tfmot.sparsity.keras.prune_low_magnitude(model, pruning_schedule=schedule)
+    model.compile(
+        keras.optimizers.Adam(training.learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    update = tfmot.sparsity.keras.UpdatePruningStep()
+    return _fit(tf, model, data, training.batch_size, source, [update])
+
+
+def torch(network, cores):
+    """PyTorch eager with masks, as most lottery-ticket scripts are. LeNet only."""
+    assert network in ("lenet", "lenet_dropout"), "only LeNet is written in PyTorch here"
+    import numpy as np
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(cores)
+    data, training = dataset(network), NETWORKS[network][2]
+    x = torch.from_numpy(data.train.x.reshape(len(data.train), -1))
+    y = torch.from_numpy(data.train.y.astype(np.int64))
+    dropout = [nn.Dropout(DROPOUT)] if network == "lenet_dropout" else []
+    model = nn.Sequential(
+        nn.Linear(x.shape[1], 300), nn.ReLU(), *dropout,
+        nn.Linear(300, 100), nn.ReLU(), *dropout,
+        nn.Linear(100, data.classes),
+    )  # fmt: skip
+    kernels = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
+    masks = [(torch.rand_like(kernel) > SPARSITY).float() for kernel in kernels]
+    optimizer = torch.optim.Adam(model.parameters(), training.learning_rate)
+    loss = nn.CrossEntropyLoss()
+
+    def train(steps):
+        for _ in range(steps):
+            rows = torch.randint(len(x), (training.batch_size,))
+            optimizer.zero_grad()
+            loss(model(x[rows]), y[rows]).backward()
+            optimizer.step()
+            with torch.no_grad():
+                for kernel, kernel_mask in zip(kernels, masks, strict=True):
+                    kernel.mul_(kernel_mask)
+
+    return train
+
+
+def floor(network, cores):
+    """What LeNet's step must at least do: its matrix products and Adam's update, nothing else.
+
+    Under XLA, one loop a product or update, each result fed back so that none is skipped.
+    """
+    assert network == "lenet", "the floor is written for LeNet"
+    import numpy as np
+    import tensorflow as tf
+
+    from tf_lottery.training import compile_rule
+
+    _, _, training = NETWORKS[network]
+    compile_rule.configure(training.model_copy(update={"threads": cores}))
+    sizes, batch = [784, 300, 100, 10], training.batch_size
+    random = np.random.default_rng(0)
+
+    def tensor(*shape):
+        return tf.Variable(random.standard_normal(shape).astype(np.float32) * 0.05)
+
+    def repeated(product, first):
+        @tf.function(jit_compile=True)
+        def run(count):
+            index, result = tf.constant(0), product()
+            while index < count:
+                first[0, :1].assign(result[0, :1] * 1e-3)
+                result = product()
+                index += 1
+            return result[0, 0]
+
+        return run
+
+    def update(kernel, gradient):
+        average, square = (tf.Variable(tf.zeros_like(kernel)) for _ in range(2))
+
+        @tf.function(jit_compile=True)
+        def run(count):
+            index = tf.constant(0)
+            while index < count:
+                average.assign_add((gradient - average) * 0.1)
+                square.assign_add((gradient * gradient - square) * 0.001)
+                kernel.assign_sub(0.0012 * average / (tf.sqrt(square) + 1e-7))
+                index += 1
+            return kernel[0, 0]
+
+        return run
+
+    parts = []
+    for layer, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        x, kernel, error = tensor(batch, before), tensor(before, after), tensor(batch, after)
+        products = [(x, kernel, False, False), (x, error, True, False)]  # forward; of the kernel
+        if layer:
+            products.append((error, kernel, False, True))  # of the layer below
+        for a, b, transpose_a, transpose_b in products:
+            parts.append(
+                repeated(
+                    lambda a=a, b=b, ta=transpose_a, tb=transpose_b: tf.matmul(
+                        a, b, transpose_a=ta, transpose_b=tb
+                    ),
+                    a,
+                )
+            )
+        parts.append(update(tensor(before, after), tensor(before, after)))
+
+    def train(steps):
+        for part in parts:
+            float(part(tf.constant(steps)))
+
+    return train
