@@ -3,6 +3,7 @@
 Each function takes a network's name and returns `train(steps)`.
 """
 
+import itertools
 import os
 
 from networks import DROPOUT, NETWORKS, dataset, plain
@@ -49,7 +50,7 @@ def loop(network, cores, masks="yes", validate="no"):
 
     def at_stop(step, passed):
         evaluate()
-        ours.check_zeros()
+        ours.check()
 
     return lambda steps: ours.run(0, order, range(100, steps + 1, 100), at_stop)
 
@@ -199,7 +200,7 @@ def floor(network, cores):
         return run
 
     parts = []
-    for layer, (before, after) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (before, after) in enumerate(itertools.pairwise(sizes)):
         x, kernel, error = tensor(batch, before), tensor(before, after), tensor(batch, after)
         products = [(x, kernel, False, False), (x, error, True, False)]  # forward; of the kernel
         if layer:

@@ -53,13 +53,15 @@ def race(network: str, contenders: dict[str, Contender], steps: int, repeats: in
     results = {name: {"speeds": [], "memory": 0.0} for name in processes}
     for repeat in range(repeats):
         for name, process in processes.items():
-            print(f"\r{network}: {repeat + 1} of {repeats}, {name:50}", end="", file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{network}: {repeat + 1} of {repeats}, {name:50}", end="", file=sys.stderr)
             process.stdin.write("go\n")
             process.stdin.flush()
             speed, memory = process.stdout.readline().split()
             results[name]["speeds"].append(float(speed))
             results[name]["memory"] = float(memory)
-    print("\r" + " " * 90 + "\r", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r" + " " * 90 + "\r", end="", file=sys.stderr)
     for process in processes.values():
         process.stdin.close()
         process.wait()

@@ -19,6 +19,8 @@ FLOORS = {
         "config",
         "config_file",
         "importing",
+        "workers",
+        "workers",
     ],
     1: ["arrays", "pruning", "ticket"],
     2: ["layers", "models", "data"],

@@ -19,6 +19,7 @@ from tf_lottery.experiment.tickets import make_ticket
 from tf_lottery.live import Live
 from tf_lottery.native import quiet_stderr
 from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.workers import this_worker
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -35,6 +36,13 @@ def run_and_report(study: StudyConfig, output: Path | None = None) -> int:
         The exit code: 0, or 130 after Ctrl-C.
     """
     console = Console(file=sys.stdout)
+    worker = this_worker(study.training.strategy)
+    if not worker.chief:
+        print(
+            f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
+        )
+        run_study(study, output, observer=QuietStart())
+        return 0
     paths = StudyPaths(output or OUTPUT / study.name)
     console.print(f"Study {study.name} in {paths.root}", highlight=False, soft_wrap=True)
     try:

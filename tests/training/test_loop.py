@@ -138,7 +138,7 @@ def test_pruned_weights_stay_zero_in_the_loop(digits, strategy, optimizer, optio
     prune(setup.model, rate=0.6)  # in mid-training
     masks = get_masks(setup.model)
     train(setup, digits, first=20, steps=60)
-    setup.loop.check_zeros()
+    setup.loop.check()
     for path, (kernel, kernel_mask) in kernels(setup.model).items():
         copies = getattr(kernel.value, "values", [kernel.value])
         assert len(copies) == setup.resolved["replicas"]
@@ -152,11 +152,11 @@ def test_pruned_weights_stay_zero_in_the_loop(digits, strategy, optimizer, optio
 def test_the_check_for_zeros_can_fail(digits):
     setup = trainer(digits)
     prune(setup.model, rate=0.5)
-    setup.loop.check_zeros()
+    setup.loop.check()
     kernel, _ = kernels(setup.model)["hidden1/kernel"]
     kernel.value.assign(tf.ones_like(kernel.value))  # beneath the guard
     with pytest.raises(RuntimeError, match="9600 pruned weights are not 0.0"):
-        setup.loop.check_zeros()
+        setup.loop.check()
 
 
 def test_two_mirrored_replicas_agree_with_one_device(digits):

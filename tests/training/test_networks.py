@@ -31,7 +31,7 @@ def test_it_learns_dense_and_pruned(digits, model, steps, unpruned):
     masks = get_masks(setup.model)
     setup.reset_optimizer()
     setup.loop.run(steps, order, [2 * steps], lambda step, passed: None)
-    setup.loop.check_zeros()
+    setup.loop.check()
     for path, (kernel, _) in kernels(setup.model).items():
         assert np.array_equal(kernel.numpy() != 0, masks[path]), path
     assert setup.evaluate["validation"]()[0] < dense[0]

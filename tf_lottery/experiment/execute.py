@@ -76,7 +76,7 @@ def execute(
         environment=environment(),
         **measured,
     )
-    store.finish(record)
+    record = store.finish(record)
     observer.finished(record)
     return record
 
@@ -121,7 +121,7 @@ class _Training:
                 f"Expected a finite loss. Received: NaN or infinity at step {step}, the training diverged. "
                 "Lower training.learning_rate."
             )
-        self.trainer.loop.check_zeros()
+        self.trainer.loop.check()
         if self.early_stop.improves(point):
             self.early_stop.keep(point, self.trainer.weights())
         self.points.append(point)

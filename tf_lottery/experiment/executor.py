@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from tf_lottery import atomic, config_file
+from tf_lottery import config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS
+from tf_lottery.experiment.follower import FollowerStore
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record
@@ -16,6 +17,7 @@ from tf_lottery.experiment.store import Store
 from tf_lottery.lock import locked
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.workers import this_worker
 
 
 def run_study(
@@ -25,6 +27,8 @@ def run_study(
     observer: StudyObserver | None = None,
 ) -> list[Record]:
     """Run a study to its end, one run after the other, going on where it stopped.
+
+    With `training.strategy: multi_worker` all workers call it; the chief alone writes.
 
     Args:
         study: a config, the name of a shipped one, or a YAML file.
@@ -42,6 +46,8 @@ def run_study(
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
+    if not this_worker(study.training.strategy).chief:
+        return _follow(study, paths, observer or StudyObserver())
     new = not paths.root.exists()
     try:
         with locked(paths.lock):
@@ -53,7 +59,16 @@ def run_study(
 
 
 def _run(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list[Record]:
-    study, store = prepare(study, paths), Store(paths)
+    return _train(prepare(study, paths), Store(paths), observer)
+
+
+def _follow(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list[Record]:
+    """What a worker that isn't the chief does: the same trainings, beside the chief's."""
+    _check_names(study)
+    return _train(_with_digest(study), FollowerStore(paths), observer)
+
+
+def _train(study: StudyConfig, store: Store, observer: StudyObserver) -> list[Record]:
     records = store.records()
     waiting = plan(study, records)
     observer.planned(collect(study, records), waiting)
@@ -64,13 +79,13 @@ def _run(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list
 
         bench = Bench()
         check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]), collect(study, records))
-        atomic.write_text(paths.study, config_file.dump(study))
+        store.write_study(config_file.dump(study))
         while waiting:
             records.append(execute(waiting[0], store, bench, observer))
             waiting = plan(study, records)
             observer.planned(collect(study, records), waiting)
     else:
-        atomic.write_text(paths.study, config_file.dump(study))
+        store.write_study(config_file.dump(study))
     return collect(study, records)
 
 
@@ -81,13 +96,7 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
         LotteryError: if the study names a criterion, an arm or data that there isn't, or the
             directory holds another study or can't be written.
     """
-    for arm in study.arms:
-        if arm not in ARMS:
-            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
-    if study.pruning.criterion not in CRITERIA:
-        raise LotteryError(
-            f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {study.pruning.criterion!r}"
-        )
+    _check_names(study)
     if paths.study.exists():
         study = _go_on(study, paths)
     elif others := [path.name for path in paths.root.iterdir() if not path.name.startswith(".")]:
@@ -95,6 +104,20 @@ def prepare(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
             f"Expected {paths.root} to be new, empty or a study's directory. Received: one that holds "
             f"{', '.join(sorted(others)[:3])}. Use --output for another one."
         )
+    return _with_digest(study)
+
+
+def _check_names(study: StudyConfig) -> None:
+    for arm in study.arms:
+        if arm not in ARMS:
+            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
+    if study.pruning.criterion not in CRITERIA:
+        raise LotteryError(
+            f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {study.pruning.criterion!r}"
+        )
+
+
+def _with_digest(study: StudyConfig) -> StudyConfig:
     data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
     return study.model_copy(update={"data": data})
 

@@ -23,10 +23,14 @@ def _digest(content: dict) -> str:
 
 
 class Store:
-    """Args: paths: of the study."""
+    """What the chief, or the only process, reads and writes. Args: paths: of the study."""
 
     def __init__(self, paths: StudyPaths):
         self.paths = paths
+
+    def write_study(self, text: str) -> None:
+        """Write the study's own file."""
+        atomic.write_text(self.paths.study, text)
 
     def records(self) -> list[Record]:
         """Return the records of all finished runs, whichever plan they belong to."""
@@ -51,10 +55,11 @@ class Store:
         atomic.make_directory(run.root)
         return run
 
-    def finish(self, record: Record) -> None:
-        """Write the record: from now on the run is finished."""
+    def finish(self, record: Record) -> Record:
+        """Write the record and return it: from now on the run is finished."""
         content = record.model_dump(mode="json")
         atomic.write_json(self.paths.run(record.key).record, content | {_SEAL: _digest(content)})
+        return record
 
     def masks(self, key: str) -> Masks:
         """Return a finished run's masks, verified."""

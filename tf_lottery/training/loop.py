@@ -20,7 +20,7 @@ from tf_lottery.training.learning_rates import Rates
 from tf_lottery.training.optimizers import l2_penalty
 from tf_lottery.training.precision import full_precision
 from tf_lottery.training.randomness import cheap_random, shared_random
-from tf_lottery.training.replicas import synchronize
+from tf_lottery.training.replicas import make_check_replicas, synchronize
 
 
 @dataclass
@@ -90,6 +90,7 @@ class Loop:
         synchronize(model, replicas)
         self._steps = self._compile(loss, l2)
         self._revived = tf.function(self._count_revived, jit_compile=xla)
+        self._check_replicas = make_check_replicas(strategy, [*model.variables, *optimizer.variables])
 
     def prepare(self) -> None:
         """Trace and compile without taking a step."""
@@ -117,20 +118,22 @@ class Loop:
         at, passed, began = set(stops), Passed(), time.perf_counter()
         spans = list(_spans(first, stops, self._feed.steps_per_call))
         for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
-            loss, accuracy = self._steps(x, y, self._rates(start, end), tf.constant(end - start))
-            passed += Passed(end - start, float(loss), float(accuracy))
+            sums = self._steps(x, y, self._rates(start, end), tf.constant(end - start))
+            passed += Passed(end - start, *sums.numpy().tolist())
             progress(end)
             if end in at:
                 passed.seconds = time.perf_counter() - began
                 at_stop(end, passed)
                 passed, began = Passed(), time.perf_counter()
 
-    def check_zeros(self) -> None:
-        """Assert that every pruned weight is exactly 0.0 in the stored variable.
+    def check(self) -> None:
+        """Assert that every pruned weight is exactly 0.0 in the stored variable, and that all
+        replicas hold the same weights, masks and optimizer state, bit for bit.
 
         Raises:
-            RuntimeError: if one isn't. That is a defect of ours.
+            RuntimeError: if not. That is a defect of ours.
         """
+        self._check_replicas()
         revived = int(self._revived())
         if revived:
             raise RuntimeError(f"{revived} pruned weights are not 0.0: please report this")
@@ -166,24 +169,21 @@ class Loop:
                     total = optimizer.scale_loss(total)
             optimizer.apply(tape.gradient(total, trainable), trainable)
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
-            return mean / replicas, tf.reduce_mean(tf.cast(hits, tf.float32)) / replicas
+            accuracy = tf.reduce_mean(tf.cast(hits, tf.float32))
+            return tf.stack([tf.cast(mean, tf.float32), accuracy]) / replicas
 
         @tf.function(jit_compile=self._xla)
         def steps(x, labels, rates, count):
-            loss_sum, accuracy_sum = tf.zeros(()), tf.zeros(())
-            index = tf.constant(0)
+            sums, index = tf.zeros(2), tf.constant(0)
             while index < count:  # over tf.range, XLA would compile again for each count
                 if self._learning_rates:
                     optimizer.learning_rate.assign(rates[index])
                 if replicas > 1:
-                    results = strategy.run(step, args=(x[index], labels[index]))
-                    mean, accuracy = (strategy.reduce("SUM", result, axis=None) for result in results)
+                    sums += strategy.reduce("SUM", strategy.run(step, (x[index], labels[index])), axis=None)
                 else:
-                    mean, accuracy = step(x[index], labels[index])
-                loss_sum += tf.cast(mean, tf.float32)
-                accuracy_sum += accuracy
+                    sums += step(x[index], labels[index])
                 index += 1
-            return loss_sum, accuracy_sum
+            return sums
 
         return steps
 

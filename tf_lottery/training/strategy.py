@@ -1,13 +1,15 @@
 """Names to `tf.distribute` strategies. Nobody else names one.
 
-A further one (`tpu`, `multi_worker`) is a function and a line in `STRATEGIES`.
+A further one is a function and a line in `STRATEGIES`.
 """
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.workers import MULTI_WORKER, this_worker
 
 
 def auto() -> tf.distribute.Strategy:
@@ -32,10 +34,43 @@ def mirrored() -> tf.distribute.Strategy:
     )
 
 
+@functools.cache  # a process joins its cluster once
+def multi_worker() -> tf.distribute.Strategy:
+    """One replica a worker, or a GPU of a worker; the workers are those of `TF_CONFIG`.
+
+    Must be made before anything else runs on TensorFlow.
+    """
+    this_worker(MULTI_WORKER)
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:  # TensorFlow has started
+        raise LotteryError(
+            "Expected a process of its own for training.strategy=multi_worker. Received: one in which "
+            f"TensorFlow has started ({' '.join(str(error).split())[:120]})"
+        ) from error
+
+
+@functools.cache
+def tpu() -> tf.distribute.Strategy:
+    """All cores of the TPU that this machine belongs to. Untested: no TPU was at hand."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, tf.errors.OpError) as error:
+        raise LotteryError(
+            "Expected a TPU for training.strategy=tpu. "
+            f"Received: none that answers ({' '.join(str(error).split())[:120]})"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
 STRATEGIES: dict[str, Callable[[], tf.distribute.Strategy]] = {
     "auto": auto,
     "mirrored": mirrored,
+    MULTI_WORKER: multi_worker,
     "one_device": one_device,
+    "tpu": tpu,
 }
 
 

@@ -110,7 +110,7 @@ class Trainer:
         self.loop.prepare()
         for evaluate in self.evaluate.values():
             evaluate()
-        self.loop.check_zeros()
+        self.loop.check()
         return time.perf_counter() - began
 
 

@@ -1,0 +1,105 @@
+"""Two real worker processes over loopback run the same study as one device."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.experiment.test_study import SETTINGS
+from tf_lottery import config_file
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.executor import load, run_study
+from tf_lottery.experiment.store import Store
+from tf_lottery.paths import StudyPaths
+
+STUDY = {
+    **SETTINGS,
+    "training": {
+        "steps": "100it",
+        "evaluate_every": "50it",
+        "optimizer": "sgd",
+        "learning_rate": 0.02,
+        "optimizer_options": {"momentum": 0.9},
+        "weight_decay": 0.001,
+        "xla": False,
+    },
+    "pruning": {"rate": 0.3, "rounds": 1},
+    "arms": {"ticket": {}},
+}
+
+
+def ports(count):
+    """Free ports of this machine."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("localhost", 0))
+    found = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return found
+
+
+def start(index, workers, study, directory):
+    task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+    command = [sys.executable, "-m", "tf_lottery", "run", str(study), "--output", str(directory)]
+    return subprocess.Popen(
+        [*command, "--set", "training.strategy=multi_worker"],
+        env={**os.environ, "TF_CONFIG": json.dumps(task)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The study on one device, and on two workers."""
+    directory = tmp_path_factory.mktemp("workers")
+    file = directory / "study.yaml"
+    file.write_text(json.dumps(STUDY))
+    workers = [f"localhost:{port}" for port in ports(2)]
+    processes = [start(index, workers, file, directory / "two") for index in (0, 1)]
+    run_study(config_file.load_config(file), directory / "one")
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    return directory, outputs
+
+
+def test_two_workers_train_as_one_device_does(both):
+    directory, _ = both
+    stores = [Store(StudyPaths(directory / name)) for name in ("one", "two")]
+    one, two = (sorted(store.records(), key=lambda record: record.spec.round) for store in stores)
+    assert [record.spec.round for record in two] == [0, 1]
+    for first, second in zip(one, two, strict=True):
+        assert (first.resolved["replicas"], second.resolved["replicas"]) == (1, 2)
+        masks = [store.masks(record.key) for store, record in zip(stores, (first, second), strict=True)]
+        for path, mask in masks[0].items():
+            assert (mask == masks[1][path]).mean() > 0.999, path
+        weights = [store.weights(record.key) for store, record in zip(stores, (first, second), strict=True)]
+        for name, value in weights[0].items():
+            distance = np.linalg.norm(weights[1][name] - value) / max(np.linalg.norm(value), 1)
+            assert distance < 1e-5, (name, distance)
+
+
+def test_only_the_chief_writes_and_shows(both):
+    directory, (chief, other) = both
+    assert "Dense network" in chief
+    assert other.startswith("Worker 1 of 2")
+    assert "Dense network" not in other
+    assert load(StudyPaths(directory / "two")).training.strategy == "multi_worker"
+
+
+@pytest.mark.parametrize("setting", [None, "junk", '{"cluster": {"worker": ["a:1"]}}'])
+def test_without_a_cluster_the_study_is_refused(monkeypatch, tmp_path, setting):
+    if setting is None:
+        monkeypatch.delenv("TF_CONFIG", raising=False)
+    else:
+        monkeypatch.setenv("TF_CONFIG", setting)
+    study = config_file.validate({**STUDY, "training": {"strategy": "multi_worker"}})
+    with pytest.raises(LotteryError, match="Expected TF_CONFIG=.*Received: "):
+        run_study(study, tmp_path / "study")
+    assert not (tmp_path / "study").exists()

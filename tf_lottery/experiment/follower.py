@@ -1,0 +1,59 @@
+"""The store of a worker that isn't the chief: it reads the study and writes nothing there."""
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.spec import Record
+from tf_lottery.experiment.store import Store
+from tf_lottery.paths import RunPaths, StudyPaths
+
+PATIENCE_SECONDS = 600
+
+
+class FollowerStore(Store):
+    """Reads what the chief wrote; its own files lie in a temporary directory until the chief's
+    are there, and are compared with them.
+
+    Args:
+        paths: of the study, on a file system that all workers see.
+    """
+
+    def __init__(self, paths: StudyPaths):
+        super().__init__(paths)
+        self._scratch = tempfile.TemporaryDirectory(prefix="tf_lottery_")
+
+    def write_study(self, text: str) -> None:
+        """Leave that to the chief."""
+
+    def begin(self, key: str) -> RunPaths:
+        """Return an empty directory for a run, in the temporary one."""
+        root = Path(self._scratch.name) / key
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        return RunPaths(root)
+
+    def finish(self, record: Record) -> Record:
+        """Wait for the chief's record of the run and return it.
+
+        Raises:
+            LotteryError: if it doesn't come, or tells of other weights or masks.
+        """
+        shutil.rmtree(Path(self._scratch.name) / record.key, ignore_errors=True)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (theirs := self._read(self.paths.run(record.key).record)) is None:
+            if time.monotonic() > deadline:
+                raise LotteryError(
+                    f"Expected the chief to write {self.paths.run(record.key).record} within "
+                    f"{PATIENCE_SECONDS} s. Received: nothing; do all workers see {self.paths.root}?"
+                )
+            time.sleep(0.05)
+        differing = [name for name, value in record.digests.items() if theirs.digests.get(name) != value]
+        if differing:
+            raise LotteryError(
+                f"Expected all workers to hold the same state. Received: {differing[0]} of "
+                f"{record.spec.describe()} that differs from the chief's"
+            )
+        return theirs

@@ -1,0 +1,57 @@
+"""Which of several processes this one is, as TensorFlow's `TF_CONFIG` says.
+
+With `training.strategy: multi_worker` one and the same command runs on every machine; the
+chief alone writes.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+
+from tf_lottery.errors import LotteryError
+
+MULTI_WORKER = "multi_worker"
+_EXAMPLE = (
+    '\'{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}\''
+)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process among those that train together.
+
+    Attributes:
+        index: from 0, which is the chief.
+        count: how many.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @property
+    def chief(self) -> bool:
+        """Whether it is the one that writes."""
+        return self.index == 0
+
+
+def this_worker(strategy: str) -> Worker:
+    """Return which worker this process is, for a study with this strategy.
+
+    Raises:
+        LotteryError: if the strategy is `multi_worker` and `TF_CONFIG` doesn't name workers.
+    """
+    if strategy != MULTI_WORKER:
+        return Worker()
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        settings = json.loads(text)
+        workers, task = settings["cluster"]["worker"], settings["task"]
+        worker = Worker(int(task["index"]), len(workers))
+        if task["type"] != "worker" or len(settings["cluster"]) != 1 or worker.index >= worker.count:
+            raise ValueError("workers only")
+    except (ValueError, KeyError, TypeError) as error:
+        raise LotteryError(
+            f"Expected TF_CONFIG={_EXAMPLE} (one index each, worker 0 is the chief), since training.strategy "
+            f"is {MULTI_WORKER}. Received: {text or 'none'}"
+        ) from error
+    return worker
