@@ -58,7 +58,7 @@ def configure(config: TrainingConfig) -> None:
     threading = tf.config.threading
     try:
         threading.set_intra_op_parallelism_threads(config.threads)
-        threading.set_inter_op_parallelism_threads(1)
+        threading.set_inter_op_parallelism_threads(config.threads)
     except RuntimeError as error:
         running = threading.get_intra_op_parallelism_threads()
         raise LotteryError(
