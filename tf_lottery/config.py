@@ -145,6 +145,9 @@ class TrainingConfig(Strict):
     threads: int = Field(1, ge=1, le=1024)
     """Processor threads of a run. They can change bits of convolutions, so they are part
     of the study, not of the machine."""
+    dead_units: Literal["auto", "compute"] = "auto"
+    """`auto`: units that pruning has cut off aren't computed in long trainings of a chain of
+    Dense layers, where that is proven exact (`tf_lottery.training.dead_units`)."""
     deterministic: bool = True
     """TensorFlow's op determinism."""
 

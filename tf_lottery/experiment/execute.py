@@ -5,6 +5,7 @@ import time
 
 from tf_lottery import arrays, atomic, steps
 from tf_lottery.data.order import BatchOrder
+from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.bench import Bench
 from tf_lottery.experiment.environment import environment
@@ -14,6 +15,7 @@ from tf_lottery.experiment.start import prepare
 from tf_lottery.experiment.store import Store
 from tf_lottery.layers.access import get_masks
 from tf_lottery.paths import RunPaths
+from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
 from tf_lottery.training.early_stop import EarlyStop, diverged
 from tf_lottery.training.loop import Passed
 from tf_lottery.training.observe import Point
@@ -49,14 +51,18 @@ def execute(
     run = store.begin(spec.key)
     start = prepare(spec, store, trainer, per_epoch)
     observer.started(spec, start.first_step, last)
-    training = _Training(trainer, observer, RewindManager(run.rewind), snapshots)
+    smaller = _without_dead_units(spec, trainer, dataset, last - start.first_step)
+    training = _Training(smaller or trainer, observer, RewindManager(run.rewind), snapshots)
     training.run(
         start.first_step,
         last,
         steps.iterations(spec.training.evaluate_every, per_epoch),
         BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size),
     )
-    measured, digests = _measure(training, run)
+    if smaller:
+        trainer.set_weights(smaller.weights())
+        start.checks["units_computed"] = smaller.units
+    measured, digests = _measure(trainer, training, run)
     masks = get_masks(trainer.model)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
     record = Record(
@@ -84,7 +90,13 @@ def execute(
 class _Training:
     """Runs the loop and measures on the way: curves, early stop, zeros, rewind points."""
 
-    def __init__(self, trainer: Trainer, observer: StudyObserver, rewind: RewindManager, snapshots: set[int]):
+    def __init__(
+        self,
+        trainer: Trainer | CompactTrainer,
+        observer: StudyObserver,
+        rewind: RewindManager,
+        snapshots: set[int],
+    ):
         self.trainer, self.observer = trainer, observer
         self._rewind, self._snapshots = rewind, snapshots
         self.early_stop = EarlyStop()
@@ -129,9 +141,20 @@ class _Training:
         self.observer.evaluated(point)
 
 
-def _measure(training: _Training, run: RunPaths) -> tuple[dict[str, float], dict[str, str]]:
+def _without_dead_units(
+    spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int
+) -> CompactTrainer | None:
+    """The smaller network, if it pays and the optimizer and all states to be kept allow it."""
+    if spec.parent is None or spec.snapshots or (spec.rewind and spec.rewind.optimizer != "reset"):
+        return None
+    if spec.training.dead_units == "compute":
+        return None
+    return without_dead_units(trainer, spec.data, spec.training, dataset, steps)
+
+
+def _measure(trainer: Trainer, training: _Training, run: RunPaths) -> tuple[dict[str, float], dict[str, str]]:
     """Evaluate the test set on the last and the early-stop weights; write the run's files."""
-    trainer, best, final = training.trainer, training.early_stop.point, training.points[-1]
+    best, final = training.early_stop.point, training.points[-1]
     last_weights = trainer.weights()
     final_test_loss, final_test_accuracy = trainer.evaluate["test"]()
     trainer.set_weights(training.early_stop.weights)

@@ -2,6 +2,7 @@
 for any number of trainings. Masks and weights are variables: nothing is traced again."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -17,7 +18,7 @@ from tf_lottery.layers.convert import make_prunable
 from tf_lottery.models.build import architecture, build
 from tf_lottery.training import compile_rule, optimizers, state, strategy
 from tf_lottery.training.evaluate import make_evaluate
-from tf_lottery.training.feed import make_feed, scale
+from tf_lottery.training.feed import Feed, make_feed, scale
 from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
 from tf_lottery.training.precision import precision
@@ -29,6 +30,9 @@ class Trainer:
     Attributes:
         model: the prunable network.
         optimizer: built.
+        strategy: that both were made under.
+        loss: `(labels, outputs) -> loss of each example`.
+        feed: of the training examples.
         loop: compiled.
         evaluate: `validation` and `test` -> function giving loss and accuracy.
         resolved: what the rules decided, as in a `Record`.
@@ -38,9 +42,9 @@ class Trainer:
     """
 
     def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
-        scope = strategy.make(training.strategy)
+        scope = self.strategy = strategy.make(training.strategy)
         self._build = partial(_build, model, training.precision, dataset)
-        loss = optimizers.make_loss(training, dataset.classes)
+        loss = self.loss = optimizers.make_loss(training, dataset.classes)
         plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
         with scope.scope():
             self.model = make_prunable(plain)
@@ -53,23 +57,10 @@ class Trainer:
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         replicas = scope.num_replicas_in_sync
         xla = compile_rule.use_xla(self.model, training.xla, device, replicas)
-        per_epoch = steps.epoch(len(dataset.train), training.batch_size)
-        scheduled = training.learning_rate_schedule != LearningRateConfig()
-        self.loop = Loop(
-            self.model,
-            self.optimizer,
-            loss,
-            make_feed(
-                dataset.train,
-                training.batch_size,
-                make_augment(data.augment, dataset.input_shape),
-                data.pipeline,
-            ),
-            scope,
-            xla,
-            make_learning_rates(training, per_epoch) if scheduled else None,
-            training.weight_decay if training.weight_decay_kind == "l2" else 0.0,
-        )
+        augment = make_augment(data.augment, dataset.input_shape)
+        self.feed = make_feed(dataset.train, training.batch_size, augment, data.pipeline)
+        examples = len(dataset.train)
+        self.loop = make_loop(training, self.model, self.optimizer, loss, self.feed, scope, xla, examples)
         self.evaluate = {
             part: make_evaluate(self.model, loss, getattr(dataset, part), xla)
             for part in ("validation", "test")
@@ -112,6 +103,30 @@ class Trainer:
             evaluate()
         self.loop.check()
         return time.perf_counter() - began
+
+
+def make_loop(
+    training: TrainingConfig,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    loss: Callable,
+    feed: Feed,
+    scope: tf.distribute.Strategy,
+    xla: bool,
+    examples: int,
+) -> Loop:
+    """Return the loop that a config asks for, not yet compiled.
+
+    Args:
+        training: with its learning rates and weight decay.
+        model, optimizer, loss, feed, scope, xla: as of `Loop`.
+        examples: number of training examples.
+    """
+    per_epoch = steps.epoch(examples, training.batch_size)
+    rates = make_learning_rates(training, per_epoch)
+    scheduled = training.learning_rate_schedule != LearningRateConfig()
+    l2 = training.weight_decay if training.weight_decay_kind == "l2" else 0.0
+    return Loop(model, optimizer, loss, feed, scope, xla, rates if scheduled else None, l2)
 
 
 def _build(model: ModelConfig, policy: str, dataset: Dataset, seed: int) -> keras.Model:
