@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from tf_lottery import config_file
+from tf_lottery.data.augment import make_augment
 from tf_lottery.ticket import Ticket
+from tf_lottery.training.learning_rates import make_learning_rates
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -46,11 +48,20 @@ def test_the_yaml_is_a_valid_study(tmp_path):
     assert study.arms["random_reinit"].trials == 3
 
 
-def test_every_shipped_config_is_listed_in_the_readme_or_by_list():
+def test_the_deeper_yaml_is_a_valid_study_of_things_that_there_are(tmp_path):
+    file = tmp_path / "deeper.yaml"
+    file.write_text(block("yaml", "resnet20"))
+    study = config_file.load_config(file)
+    assert study.training.precision == "mixed_bfloat16"
+    assert make_augment(study.data.augment, (32, 32, 3)) is not None
+    rates = make_learning_rates(study.training, steps_per_epoch=351)
+    assert np.allclose(rates(np.array([0, 351, 91 * 351, 181 * 351])), [0.1 / 351, 0.1, 0.01, 0.001])
+
+
+def test_every_shipped_config_is_named_in_the_readme():
     assert "tf-lottery list" in README
-    for name in ("digits_quick", "mnist_lenet", "mnist_lenet_demo"):
+    for name in config_file.shipped():
         assert name in README
-        assert name in config_file.shipped()
 
 
 def test_a_ticket_is_read(tmp_path, monkeypatch, capsys):

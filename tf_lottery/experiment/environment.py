@@ -1,5 +1,6 @@
 """What a record says of the machine and the packages that made it."""
 
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
@@ -8,13 +9,14 @@ _PACKAGES = ("tf_lottery", "tensorflow", "keras", "numpy")
 
 
 def environment() -> dict[str, str]:
-    """Return package versions, Python, system and processor."""
+    """Return package versions, Python, system, processor and XLA's flags."""
     found = {"python": platform.python_version(), "system": platform.platform(), "processor": _processor()}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
+    found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
     return found
 
 
