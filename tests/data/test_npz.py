@@ -275,7 +275,7 @@ def test_a_network_trained_from_files_has_the_bits_of_one_trained_from_memory(tm
         data = split_.split(sources.load(config), config)
         assert data.train.mapped is (feed is Stream)
         assert type(make_feed(data.train, 60, None)) is feed
-        setup = trainer(data, data=config)
+        setup = trainer(data, data=config, xla=False)
         begin(setup)
         weights.append(train(setup, data, steps=40))
         evaluations.append(setup.evaluate["test"]())

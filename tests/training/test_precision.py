@@ -68,6 +68,7 @@ def test_float16_scales_its_loss_and_masks_its_slots(digits, tmp_path):
         precision="mixed_float16",
         learning_rate_schedule=LearningRateConfig(warmup="10it"),
         steps="30it",
+        xla=False,
     )
     assert isinstance(setup.optimizer, keras.optimizers.LossScaleOptimizer)
     begin(setup)

@@ -37,7 +37,7 @@ def start(digits, setup):
 
 
 def one_step(digits, **training):
-    setup = trainer(digits, NORMALIZED, **training)
+    setup = trainer(digits, NORMALIZED, xla=False, **training)
     before = start(digits, setup)
     return before, train(setup, digits, steps=1)
 
