@@ -3,7 +3,7 @@
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from tf_lottery import atomic
 from tf_lottery.errors import LotteryError
 
 Arrays = dict[str, np.ndarray]
+CHUNK_BYTES = 16 * 2**20
 _SEAL = "digest"
 # What NumPy, zipfile and zlib raise on junk; the last two on a changed flag ("encrypted").
 _DAMAGE = (
@@ -32,8 +33,15 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
         total.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
-        total.update(np.ascontiguousarray(array).data)
+        for part in chunks(array):
+            total.update(np.ascontiguousarray(part).data)
     return total.hexdigest()
+
+
+def chunks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield an array in stretches of its first axis, so that one larger than the memory can be read."""
+    rows = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1)) if array.ndim else 0
+    yield from (array[first : first + rows] for first in range(0, len(array), rows)) if rows else [array]
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> str:
@@ -76,6 +84,25 @@ def load(path: Path, expected_digest: str | None = None) -> Arrays:
     if expected_digest is not None and digest(arrays) != expected_digest:
         raise LotteryError(_changed(path))
     return arrays
+
+
+def load_mapped(path: Path) -> np.ndarray:
+    """Return the array of an npy file, mapped into memory: read where and when it is used.
+
+    Raises:
+        LotteryError: missing, not an npy, truncated or holding pickles.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("an npz archive")
+    except FileNotFoundError as error:
+        raise LotteryError(f"Expected an npy file. Received: {path}, which doesn't exist.") from error
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise LotteryError(f"Expected an npy file of a plain array. Received: {path} ({reason}).") from error
+    return array
 
 
 def save_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> str:

@@ -4,8 +4,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from tests.fakes import fake_record, fake_spec
-from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, TrainingConfig
+from tests.fakes import fake_record, fake_spec, fake_study
+from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, RewindConfig, TrainingConfig
 from tf_lottery.experiment.spec import Pruning, Record, RunSpec
 
 DATA = {"digest": "d" * 64}
@@ -36,6 +36,34 @@ def test_the_digest_stands_for_the_datas_name_and_place():
     assert fake_spec(data=here).key == fake_spec(data=there).key
 
 
+@pytest.mark.parametrize("pipeline", ["resident", "stream"])
+def test_the_pipeline_changes_no_bit_and_no_key(pipeline):
+    assert fake_spec(data=DataConfig(pipeline=pipeline, **DATA)).key == fake_spec(data=DataConfig(**DATA)).key
+
+
+def test_augmentations_their_options_and_their_order_change_the_key():
+    padded = {"pad_and_crop": {"padding": 2}}
+    several = [
+        {},
+        {"flip": {}},
+        padded,
+        {"pad_and_crop": {"padding": 3}},
+        {"flip": {}, **padded},
+        {**padded, "flip": {}},
+    ]
+    keys = [fake_spec(data=DataConfig(augment=augment, **DATA)).key for augment in several]
+    assert len(set(keys)) == len(several)
+
+
+def test_a_study_differs_in_the_order_of_augmentations_but_not_in_its_pipeline():
+    def study(**data):
+        return fake_study(data={"name": "digits", "digest": "d" * 64, **data})
+
+    one, other = {"flip": {}, "pad_and_crop": {}}, {"pad_and_crop": {}, "flip": {}}
+    assert study(augment=one).same_runs_as(study(augment=one, pipeline="stream"))
+    assert not study(augment=one).same_runs_as(study(augment=other))
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -51,6 +79,9 @@ def test_the_digest_stands_for_the_datas_name_and_place():
         {"training": TrainingConfig(optimizer="sgd")},
         {"training": TrainingConfig(learning_rate=0.1)},
         {"training": TrainingConfig(optimizer_options={"momentum": 0.9})},
+        {"training": TrainingConfig(learning_rate_schedule=LearningRateConfig(warmup="5it"))},
+        {"training": TrainingConfig(weight_decay=0.1)},
+        {"training": TrainingConfig(precision="mixed_bfloat16")},
         {"training": TrainingConfig(xla=False)},
         {"training": TrainingConfig(threads=2)},
         {"training": TrainingConfig(deterministic=False)},
@@ -111,7 +142,7 @@ def test_a_key_is_the_same_on_every_machine():
         "order_seed": 1,
         "start": "initialize",
         "training": {},
-        "version": 1,
+        "version": 2,
     }
     text = json.dumps(canonical, separators=(",", ":"))
     assert spec.key == hashlib.sha256(text.encode()).hexdigest()

@@ -179,6 +179,18 @@ def test_more_rounds_and_trials_use_what_is_there(finished, tmp_path):
     assert [r.key for r in records] == [r.key for r in finished[1]]
 
 
+def test_a_study_goes_on_with_another_pipeline(finished, tmp_path):
+    observer = Trained()
+    begun = run_study(study(pruning__rounds=0, arms={"ticket": {}}), tmp_path)
+    streamed = study(data__pipeline="stream", pruning__rounds=1, arms={"ticket": {}})
+    records = run_study(streamed, tmp_path, observer=observer)
+    assert [run[:3] for run in observer.runs] == [("ticket", 0, 1)]
+    assert records[0].seconds == begun[0].seconds  # the same training
+    assert [r.key for r in records] == [r.key for r in finished[1][:2]]
+    assert [r.digests for r in records] == [r.digests for r in finished[1][:2]]  # to the last bit
+    assert load(StudyPaths(tmp_path)).data.pipeline == "stream"
+
+
 def test_late_rewinding_counts_steps_from_zero_and_starts_at_the_rewind_point(tmp_path):
     observer = Trained()
     late = study(rewind={"to": "1ep", "optimizer": "restore"}, arms={"ticket": {}, "random_reinit": {}})

@@ -65,3 +65,31 @@ def sigmoid(input_shape, classes):
 def two_inputs(input_shape, classes):
     first, second = keras.Input(input_shape), keras.Input(input_shape)
     return keras.Model([first, second], layers.Dense(classes)(layers.Flatten()(first + second)))
+
+
+def normalized(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(30, name="hidden"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(),
+            layers.Dense(classes, name="output"),
+        ]
+    )
+
+
+def dropped_inputs(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(classes, kernel_initializer="zeros", name="output"),
+        ]
+    )
+
+
+def broken(input_shape, classes):
+    raise RuntimeError("no network today")

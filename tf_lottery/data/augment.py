@@ -79,10 +79,15 @@ def _try(name: str, function: Callable, options: dict, input_shape: tuple[int, .
     """Call it once as it will be called: traced, so what isn't TensorFlow fails here."""
     images = tf.zeros((2, *input_shape))
     try:
-        result = tf.function(lambda: function(images, tf.constant([0, 0]), **options))()
+        result = tf.function(lambda images, seed: function(images, seed, **options))(
+            images, tf.zeros(2, tf.int32)
+        )
         given = f"{result.dtype.name} {tuple(result.shape)}"
     except Exception as error:  # whatever a user's function raises
-        given = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        # TensorFlow puts the stack of calls before the error's own words, between empty lines.
+        traced, text = str(error).startswith("in user code:"), str(error).strip()
+        text = text.rpartition("\n\n")[2] if traced else f"{type(error).__name__}: {text}"
+        given = " ".join(text.split())[:200]
     expected = f"float32 {tuple(images.shape)}"
     if given != expected:
         raise LotteryError(f"Expected {expected} from the augmentation {name} {options}. Received: {given}")

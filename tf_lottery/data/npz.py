@@ -1,4 +1,5 @@
-"""The user's own data: an npz file with `x_train, y_train, x_test, y_test`."""
+"""The user's own data: an npz file with `x_train, y_train, x_test, y_test`, or a directory with
+`x_train.npy` and so on, whose inputs are mapped into memory and may be larger than it."""
 
 from pathlib import Path
 
@@ -10,17 +11,20 @@ from tf_lottery.errors import LotteryError
 
 
 def load(path: str | None) -> Examples:
-    """Return the examples of an npz file.
+    """Return the examples of an npz file or of a directory of npy files.
 
     Labels are integers from 0, one an example. `uint8` inputs are taken for pixels and
     scaled to [0, 1] later; other inputs are used as they are.
 
     Raises:
-        LotteryError: no path, no such file, not an npz, an array missing or out of form.
+        LotteryError: no path, no such file, not an npz or npy, an array missing or out of form.
     """
     if not path:
-        raise LotteryError("Expected data.path, an npz file, since data.name is npz. Received: nothing")
-    found = arrays.load(Path(path).expanduser())
+        raise LotteryError(
+            "Expected data.path, an npz file or a directory of npy files, since data.name is npz. "
+            "Received: nothing"
+        )
+    found = _read(Path(path).expanduser())
     missing = [name for name in NAMES if name not in found]
     if missing:
         raise LotteryError(
@@ -39,13 +43,19 @@ def load(path: str | None) -> Examples:
             f"Expected x_train and x_test of one type in {path}, since uint8 pixels are scaled. "
             f"Received: {found['x_train'].dtype} and {found['x_test'].dtype}"
         )
-    labels = {part: found[f"y_{part}"].reshape(-1).astype(np.int32) for part in ("train", "test")}
+    labels = {part: np.asarray(found[f"y_{part}"]).reshape(-1).astype(np.int32) for part in ("train", "test")}
     if labels["test"].max() > labels["train"].max() or labels["train"].max() < 1:
         raise LotteryError(
             f"Expected at least two classes, all of them in y_train, in {path}. Received: labels up to "
             f"{labels['train'].max()} in y_train, {labels['test'].max()} in y_test"
         )
     return Examples(found["x_train"], labels["train"], found["x_test"], labels["test"], source=str(path))
+
+
+def _read(path: Path) -> arrays.Arrays:
+    if not path.is_dir():
+        return arrays.load(path)
+    return {file.stem: arrays.load_mapped(file) for name in NAMES if (file := path / f"{name}.npy").exists()}
 
 
 def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
@@ -62,6 +72,6 @@ def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
             f"Received: {y.dtype} of shape {y.shape}{values}"
         )
     with np.errstate(over="ignore"):
-        finite = np.isfinite(x.astype(np.float32)).all()
+        finite = all(np.isfinite(chunk.astype(np.float32)).all() for chunk in arrays.chunks(x))
     if not finite:
         raise LotteryError(f"Expected finite numbers in x_{part} of {path}. Received: NaN or infinity")

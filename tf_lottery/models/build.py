@@ -45,7 +45,9 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
     """
     builder = _builder(config)
     states = random.getstate(), np.random.get_state()
+    policy = keras.config.dtype_policy()
     keras.utils.clear_session(free_memory=False)  # automatic names count from zero again
+    keras.config.set_dtype_policy(policy)  # which the line above forgets
     keras.utils.set_random_seed(seed)
     try:
         model = builder(input_shape=input_shape, classes=classes, **config.kwargs)

@@ -153,10 +153,9 @@ class Loop:
         def step(x, labels):
             randomness = cheap_random() if self._xla and _on_cpu() else contextlib.nullcontext()
             if replicas > 1:
-                replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-                x, labels = (whole[replica * share : (replica + 1) * share] for whole in (x, labels))
+                first = _replica() * share
+                x, labels = (whole[first : first + share] for whole in (x, labels))
                 x, labels = tf.ensure_shape(x, (share, *x.shape[1:])), tf.ensure_shape(labels, (share,))
-                randomness = shared_random(replicas, share, replica)
             with tf.GradientTape() as tape:
                 with randomness:
                     outputs = model(scale(x), training=True)
@@ -179,7 +178,9 @@ class Loop:
                 if self._learning_rates:
                     optimizer.learning_rate.assign(rates[index])
                 if replicas > 1:
-                    sums += strategy.reduce("SUM", strategy.run(step, (x[index], labels[index])), axis=None)
+                    with shared_random(replicas, share, _replica):
+                        parts = strategy.run(step, (x[index], labels[index]))
+                    sums += strategy.reduce("SUM", parts, axis=None)
                 else:
                     sums += step(x[index], labels[index])
                 index += 1
@@ -195,6 +196,11 @@ class Loop:
             )
         ]
         return tf.add_n(revived)
+
+
+def _replica() -> tf.Tensor:
+    """Index of the replica that is being traced."""
+    return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
 def _on_cpu() -> bool:

@@ -51,14 +51,17 @@ def cheap_random() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def shared_random(replicas: int, share: int, replica: tf.Tensor) -> Iterator[None]:
+def shared_random(replicas: int, share: int, replica: Callable[[], tf.Tensor]) -> Iterator[None]:
     """Let each replica draw the whole batch's numbers and take its own rows.
+
+    To be entered once around all replicas: they are traced in threads, in turns, and the
+    functions are replaced for all of them.
 
     Args:
         replicas: how many.
         share: examples of one replica's batch. Shapes that begin with another number are
             drawn as they are, the same on all replicas, as one device would draw them once.
-        replica: index of this one.
+        replica: gives the index of the one that is being traced.
     """
     native = {
         name: getattr(tf.random, name)
@@ -67,16 +70,20 @@ def shared_random(replicas: int, share: int, replica: tf.Tensor) -> Iterator[Non
 
     def whole(draw: Callable) -> Callable:
         def drawn(shape, seed, *arguments, **options):
-            shape = tf.get_static_value(tf.convert_to_tensor(shape))
-            if shape is None or not len(shape) or shape[0] != share:
+            static = tf.get_static_value(tf.convert_to_tensor(shape))
+            if static is None or not len(static) or static[0] != share:
                 return draw(shape, seed, *arguments, **options)
-            rows = draw((replicas * share, *shape[1:]), seed, *arguments, **options)
-            return rows[replica * share : (replica + 1) * share]
+            rows = draw((replicas * share, *static[1:]), seed, *arguments, **options)
+            first = replica() * share
+            return rows[first : first + share]
 
         return drawn
 
     def stateless_dropout(x, rate, seed, rng_alg=None, noise_shape=None, name=None):
         shape = tf.shape(x) if noise_shape is None else noise_shape
+        if isinstance(shape, list | tuple):  # Keras writes the input's own dimensions as tensors
+            own = zip(shape, x.shape, strict=True)
+            shape = [size if tf.is_tensor(given) else given for given, size in own]
         return _dropout(x, whole(native["stateless_uniform"])(shape, seed), rate)
 
     with _replaced(

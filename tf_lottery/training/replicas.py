@@ -48,6 +48,7 @@ def make_check_replicas(
 
 def _checksum(value: tf.Tensor) -> tf.Tensor:
     """Sum of a tensor's bits, each 32 of them times an odd number of their own."""
-    bits = tf.cast(value, tf.int32) if value.dtype == tf.bool else tf.bitcast(value, tf.int32)
-    bits = tf.reshape(bits, [-1])
+    if value.dtype != tf.bool:
+        value = tf.bitcast(value, {1: tf.uint8, 2: tf.uint16}.get(value.dtype.size, tf.int32))
+    bits = tf.reshape(tf.cast(value, tf.int32), [-1])
     return tf.reduce_sum(bits * (2 * tf.range(tf.size(bits)) + 1))
