@@ -46,6 +46,11 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
             f"Expected no clipping with {replicas} replicas: Keras clips before it adds their gradients, "
             f"which trains another network. Received: training.optimizer_options.{clipping[0]}"
         )
+    if config.weight_decay and config.weight_decay_kind == "l2" and config.optimizer == "adamw":
+        raise LotteryError(
+            "Expected training.weight_decay_kind=decoupled with adamw, which decays weights by itself. "
+            "Received: l2. Use adam for L2 in the loss."
+        )
     settings = {"learning_rate": config.learning_rate, **config.optimizer_options}
     if config.weight_decay_kind == "decoupled" and config.weight_decay:
         settings["weight_decay"] = config.weight_decay

@@ -34,8 +34,8 @@ def cheap_random() -> Iterator[None]:
         return tf.cast(uniform(shape, seed), dtype) * (high - low) + low
 
     def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype=tf.float32, **_):
-        # The middle of each of 2^24 intervals: never 0 or 1, whose normal is infinite.
-        centered = 2 * uniform(shape, seed) - (1 - 2**-24)
+        # Short of -1 and 1, where the normal would be infinite.
+        centered = (2 * uniform(shape, seed) - (1 - 2**-24)) * (1 - 2**-22)
         drawn = tf.math.erfinv(centered) * 2**0.5
         return tf.cast(drawn, dtype) * tf.cast(stddev, dtype) + tf.cast(mean, dtype)
 
