@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -173,3 +176,30 @@ def test_two_mirrored_replicas_agree_with_one_device(digits):
 def test_a_batch_that_replicas_cannot_share_is_refused(digits):
     with pytest.raises(LotteryError, match="multiple of 2.*Received: 61"):
         trainer(digits, strategy="mirrored", batch_size=61)
+
+
+WITH_TWO_THREADS = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+from tf_lottery import arrays
+from tf_lottery.config import DataConfig, ModelConfig, TrainingConfig
+from tf_lottery.data import sources, split
+from tf_lottery.data.order import BatchOrder
+from tf_lottery.training import compile_rule
+from tf_lottery.training.trainer import Trainer
+data, training = DataConfig(name="digits", validation=200), TrainingConfig(threads=2)
+compile_rule.configure(training)
+digits = split.split(sources.load(data), data)
+trainer = Trainer(data, ModelConfig(name="resnet20"), training, digits)
+trainer.set_weights(trainer.initial_weights(1))
+trainer.loop.run(0, BatchOrder(7, len(digits.train), 60), [15], lambda step, passed: None)
+print(arrays.digest(trainer.weights()))
+"""
+
+
+@pytest.mark.slow
+def test_two_threads_give_the_same_bits_each_time():
+    command = [sys.executable, "-c", WITH_TWO_THREADS]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    assert len(runs[0]) == 65
+    assert runs[0] == runs[1] == runs[2]
