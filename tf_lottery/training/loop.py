@@ -115,11 +115,14 @@ class Loop:
             progress: is called with the step after each call of the compiled function.
         """
         stops = [stop for stop in dict.fromkeys(stops) if stop > first]
-        at, passed, began = set(stops), Passed(), time.perf_counter()
+        at, calls, passed, began = set(stops), [], Passed(), time.perf_counter()
         spans = list(_spans(first, stops, self._feed.steps_per_call))
         for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
-            sums = self._steps(x, y, self._rates(start, end), tf.constant(end - start))
-            passed += Passed(end - start, *sums.numpy().tolist())
+            calls.append((end - start, self._steps(x, y, self._rates(start, end), tf.constant(end - start))))
+            # One call stays in flight: an accelerator computes while the next batches are prepared.
+            while len(calls) > (end not in at):
+                steps, sums = calls.pop(0)
+                passed += Passed(steps, *sums.numpy().tolist())
             progress(end)
             if end in at:
                 passed.seconds = time.perf_counter() - began
