@@ -1,4 +1,4 @@
-"""Who trains: our loop, Keras `fit`, tfmot, PyTorch; and the floor that nobody can go below.
+"""Who trains: our loop, Keras `fit`, tfmot, PyTorch; and what a step must do at least.
 
 Each function takes a network's name and returns `train(steps)`.
 """
@@ -84,7 +84,9 @@ def _fit(tf, model, data, batch_size, source, callbacks=()):
             )
 
         return train
-    shuffled = tf.data.Dataset.from_tensor_slices((x, y)).cache().shuffle(len(x)).repeat()
+    # Each call of fit fills the shuffle buffer anew: as large a one as the steps measured need.
+    buffer = len(x) if data.input_shape[-1] == 1 else 5000
+    shuffled = tf.data.Dataset.from_tensor_slices((x, y)).cache().shuffle(buffer).repeat()
     batches = shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
     return lambda steps: model.fit(
         batches, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=[*callbacks]

@@ -31,7 +31,7 @@ class DataConfig(Strict):
     """A line of `tf_lottery.data.SOURCES`: `mnist`, `fashion_mnist`, `cifar10`, `digits`, `npz`."""
     path: str | None = None
     """The file of `npz`: arrays `x_train, y_train, x_test, y_test`; or a directory with
-    `x_train.npy` and so on, which is read as it is needed and may be larger than the memory."""
+    `x_train.npy` and so on, of which `x_train` is read as it is needed and may be larger than the memory."""
     validation: int = Field(5000, ge=1)
     """Training examples held out for validation; the same for all replicates."""
     split_seed: int = Field(0, ge=0)
@@ -99,12 +99,14 @@ class LearningRateConfig(Strict):
     """Of `step_drops`: the steps at which the rate is multiplied by `factor`."""
     factor: float = Field(0.1, gt=0, lt=1)
     end: float = Field(0.0, ge=0, lt=1)
-    """Of `cosine`: the fraction of the rate that is left at the last step."""
+    """Of `cosine`: the fraction of the rate that is left at the end."""
 
     @model_validator(mode="after")
     def _of_its_kind(self):
         if bool(self.drops) != (self.name == "step_drops"):
             raise ValueError("expected drops with name: step_drops, and only there")
+        if self.factor != 0.1 and self.name != "step_drops":
+            raise ValueError("expected factor with name: step_drops only")
         if self.end and self.name != "cosine":
             raise ValueError("expected end with name: cosine only")
         return self
@@ -135,7 +137,7 @@ class TrainingConfig(Strict):
     from_logits: bool = True
     """Whether the model's outputs are logits (our models' are) or probabilities."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "float64"] = "float32"
-    """Mixed: matrix products and activations in 16 bits; weights, masks and scores stay
+    """Mixed: matrix products and activations in 16 bits; weights and scores stay
     float32. `float64` is for checks."""
     strategy: str = "auto"
     """A line of `tf_lottery.training.strategy.STRATEGIES`: `auto`, `one_device`, `mirrored`,

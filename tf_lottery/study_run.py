@@ -41,7 +41,10 @@ def run_and_report(study: StudyConfig, output: Path | None = None) -> int:
         print(
             f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
         )
-        run_study(study, output, observer=QuietStart())
+        try:
+            run_study(study, output, observer=QuietStart())
+        except KeyboardInterrupt:
+            return INTERRUPTED
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
     console.print(f"Study {study.name} in {paths.root}", highlight=False, soft_wrap=True)

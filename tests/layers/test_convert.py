@@ -124,3 +124,13 @@ def test_a_plain_model_is_refused_where_a_prunable_one_is_needed():
     for call in (lottery.strip, lottery.get_masks, lottery.sparsity, lottery.prune):
         with pytest.raises(lottery.LotteryError, match="make_prunable"):
             call(nested_and_shared())
+
+
+def test_an_activation_that_has_the_name_of_another_is_carried_over():
+    from tests.training.networks import own_relu
+
+    model = own_relu((8, 8, 1), 3)
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype(np.float32)
+    copy = lottery.make_prunable(model)
+    assert copy(x).numpy().tobytes() == model(x).numpy().tobytes()
+    assert lottery.strip(copy)(x).numpy().tobytes() == model(x).numpy().tobytes()

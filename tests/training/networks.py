@@ -93,3 +93,31 @@ def dropped_inputs(input_shape, classes):
 
 def broken(input_shape, classes):
     raise RuntimeError("no network today")
+
+
+def relu(x):
+    """Has the name of one of Keras's functions, but leaks."""
+    return keras.ops.leaky_relu(x, 0.3)
+
+
+def own_relu(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(300, relu, name="hidden"),
+            layers.Dense(classes, name="output"),
+        ]
+    )
+
+
+def activity_regularized(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(30, "relu", activity_regularizer="l2", name="hidden"),
+            layers.BatchNormalization(name="norm"),
+            layers.Dense(classes, kernel_regularizer="l2", name="output"),
+        ]
+    )

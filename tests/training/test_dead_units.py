@@ -110,7 +110,6 @@ def whole(digits):
 @pytest.mark.parametrize(
     ("data", "model", "strategy"),
     [
-        ({"pipeline": "stream"}, None, "one_device"),
         ({"augment": {"flip": {}}}, None, "one_device"),
         ({}, None, "mirrored"),
         ({}, ModelConfig(build=f"{NETWORKS}:with_dropout"), "one_device"),
@@ -123,6 +122,34 @@ def test_it_steps_aside_for_networks_and_data_of_which_nothing_is_proven(digits,
     begin(setup)
     prune(setup.model, rate=0.97)
     assert compact(setup, digits, data, strategy=strategy) is None
+
+
+def test_it_does_not_matter_whether_the_data_is_streamed(whole, digits):
+    """That isn't part of a run's key."""
+    data = DataConfig(name="digits", pipeline="stream")
+    setup = trainer(digits, data=data)
+    begin(setup)
+    set_masks(setup.model, get_masks(whole.model))
+    assert compact(setup, digits, data).units == compact(whole, digits).units
+
+
+def test_it_steps_aside_where_no_path_is_left(digits):
+    setup = trainer(digits)
+    begin(setup)
+    masks = {path: np.zeros_like(mask) for path, mask in get_masks(setup.model).items()}
+    masks["hidden1/kernel"][0, 0] = masks["hidden2/kernel"][1, 1] = True
+    masks["output/kernel"][:] = True
+    set_masks(setup.model, masks)
+    assert compact(setup, digits) is None
+
+
+def test_a_relu_by_name_only_is_not_one(digits):
+    """A user's own function is carried over as it is, and nothing is proven of it."""
+    setup = trainer(digits, ModelConfig(build=f"{NETWORKS}:own_relu"))
+    begin(setup)
+    assert setup.model.get_layer("hidden").layer.activation.__module__ == NETWORKS
+    prune(setup.model, rate=0.99)
+    assert compact(setup, digits) is None
 
 
 def test_it_steps_aside_for_few_steps_a_bias_that_is_not_zero_and_a_dense_network(digits, monkeypatch):

@@ -218,3 +218,12 @@ def test_replicas_that_wait_for_each_other_leave_tensorflow_as_it_was(digits):
     model = ModelConfig(build="tests.training.networks:with_dropout")
     trainer(digits, model, strategy="mirrored", xla=False)
     assert all(getattr(module, name) is old for (module, name), old in zip(REPLACED, before, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_uniform_numbers_of_16_bits_stay_below_one(dtype):
+    with cheap_random():
+        drawn = tf.random.stateless_uniform([COUNT], [1, 2], dtype=dtype)
+    assert drawn.dtype == dtype
+    assert float(tf.reduce_max(drawn)) < 1
+    assert float(tf.reduce_mean(tf.cast(drawn, "float32"))) == pytest.approx(0.5, abs=0.005)

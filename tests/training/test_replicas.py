@@ -6,6 +6,7 @@ import tensorflow as tf
 from tests.training.test_loop import begin, train
 from tests.training.trainings import trainer
 from tf_lottery.config import ModelConfig
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels
 from tf_lottery.training.replicas import make_check_replicas
 
@@ -123,3 +124,10 @@ def test_numbers_of_64_and_16_bits_are_compared_too():
 
 def test_one_device_has_nothing_to_compare(digits):
     make_check_replicas(tf.distribute.OneDeviceStrategy("/cpu:0"), [])()
+
+
+def test_losses_that_replicas_would_lose_are_refused(digits):
+    model = ModelConfig(build="tests.training.networks:activity_regularized")
+    trainer(digits, model)
+    with pytest.raises(LotteryError, match="Expected no activity regularizer.*Received: 1"):
+        trainer(digits, model, strategy="mirrored")

@@ -18,8 +18,6 @@ DECOUPLED = {
     "weight_decay": 5.0,
     "weight_decay_kind": "decoupled",
 }
-# AdamW has a weight decay by default, of all weights.
-PLAIN = {"sgd": {}, "adamw": {"weight_decay": 0.0}}
 
 
 def start(digits, setup):
@@ -45,7 +43,7 @@ def one_step(digits, **training):
 @pytest.mark.parametrize("settings", [L2, DECOUPLED], ids=["l2", "decoupled"])
 def test_one_step_takes_rate_times_decay_times_weight_from_kernels_only(digits, settings):
     without = {"optimizer": settings["optimizer"], "learning_rate": settings["learning_rate"]}
-    before, plain = one_step(digits, **without, optimizer_options=PLAIN[settings["optimizer"]])
+    before, plain = one_step(digits, **without)
     _, decayed = one_step(digits, **settings)
     shrunk = settings["learning_rate"] * settings["weight_decay"]
     assert {"model/norm/gamma", "model/norm/beta", "model/hidden/bias"} < set(before)
@@ -55,6 +53,14 @@ def test_one_step_takes_rate_times_decay_times_weight_from_kernels_only(digits, 
             assert np.abs(shrunk * value).max() > 1e-3
         else:
             assert decayed[name].tobytes() == plain[name].tobytes(), name
+
+
+def test_adamw_decays_what_the_study_says_and_nothing_by_default():
+    assert build_optimizer(TrainingConfig(optimizer="adamw"), []).weight_decay == 0
+    own = TrainingConfig(optimizer="adamw", optimizer_options={"weight_decay": 0.004})
+    assert build_optimizer(own, []).weight_decay == 0.004
+    with pytest.raises(LotteryError, match="kind=decoupled with adamw"):
+        build_optimizer(TrainingConfig(optimizer="adamw", weight_decay=0.1), [])
 
 
 @pytest.mark.parametrize("kind", ["l2", "decoupled"])

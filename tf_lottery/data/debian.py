@@ -45,7 +45,12 @@ def _run(command: list[str], folder: str) -> None:
         raise SourceFailed(f"{command[0]} isn't on the path")
     try:
         run = subprocess.run(
-            [client, *command[1:]], cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+            [client, *command[1:]],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
         raise SourceFailed(f"{command[0]} gave no answer in {TIMEOUT_SECONDS} s") from error

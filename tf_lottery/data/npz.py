@@ -59,7 +59,7 @@ def _read(path: Path) -> arrays.Arrays:
 
 
 def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
-    if x.ndim < 2 or not x.size or x.dtype.kind not in "uif":
+    if x.ndim < 2 or not x.size or x.dtype.kind not in "uif" or x.dtype.itemsize > 8:
         raise LotteryError(
             f"Expected x_{part} in {path} as numbers, examples first, at least two dimensions. "
             f"Received: {x.dtype} of shape {x.shape}"

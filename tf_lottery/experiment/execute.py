@@ -62,6 +62,7 @@ def execute(
     if smaller:
         trainer.set_weights(smaller.weights())
         start.checks["units_computed"] = smaller.units
+        trainer.compile_seconds += smaller.compile_seconds
     measured, digests = _measure(trainer, training, run)
     masks = get_masks(trainer.model)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0

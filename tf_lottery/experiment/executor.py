@@ -65,6 +65,8 @@ def _run(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list
 def _follow(study: StudyConfig, paths: StudyPaths, observer: StudyObserver) -> list[Record]:
     """What a worker that isn't the chief does: the same trainings, beside the chief's."""
     _check_names(study)
+    if paths.study.exists():  # what the chief refuses is refused here, too
+        study = _go_on(study, paths)
     return _train(_with_digest(study), FollowerStore(paths), observer)
 
 

@@ -135,7 +135,7 @@ class Record(_FromJson):
     final_test_accuracy: float
 
     steps_per_second: float
-    """Of the training steps alone: without compiling and evaluating."""
+    """Of the training steps with their data: without compiling and evaluating."""
     seconds: dict[str, float]
     """Where the time went: `compile`, `train`, `evaluate`, `total`."""
     resolved: dict[str, Any]

@@ -112,7 +112,10 @@ def _convert(model: keras.Model, clone_layer) -> keras.Model:
 
 
 def _copy(layer: keras.Layer) -> keras.Layer:
-    return type(layer).from_config(layer.get_config())
+    copy = type(layer).from_config(layer.get_config())
+    if hasattr(layer, "activation"):  # a user's own function may have the name of one of Keras's
+        copy.activation = layer.activation
+    return copy
 
 
 def _check_clonable(model: keras.Model) -> None:

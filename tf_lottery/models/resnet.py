@@ -3,8 +3,9 @@
 Frankle & Carbin 2018 call it ResNet-18. A 3x3 convolution, three stages of three basic
 blocks (16, 32, 64 channels; stages 2 and 3 begin with stride 2), global average pooling and
 the output. As in open_lth, a shortcut that changes shape is a 1x1 convolution with batch
-normalization of its own, convolutions have no bias, and batch normalization starts at scale
-one, its running averages with momentum 0.9. Gaussian Glorot, as the paper says; logits out.
+normalization of its own, and convolutions have no bias. Batch normalization starts at scale one,
+its running averages have momentum 0.9. Gaussian Glorot, as the paper says; padding as Keras's
+`same`; logits out.
 """
 
 import keras

@@ -2,8 +2,7 @@
 
 Pre-norm blocks over a linear embedding of patches and a learned position embedding, GELU.
 The tokens are averaged before the output (Beyer et al. 2022); there is no class token.
-Uniform Glorot as in the paper's code, but for the output too, which starts at zero there;
-biases zero, logits out.
+Uniform Glorot throughout, biases zero, logits out.
 """
 
 import keras

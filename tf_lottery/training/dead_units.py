@@ -25,12 +25,15 @@ from tf_lottery.layers.prunable import PrunableLayer
 from tf_lottery.training import optimizers, state
 from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Resident
-from tf_lottery.training.trainer import Trainer, make_loop
+from tf_lottery.training.trainer import Trainer, compile_all, make_loop
 
 # Compiling the smaller network takes some two seconds: fewer steps don't earn them.
 STEPS = 20_000
 # Of the weights of the layers that are left to compute, all zeros among them included.
 COMPUTED = 0.8
+
+# Training inputs at most, since they are copied without what nobody reads.
+_NUMBERS = 2**30
 
 # These leave a weight whose gradients have all been zero as it is.
 _OPTIMIZERS = {
@@ -55,13 +58,14 @@ def without_dead_units(
     kernel_masks = list(get_masks(trainer.model).values())
     if steps < STEPS or data.augment or not _optimizer_is_known(training):
         return None
-    if trainer.resolved["replicas"] > 1 or not isinstance(trainer.feed, Resident):
+    # By what the run's key holds: whether the data happens to be streamed isn't in it.
+    if trainer.resolved["replicas"] > 1 or len(dataset.train) * np.prod(dataset.input_shape) > _NUMBERS:
         return None
     if not _is_chain(trainer.model) or not _hidden_biases_are_zero(trainer.model):
         return None
     alive = alive_units(kernel_masks)
     computed = sum(len(inputs) * len(units) for inputs, units in itertools.pairwise(alive))
-    if computed > COMPUTED * sum(mask.size for mask in kernel_masks):
+    if computed > COMPUTED * sum(mask.size for mask in kernel_masks) or not all(map(len, alive)):
         return None
     return CompactTrainer(trainer, training, dataset, alive)
 
@@ -119,6 +123,7 @@ class CompactTrainer:
         feed = Resident(train, training.batch_size)
         self.loop = make_loop(training, self.model, self.optimizer, whole.loss, feed, scope, xla, len(train))
         self.evaluate = {"validation": make_evaluate(self.model, whole.loss, validation, xla)}
+        self.compile_seconds = compile_all(self.loop, self.evaluate)
 
     def weights(self) -> Arrays:
         """Return copies of all weights of the whole network."""
@@ -142,6 +147,7 @@ def _optimizer_is_known(training: TrainingConfig) -> bool:
     return (
         known is not None
         and known >= training.optimizer_options.keys()
+        and training.optimizer_options.get("epsilon") != 0  # zero by zero
         and not training.weight_decay
         and training.precision == "float32"
     )
@@ -163,7 +169,7 @@ def _is_chain(model: keras.Model) -> bool:
     return (
         len(model.inputs) == 1
         and (len(layers) < len(model.layers) or len(model.input_shape) == 2)
-        and all(config["activation"] == "relu" for config in configs[:-1])
+        and all(layer.layer.activation is keras.activations.relu for layer in layers[:-1])
         and all(config.get(name) is None for config in configs for name in asked)
         and all(
             config.get("lora_rank") is None and config.get("quantization_config") is None
@@ -188,7 +194,9 @@ def _smaller(model: keras.Model, alive: list[np.ndarray]) -> keras.Model:
     dense = [layer.layer for layer in model.layers if isinstance(layer, PrunableLayer)]
     for layer, units in zip(dense, alive[1:], strict=True):
         config = layer.get_config() | {"units": len(units), "kernel_constraint": None}
-        stack.append(keras.layers.Dense.from_config(config))
+        smaller = keras.layers.Dense.from_config(config)
+        smaller.activation = layer.activation
+        stack.append(smaller)
     return keras.Sequential(stack, name=model.name)
 
 

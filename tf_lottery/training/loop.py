@@ -159,10 +159,8 @@ class Loop:
                 first = _replica() * share
                 x, labels = (whole[first : first + share] for whole in (x, labels))
                 x, labels = tf.ensure_shape(x, (share, *x.shape[1:])), tf.ensure_shape(labels, (share,))
-            with tf.GradientTape() as tape:
-                with randomness:
-                    outputs = model(scale(x), training=True)
-                outputs = full_precision(outputs)
+            with randomness, tf.GradientTape() as tape:
+                outputs = full_precision(model(scale(x), training=True))
                 mean = tf.reduce_mean(loss(labels, outputs))
                 extra = [*model.losses, *l2_penalty(trainable, l2)]
                 # The optimizer sums over replicas.

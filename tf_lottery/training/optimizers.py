@@ -54,6 +54,8 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
     settings = {"learning_rate": config.learning_rate, **config.optimizer_options}
     if config.weight_decay_kind == "decoupled" and config.weight_decay:
         settings["weight_decay"] = config.weight_decay
+    elif config.optimizer == "adamw":
+        settings.setdefault("weight_decay", 0.0)  # Keras's default, 0.004 of all weights, is in no study
     try:
         optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": settings})
     except (ValueError, TypeError) as error:
@@ -92,8 +94,8 @@ def is_kernel(variable: keras.Variable) -> bool:
 def l2_penalty(trainable: list[keras.Variable], weight_decay: float) -> list[tf.Tensor]:
     """Return weight_decay / 2 * sum of squares of each kernel, so that the gradient is weight_decay * weight.
 
-    That is the `weight_decay` of the papers and of PyTorch's SGD; `keras.regularizers.L2` has
-    no half.
+    The half is that of the papers and of PyTorch's SGD (which decays biases too);
+    `keras.regularizers.L2` has none.
     """
     if not weight_decay:
         return []

@@ -9,7 +9,7 @@ variables. While a step is traced, those functions are replaced:
   place: two keyed rounds of the `lowbias32` integer mixer (Wellons 2018, "Prospecting for
   hash functions"), a few vector instructions a number.
 - With several replicas each one draws the whole batch's numbers and takes its share, so that
-  the replicas together drop what one device would.
+  the replicas together drop what one device would, compiled as a graph as they are.
 
 The seeds stay Keras's own, so whoever restores all variables resumes to the last bit.
 """
@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 _GOLDEN = 0x9E3779B9
+_SIGNIFICANT_BITS = {tf.float16: 11, tf.bfloat16: 8}
 
 
 @contextlib.contextmanager
@@ -31,7 +32,10 @@ def cheap_random() -> Iterator[None]:
         if not tf.as_dtype(dtype).is_floating:
             return native["stateless_uniform"](shape, seed, minval, maxval, dtype, **options)
         low, high = tf.cast(minval, dtype), tf.cast(1 if maxval is None else maxval, dtype)
-        return tf.cast(uniform(shape, seed), dtype) * (high - low) + low
+        drawn = uniform(shape, seed)
+        if bits := _SIGNIFICANT_BITS.get(tf.as_dtype(dtype)):  # else the largest would round up to 1
+            drawn = tf.floor(drawn * 2.0**bits) * 2.0**-bits
+        return tf.cast(drawn, dtype) * (high - low) + low
 
     def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype=tf.float32, **_):
         # Short of -1 and 1, where the normal would be infinite.
@@ -84,7 +88,7 @@ def shared_random(replicas: int, share: int, replica: Callable[[], tf.Tensor]) -
         if isinstance(shape, list | tuple):  # Keras writes the input's own dimensions as tensors
             own = zip(shape, x.shape, strict=True)
             shape = [size if tf.is_tensor(given) else given for given, size in own]
-        return _dropout(x, whole(native["stateless_uniform"])(shape, seed), rate)
+        return _dropout(x, whole(native["stateless_uniform"])(shape, seed, dtype=x.dtype), rate)
 
     with _replaced(
         stateless_dropout=stateless_dropout, **{name: whole(draw) for name, draw in native.items()}
@@ -117,7 +121,7 @@ def _mix(x: tf.Tensor) -> tf.Tensor:
 def _dropout(x: tf.Tensor, drawn: tf.Tensor, rate: float) -> tf.Tensor:
     # As tf.nn.experimental.stateless_dropout: dropped where the number is below the rate.
     scaled = x * tf.cast(1 / (1 - rate), x.dtype)
-    return tf.where(drawn >= rate, scaled, tf.zeros_like(scaled))
+    return tf.where(drawn >= tf.cast(rate, drawn.dtype), scaled, tf.zeros_like(scaled))
 
 
 @contextlib.contextmanager

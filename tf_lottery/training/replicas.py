@@ -5,6 +5,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from tf_lottery.errors import LotteryError
+
 
 def synchronize(model: keras.Model, replicas: int) -> None:
     """Let batch normalization take its statistics over the whole batch, on all replicas.
@@ -15,6 +17,24 @@ def synchronize(model: keras.Model, replicas: int) -> None:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.synchronized = True
+
+
+def check_losses(model: keras.Model, replicas: int) -> None:
+    """Check that a model that has been called adds no losses of its outputs, if it mustn't.
+
+    Synchronized batch normalization makes replicas take turns in the middle of a call; what layers
+    added before is lost on one of them.
+
+    Raises:
+        LotteryError: several replicas, batch normalization and such a loss.
+    """
+    weights = sum(variable.regularizer is not None for variable in model.trainable_variables)
+    normalized = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers())
+    if replicas > 1 and normalized and len(model.losses) > weights:
+        raise LotteryError(
+            "Expected no activity regularizer or add_loss in a network with batch normalization on "
+            f"{replicas} replicas, which would lose it. Received: {len(model.losses) - weights}"
+        )
 
 
 def make_check_replicas(

@@ -2,7 +2,7 @@
 for any number of trainings. Masks and weights are variables: nothing is traced again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import keras
@@ -22,6 +22,7 @@ from tf_lottery.training.feed import Feed, make_feed, scale
 from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
 from tf_lottery.training.precision import precision
+from tf_lottery.training.replicas import check_losses
 
 
 class Trainer:
@@ -56,6 +57,7 @@ class Trainer:
         optimizers.check_outputs(outputs, loss, training)
         device = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         replicas = scope.num_replicas_in_sync
+        check_losses(self.model, replicas)
         xla = compile_rule.use_xla(self.model, training.xla, device, replicas)
         augment = make_augment(data.augment, dataset.input_shape)
         self.feed = make_feed(dataset.train, training.batch_size, augment, data.pipeline)
@@ -78,7 +80,7 @@ class Trainer:
             "classes": dataset.classes,
             "architecture": architecture(plain),
         }
-        self.compile_seconds = self._compile()
+        self.compile_seconds = compile_all(self.loop, self.evaluate)
 
     def initial_weights(self, seed: int) -> Arrays:
         """Return a random initialization of the network, biases and normalization included."""
@@ -96,13 +98,15 @@ class Trainer:
         """Make the optimizer as it was before its first step."""
         state.restore(state.optimizer_variables(self.optimizer), self._fresh_optimizer)
 
-    def _compile(self) -> float:
-        began = time.perf_counter()
-        self.loop.prepare()
-        for evaluate in self.evaluate.values():
-            evaluate()
-        self.loop.check()
-        return time.perf_counter() - began
+
+def compile_all(loop: Loop, evaluate: Mapping[str, Callable]) -> float:
+    """Trace and compile all that a training calls; return the seconds that it took."""
+    began = time.perf_counter()
+    loop.prepare()
+    for measure in evaluate.values():
+        measure()
+    loop.check()
+    return time.perf_counter() - began
 
 
 def make_loop(
