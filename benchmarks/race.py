@@ -35,16 +35,18 @@ def race(network: str, contenders: dict[str, Contender], steps: int, repeats: in
 
     A contender that can't start (a package that isn't there) is left out, with its reason.
     """
-    processes = {}
+    started = {}
     for name, contender in contenders.items():
         command = [
             sys.executable, __file__, network, contender.function, str(contender.cores), str(steps),
             *contender.options,
         ]  # fmt: skip
-        process = subprocess.Popen(
+        started[name] = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
+    processes = {}
+    for name, process in started.items():
         if process.stdout.readline() == "ready\n":
             processes[name] = process
         else:

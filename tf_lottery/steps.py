@@ -8,6 +8,9 @@ import re
 
 from tf_lottery.errors import LotteryError
 
+MOST = 10_000_000
+"""Ten times what the largest studies train."""
+
 _PATTERN = re.compile(r"(\d{1,9})(it|ep)", re.ASCII)
 
 
@@ -52,4 +55,7 @@ def epoch(examples: int, batch_size: int) -> int:
 def iterations(text: str, steps_per_epoch: int) -> int:
     """Return the number of training iterations that `text` stands for."""
     number, unit = _PATTERN.fullmatch(validate(text)).groups()
-    return int(number) * (steps_per_epoch if unit == "ep" else 1)
+    found = int(number) * (steps_per_epoch if unit == "ep" else 1)
+    if found > MOST:
+        raise LotteryError(f"Expected at most {MOST:,} steps. Received: {text}, which is {found:,}")
+    return found

@@ -44,6 +44,7 @@ def run_and_report(study: StudyConfig, output: Path | None = None) -> int:
         try:
             run_study(study, output, observer=QuietStart())
         except KeyboardInterrupt:
+            print("Interrupted, and with it all workers: repeat the command on all to go on.")
             return INTERRUPTED
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)

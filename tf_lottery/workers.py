@@ -47,7 +47,7 @@ def this_worker(strategy: str) -> Worker:
         settings = json.loads(text)
         workers, task = settings["cluster"]["worker"], settings["task"]
         worker = Worker(int(task["index"]), len(workers))
-        named = 0 <= worker.index < worker.count
+        named = isinstance(workers, list) and 0 <= worker.index < worker.count
         if task["type"] != "worker" or len(settings["cluster"]) != 1 or not named:
             raise ValueError("workers only")
     except (ValueError, KeyError, TypeError) as error:

@@ -34,9 +34,18 @@ def chief_writes(paths, mine, after=0.0):
     return thread
 
 
+def test_it_waits_for_the_chiefs_study_and_leaves_it_alone(paths, monkeypatch):
+    monkeypatch.setattr(follower, "STUDY_PATIENCE_SECONDS", 0.2)
+    with pytest.raises(LotteryError, match="Expected the chief to write .*study.yaml within 0.2 s"):
+        FollowerStore(paths).write_study("name: mine")
+    paths.root.mkdir()
+    paths.study.write_text("name: the chief's")
+    FollowerStore(paths).write_study("name: mine")
+    assert paths.study.read_text() == "name: the chief's"
+
+
 def test_it_writes_nothing_in_the_studys_directory(paths, tmp_path):
     store = FollowerStore(paths)
-    store.write_study("name: mine")
     run = store.begin(record().key)
     run.masks.write_bytes(b"masks")
     run.rewind.mkdir()
@@ -45,7 +54,6 @@ def test_it_writes_nothing_in_the_studys_directory(paths, tmp_path):
     chief_writes(paths, record()).join()
     before = {path: path.stat().st_mtime_ns for path in paths.root.rglob("*")}
     store.finish(record())
-    store.write_study("name: mine")
     assert {path: path.stat().st_mtime_ns for path in paths.root.rglob("*")} == before
     assert not run.root.exists()
 

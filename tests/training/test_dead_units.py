@@ -18,7 +18,7 @@ OPTIMIZERS = [
 
 @pytest.fixture(autouse=True)
 def short_trainings_too(monkeypatch):
-    monkeypatch.setattr(dead_units, "STEPS", 0)
+    monkeypatch.setattr(dead_units, "SAVED", 0)
 
 
 def sparse(digits, density=0.01, seed=1, model=None, **training):
@@ -155,9 +155,10 @@ def test_a_relu_by_name_only_is_not_one(digits):
 def test_it_steps_aside_for_few_steps_a_bias_that_is_not_zero_and_a_dense_network(digits, monkeypatch):
     setup = sparse(digits)
     assert compact(setup, digits)
-    monkeypatch.setattr(dead_units, "STEPS", 1001)
+    monkeypatch.setattr(dead_units, "SAVED", 1000 * 50_201)  # LeNet has 50,200 weights here
     assert compact(setup, digits) is None
-    monkeypatch.setattr(dead_units, "STEPS", 1000)
+    monkeypatch.setattr(dead_units, "SAVED", 1000 * 20_000)
+    assert compact(setup, digits)
     weights = setup.weights()
     weights["model/hidden2/bias"][3] = 1e-3
     setup.set_weights(weights)

@@ -6,6 +6,7 @@ shape (batch, height, width, channels), pixels in [0, 1]; the seed is an int32 t
 (2,), for the `tf.random.stateless_*` functions.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -23,7 +24,14 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def pad_and_crop(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Shift each image by up to `padding` pixels each way, zeros coming in (He et al. 2016)."""
+    """Shift each image by up to `padding` pixels each way, zeros coming in (He et al. 2016).
+
+    Raises:
+        LotteryError: if the padding isn't a number of pixels that an image has.
+    """
+    most = min(images.shape[1:3])
+    if type(padding) is not int or not 0 <= padding <= most:
+        raise LotteryError(f"Expected padding from 0 to {most} pixels. Received: {padding!r}")
     batch, height, width = (tf.shape(images)[axis] for axis in range(3))
     padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
     offsets = tf.random.stateless_uniform([batch, 2], seed, 0, 2 * padding + 1, tf.int32)
@@ -79,6 +87,7 @@ def _try(name: str, function: Callable, options: dict, input_shape: tuple[int, .
     """Call it once as it will be called: traced, so what isn't TensorFlow fails here."""
     images = tf.zeros((2, *input_shape))
     try:
+        inspect.signature(function).bind(images, None, **options)
         result = tf.function(lambda images, seed: function(images, seed, **options))(
             images, tf.zeros(2, tf.int32)
         )

@@ -19,6 +19,7 @@ from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
 from tf_lottery.training.early_stop import EarlyStop, diverged
 from tf_lottery.training.loop import Passed
 from tf_lottery.training.observe import Point
+from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
 from tf_lottery.training.trainer import Trainer
 
@@ -44,6 +45,7 @@ def execute(
     began = time.perf_counter()
     bench, observer = bench or Bench(), observer or StudyObserver()
     dataset, trainer = bench.dataset(spec.data), bench.trainer(spec)
+    check_agreement(trainer.strategy, spec.key)
     per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
     last = steps.iterations(spec.training.steps, per_epoch)
     snapshots = {steps.iterations(point, per_epoch) for point in spec.snapshots}

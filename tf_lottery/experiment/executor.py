@@ -78,14 +78,16 @@ def _train(study: StudyConfig, store: Store, observer: StudyObserver) -> list[Re
         from tf_lottery.experiment.bench import Bench
         from tf_lottery.experiment.check import check_fit
         from tf_lottery.experiment.execute import execute
+        from tf_lottery.training.replicas import one_line_if_another_ends
 
         bench = Bench()
-        check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]), collect(study, records))
-        store.write_study(config_file.dump(study))
-        while waiting:
-            records.append(execute(waiting[0], store, bench, observer))
-            waiting = plan(study, records)
-            observer.planned(collect(study, records), waiting)
+        with one_line_if_another_ends():
+            check_fit(study, bench.dataset(study.data), bench.trainer(waiting[0]), collect(study, records))
+            store.write_study(config_file.dump(study))
+            while waiting:
+                records.append(execute(waiting[0], store, bench, observer))
+                waiting = plan(study, records)
+                observer.planned(collect(study, records), waiting)
     else:
         store.write_study(config_file.dump(study))
     return collect(study, records)

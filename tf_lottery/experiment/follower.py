@@ -3,7 +3,9 @@
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import Record
@@ -11,6 +13,9 @@ from tf_lottery.experiment.store import Store
 from tf_lottery.paths import RunPaths, StudyPaths
 
 PATIENCE_SECONDS = 600
+# The chief writes the study's file just before: only another directory can be the reason.
+STUDY_PATIENCE_SECONDS = 60
+Found = TypeVar("Found")
 
 
 class FollowerStore(Store):
@@ -26,7 +31,12 @@ class FollowerStore(Store):
         self._scratch = tempfile.TemporaryDirectory(prefix="tf_lottery_")
 
     def write_study(self, text: str) -> None:
-        """Leave that to the chief."""
+        """Leave that to the chief, and wait until it's done.
+
+        Raises:
+            LotteryError: if this worker can't see it.
+        """
+        self._await(self.paths.study.exists, self.paths.study, STUDY_PATIENCE_SECONDS)
 
     def begin(self, key: str) -> RunPaths:
         """Return an empty directory for a run, in the temporary one."""
@@ -42,14 +52,8 @@ class FollowerStore(Store):
             LotteryError: if it doesn't come, or tells of other weights or masks.
         """
         shutil.rmtree(Path(self._scratch.name) / record.key, ignore_errors=True)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (theirs := self._read(self.paths.run(record.key).record)) is None:
-            if time.monotonic() > deadline:
-                raise LotteryError(
-                    f"Expected the chief to write {self.paths.run(record.key).record} within "
-                    f"{PATIENCE_SECONDS} s. Received: nothing; do all workers see {self.paths.root}?"
-                )
-            time.sleep(0.05)
+        file = self.paths.run(record.key).record
+        theirs = self._await(lambda: self._read(file), file, PATIENCE_SECONDS)
         differing = [name for name, value in record.digests.items() if theirs.digests.get(name) != value]
         if differing:
             raise LotteryError(
@@ -57,3 +61,14 @@ class FollowerStore(Store):
                 f"{record.spec.describe()} that differs from the chief's"
             )
         return theirs
+
+    def _await(self, look: Callable[[], Found], path: Path, seconds: float) -> Found:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            if time.monotonic() > deadline:
+                raise LotteryError(
+                    f"Expected the chief to write {path} within {seconds} s. Received: nothing; do "
+                    f"all workers see {self.paths.root}?"
+                )
+            time.sleep(0.05)
+        return found

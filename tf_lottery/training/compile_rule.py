@@ -67,7 +67,7 @@ def configure(config: TrainingConfig) -> None:
             "TensorFlow code, or in a process of its own."
         ) from error
     flags = os.environ.get("XLA_FLAGS", "")
-    if _VECTOR_WIDTH not in flags:
+    if _VECTOR_WIDTH not in flags and flags[:2] in ("", "--"):  # else it names a file of flags
         os.environ["XLA_FLAGS"] = f"{flags} --{_VECTOR_WIDTH}=512".strip()
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tf_lottery.data.augment import Augment
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import PIXEL, Split
+from tf_lottery.errors import LotteryError
 
 # Steps a call at most. It changes no bits; progress is shown and Ctrl-C heard between calls.
 STEPS_PER_CALL = 100
@@ -103,7 +104,13 @@ class Stream:
         chunks = tf.data.Dataset.from_generator(
             read, output_signature=(tf.TensorSpec((), tf.int32), raw, y)
         ).map(lambda first, x, y: (self._prepared(x, first, order.seed), y))
-        yield from chunks.prefetch(1)
+        try:
+            yield from chunks.prefetch(1)
+        except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())[-200:]
+            raise LotteryError(
+                f"Expected images of the same shape from data.augment, for every batch. Received: {reason}"
+            ) from error
 
     def _prepared(self, x: tf.Tensor, first: tf.Tensor, seed: int) -> tf.Tensor:
         if self._augment is None:

@@ -65,6 +65,11 @@ def make_learning_rates(config: TrainingConfig, steps_per_epoch: int) -> Rates:
                 f"Expected training.learning_rate_schedule.{what} within the {last} steps of training. "
                 f"Received: {value}"
             )
+    drops = [steps_.iterations(drop, steps_per_epoch) for drop in setting.drops]
+    if len(set(drops)) != len(drops):
+        raise LotteryError(
+            f"Expected training.learning_rate_schedule.drops each once. Received: {', '.join(setting.drops)}"
+        )
     rates = SCHEDULES[setting.name](setting, steps_per_epoch, warmup, last)
 
     def learning_rates(steps: np.ndarray) -> np.ndarray:

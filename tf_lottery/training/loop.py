@@ -135,9 +135,15 @@ class Loop:
 
         Raises:
             RuntimeError: if not. That is a defect of ours.
+            LotteryError: if a weight is NaN or infinite.
         """
         self._check_replicas()
-        revived = int(self._revived())
+        revived, infinite = self._revived().numpy().tolist()
+        if infinite:
+            raise LotteryError(
+                f"Expected finite weights. Received: NaN or infinity in {infinite} of them, the training "
+                "diverged. Lower training.learning_rate, or take another optimizer."
+            )
         if revived:
             raise RuntimeError(f"{revived} pruned weights are not 0.0: please report this")
 
@@ -165,8 +171,7 @@ class Loop:
                 extra = [*model.losses, *l2_penalty(trainable, l2)]
                 # The optimizer sums over replicas.
                 total = tf.add_n([mean, *(tf.cast(value, mean.dtype) for value in extra)]) / replicas
-                if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-                    total = optimizer.scale_loss(total)
+                total = optimizer.scale_loss(total)  # as it is, unless the optimizer divides gradients
             optimizer.apply(tape.gradient(total, trainable), trainable)
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
             accuracy = tf.reduce_mean(tf.cast(hits, tf.float32))
@@ -196,7 +201,11 @@ class Loop:
                 (tf.convert_to_tensor(k), tf.convert_to_tensor(m)) for k, m in kernels(self.model).values()
             )
         ]
-        return tf.add_n(revived)
+        infinite = [
+            tf.reduce_sum(tf.cast(tf.logical_not(tf.math.is_finite(weights)), tf.int32))
+            for weights in map(tf.convert_to_tensor, self.model.trainable_variables)
+        ]
+        return tf.stack([tf.add_n(revived), tf.add_n(infinite)])
 
 
 def _replica() -> tf.Tensor:

@@ -15,6 +15,14 @@ _REFUSED = {
     "schedulefreeadamw": "it keeps a copy of the weights, which a rewind would have to replace",
     "schedule_free_adamw": "it keeps a copy of the weights, which a rewind would have to replace",
 }
+_WRAPPERS = ("optimizer", "lossscaleoptimizer", "multioptimizer", "optimizermap")
+_OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
+    name.lower(): found
+    for name, found in vars(keras.optimizers).items()
+    if inspect.isclass(found)
+    and issubclass(found, keras.optimizers.Optimizer)
+    and name.lower() not in _WRAPPERS
+}
 _CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
 
 
@@ -40,6 +48,13 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
             "Expected one weight decay: training.weight_decay (of kernels) or optimizer_options.weight_decay "
             "(Keras's, of all weights). Received: both"
         )
+    if config.optimizer_options.get("use_ema") and not config.optimizer_options.get(
+        "ema_overwrite_frequency"
+    ):
+        raise LotteryError(
+            "Expected ema_overwrite_frequency beside use_ema, without which averages replace no weights. "
+            f"Received: training.optimizer_options {config.optimizer_options}"
+        )
     clipping = [name for name in _CLIPPING if config.optimizer_options.get(name) is not None]
     if replicas > 1 and clipping:
         raise LotteryError(
@@ -57,7 +72,12 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
     elif config.optimizer == "adamw":
         settings.setdefault("weight_decay", 0.0)  # Keras's default, 0.004 of all weights, is in no study
     try:
-        optimizer = keras.optimizers.get({"class_name": config.optimizer, "config": settings})
+        optimizer = _OPTIMIZERS[config.optimizer].from_config(settings)
+    except KeyError:
+        raise LotteryError(
+            f"Expected an optimizer of {', '.join(sorted(_OPTIMIZERS.keys() - _REFUSED.keys()))}. "
+            f"Received: {config.optimizer!r}"
+        ) from None
     except (ValueError, TypeError) as error:
         raise LotteryError(
             f"Expected a Keras optimizer and its options. Received: {config.optimizer!r} with {settings} "

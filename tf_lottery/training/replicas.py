@@ -1,8 +1,11 @@
 """What it takes for several replicas to train as one device would, and the proof that they do."""
 
-from collections.abc import Callable
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
@@ -35,6 +38,53 @@ def check_losses(model: keras.Model, replicas: int) -> None:
             "Expected no activity regularizer or add_loss in a network with batch normalization on "
             f"{replicas} replicas, which would lose it. Received: {len(model.losses) - weights}"
         )
+
+
+def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
+    """Check that all workers are about to do the same.
+
+    Args:
+        strategy: that they share.
+        what: in words that are the same if they are: the key of a run.
+
+    Raises:
+        LotteryError: if another worker named something else.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    digest = np.frombuffer(hashlib.sha256(what.encode()).digest(), np.int32)
+
+    @tf.function
+    def gather():
+        return strategy.gather(strategy.run(lambda: tf.constant(digest)[None]), axis=0)
+
+    if (gather().numpy() != digest).any():
+        raise LotteryError(
+            "Expected the same study, settings and finished runs on all workers. Received: others on another "
+            "worker. Give all the same command and a directory that all see."
+        )
+
+
+@contextlib.contextmanager
+def one_line_if_another_ends() -> Iterator[None]:
+    """Say in one line that another worker is gone; TensorFlow says it in a hundred.
+
+    Raises:
+        LotteryError: then.
+    """
+    try:
+        yield
+    except (
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+        tf.errors.UnavailableError,
+    ) as error:
+        raise LotteryError(
+            "Expected all workers to train to the end. Received: another one that ended "
+            f"({' '.join(error.message.split())[:80]}). See what it says; then repeat the command on all."
+        ) from error
 
 
 def make_check_replicas(

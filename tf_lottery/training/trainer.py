@@ -22,7 +22,7 @@ from tf_lottery.training.feed import Feed, make_feed, scale
 from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
 from tf_lottery.training.precision import precision
-from tf_lottery.training.replicas import check_losses
+from tf_lottery.training.replicas import check_agreement, check_losses
 
 
 class Trainer:
@@ -44,6 +44,8 @@ class Trainer:
 
     def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
         scope = self.strategy = strategy.make(training.strategy)
+        parts = (data, model, training)
+        check_agreement(scope, "".join(part.model_dump_json(exclude={"path"}) for part in parts))
         self._build = partial(_build, model, training.precision, dataset)
         loss = self.loss = optimizers.make_loss(training, dataset.classes)
         plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
