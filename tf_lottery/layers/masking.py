@@ -5,6 +5,9 @@ only the gradient is masked. That gives the same bits as multiplying in the forw
 and costs half of it.
 """
 
+import contextlib
+from collections.abc import Iterable, Iterator
+
 import keras
 import numpy as np
 from keras import ops
@@ -30,6 +33,25 @@ class _Unchanged(keras.constraints.Constraint):
 
     def __call__(self, w):
         return w
+
+
+@contextlib.contextmanager
+def masked_slots_promised(variables: Iterable[keras.Variable]) -> Iterator[None]:
+    """Leave out the second guard while an optimizer's update is traced.
+
+    For loops that mask the optimizer's slots whenever a mask changes or a state is restored: with
+    zero gradients and zero slots an update leaves zeros, and going over all weights once more
+    costs a few percent of a step.
+    """
+    guarded = [v for v in variables if isinstance(v.constraint, _Unchanged)]
+    constraints = [v.constraint for v in guarded]
+    for variable in guarded:
+        variable.constraint = None
+    try:
+        yield
+    finally:
+        for variable, constraint in zip(guarded, constraints, strict=True):
+            variable.constraint = constraint
 
 
 def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:

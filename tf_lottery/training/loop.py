@@ -15,6 +15,7 @@ import tensorflow as tf
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels
+from tf_lottery.layers.masking import masked_slots_promised
 from tf_lottery.training.feed import Feed, Span, scale
 from tf_lottery.training.learning_rates import Rates
 from tf_lottery.training.optimizers import l2_penalty
@@ -172,7 +173,10 @@ class Loop:
                 # The optimizer sums over replicas.
                 total = tf.add_n([mean, *(tf.cast(value, mean.dtype) for value in extra)]) / replicas
                 total = optimizer.scale_loss(total)  # as it is, unless the optimizer divides gradients
-            optimizer.apply(tape.gradient(total, trainable), trainable)
+            gradients = tape.gradient(total, trainable)
+            # Replicas are traced in turns: what is the variables' isn't changed there.
+            with contextlib.nullcontext() if replicas > 1 else masked_slots_promised(trainable):
+                optimizer.apply(gradients, trainable)
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
             accuracy = tf.reduce_mean(tf.cast(hits, tf.float32))
             return tf.stack([tf.cast(mean, tf.float32), accuracy]) / replicas
