@@ -137,7 +137,6 @@ def test_pruned_weights_stay_zero_in_the_loop(digits, strategy, optimizer, optio
     )
     begin(setup)
     train(setup, digits, steps=20)
-    setup.model.optimizer = setup.optimizer
     prune(setup.model, rate=0.6)  # in mid-training
     masks = get_masks(setup.model)
     train(setup, digits, first=20, steps=60)

@@ -113,6 +113,7 @@ class CompactTrainer:
         with scope.scope():
             self.model = make_prunable(plain)
             self.optimizer = optimizers.build_optimizer(training, self.model.trainable_variables)
+        self.model.optimizer = self.optimizer
         set_masks(
             self.model,
             {path: self._part(path, mask) for path, mask in get_masks(whole.model).items()},

@@ -57,7 +57,8 @@ class Loop:
 
     Args:
         model: prunable, built under `strategy.scope()`.
-        optimizer: built, under the same scope.
+        optimizer: built, under the same scope; `model.optimizer` too if masks are to change,
+            since its slots must be masked with them.
         loss: `(labels, outputs) -> loss of each example`.
         feed: of the training examples.
         strategy: from `tf_lottery.training.strategy`.

@@ -54,6 +54,7 @@ class Trainer:
             self.optimizer = optimizers.build_optimizer(
                 training, self.model.trainable_variables, scope.num_replicas_in_sync
             )
+        self.model.optimizer = self.optimizer  # so that new masks are its slots', too
         self._fresh_optimizer = state.capture(state.optimizer_variables(self.optimizer))
         outputs = self.model(scale(tf.constant(dataset.validation.take(slice(64)))), training=False)
         optimizers.check_outputs(outputs, loss, training)
