@@ -32,8 +32,8 @@ lint: $(VENV)/ready ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/ready ## Measure steps per second against Keras fit
-	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 resnet20
+bench: $(VENV)/ready ## Measure our loop against Keras fit and tfmot
+	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 resnet20 --repeats 3
 
 tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tensorboard --logdir saved_models
