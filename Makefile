@@ -33,7 +33,7 @@ lint: $(VENV)/ready ## Check style and formatting
 	$(BIN)/ruff format --check .
 
 bench: $(VENV)/ready ## Measure our loop against Keras fit and tfmot
-	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 resnet20 --repeats 3
+	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 --repeats 3
 
 tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tensorboard --logdir saved_models
