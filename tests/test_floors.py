@@ -20,14 +20,13 @@ FLOORS = {
         "config_file",
         "importing",
         "workers",
-        "workers",
     ],
     1: ["arrays", "pruning", "ticket"],
     2: ["layers", "models", "data"],
     3: ["training"],
     4: ["experiment"],
     5: ["analysis"],
-    6: ["live", "study_run", "cli"],
+    6: ["live", "dry_run", "study_run", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

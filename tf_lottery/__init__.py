@@ -5,7 +5,8 @@ The public API, loaded when it is first used:
     make_prunable, strip            plain Keras model <-> prunable model
     prune, get_masks, set_masks,
     sparsity, PrunableLayer         masks by hand
-    load_config, run_study          whole studies
+    load_config, run_study,
+    Execution                       whole studies, and who trains their runs
     plan, execute, RunSpec, Record,
     StudyConfig                     their parts
     RewindManager, Ticket           rewind points and tickets on disk
@@ -17,6 +18,7 @@ import sys
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Execution": "tf_lottery.experiment.execution",
     "LotteryError": "tf_lottery.errors",
     "PrunableLayer": "tf_lottery.layers.prunable",
     "Record": "tf_lottery.experiment.spec",

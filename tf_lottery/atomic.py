@@ -1,5 +1,6 @@
 """Writing files so that a reader sees the old content or the new, never a part."""
 
+import contextlib
 import json
 import os
 import tempfile
@@ -7,25 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import StudyError
 
 
 def make_directory(path: Path) -> Path:
     """Create a directory and its parents.
 
     Raises:
-        LotteryError: if it can't be created or isn't writable.
+        StudyError: if it can't be created or isn't writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         writable = os.access(path, os.W_OK)
     except OSError as error:
-        raise LotteryError(
+        raise StudyError(
             f"Expected a directory that can be written. Received: {path} ({error.strerror}). "
-            "Choose another one."
+            "Choose another one, or make room."
         ) from error
     if not writable:
-        raise LotteryError(
+        raise StudyError(
             f"Expected a directory that can be written. Received: {path} (permission denied). "
             "Choose another one."
         )
@@ -40,7 +41,7 @@ def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
         writer: is called with the open binary file.
 
     Raises:
-        LotteryError: if the file can't be written (disk full, permission); the old
+        StudyError: if the file can't be written (disk full, permission); the old
             content, if there was any, is untouched.
     """
     make_directory(path.parent)
@@ -54,14 +55,25 @@ def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
         temporary = None
+        _flush_directory(path.parent)
     except OSError as error:
-        raise LotteryError(
+        raise StudyError(
             f"Expected to write {path}. Received: {error.strerror or error}. "
             "Make room or choose another directory, then repeat the command."
         ) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _flush_directory(path: Path) -> None:
+    """Let a rename outlive a power cut. Not every system can, nor needs it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

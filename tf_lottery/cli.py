@@ -25,13 +25,40 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The study's directory [saved_models/NAME].")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Processes that train side by side [one a core].")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray: a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster [a local one].")] = None,
+    gpus: Annotated[float | None, typer.Option(help="Of each run on a Ray cluster: 1, 0.25.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Train every N-th replicate, beginning with the I-th.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, train nothing.")
+    ] = False,
+    strict_environment: Annotated[
+        bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train runs again that failed for cause.")
+    ] = False,
 ) -> None:
     """Run a study, or go on with one that was interrupted."""
     from tf_lottery import config_file
-    from tf_lottery.study_run import run_and_report
+    from tf_lottery.experiment.execution import Execution
 
     study = config_file.load_config(config, set_)
-    raise typer.Exit(run_and_report(study, output))
+    execution = Execution(executor, workers, address, gpus, shard, strict_environment, retry_failed)
+    execution.chains(study)
+    if dry_run:
+        from tf_lottery.dry_run import dry_run as describe
+
+        print("\n".join(describe(study, output, execution)))
+        return
+    from tf_lottery.study_run import run_and_report
+
+    raise typer.Exit(run_and_report(study, output, execution))
 
 
 @app.command()
@@ -42,25 +69,34 @@ def show(
     """Show the finished runs of a study."""
     from tf_lottery.analysis import table
     from tf_lottery.analysis.verdict import verdict
-    from tf_lottery.experiment.executor import load
-    from tf_lottery.experiment.plan import collect
+    from tf_lottery.experiment import environment, failures, upkeep
+    from tf_lottery.experiment.plan import collect, plan
     from tf_lottery.experiment.store import Store
+    from tf_lottery.experiment.study import load
 
     paths = _find(study)
     config = load(paths)
-    records = collect(config, Store(paths).records())
+    every = Store(paths).records()
+    records = collect(config, every)
     if as_json:
         print(json.dumps([record.row() for record in records], indent=2))
         return
     for line in [*table.header(), *map(table.row, records), "", *verdict(records, config.tolerance)]:
         print(line)
+    failed = [failure for spec in plan(config, every) if (failure := failures.find(paths, spec.key))]
+    for line in [*(failure.describe() for failure in failed), *environment.described(records)]:
+        print(line)
+    kinds = upkeep.sizes(paths)
+    parts = ", ".join(f"{kind} {upkeep.readable(size)}" for kind, size in kinds.most_common())
+    print(f"\nOn the disk: {upkeep.readable(sum(kinds.values()))} ({parts})")
 
 
 @app.command(name="list")
 def list_() -> None:
     """List the configs that come with tf_lottery, and the studies under saved_models/."""
     from tf_lottery import config_file
-    from tf_lottery.paths import OUTPUT
+    from tf_lottery.experiment.upkeep import readable, sizes
+    from tf_lottery.paths import OUTPUT, StudyPaths
 
     print("Configs (tf-lottery run NAME):")
     for name, path in config_file.shipped().items():
@@ -69,9 +105,69 @@ def list_() -> None:
     studies = sorted(path.parent for path in OUTPUT.glob("*/study.yaml"))
     for directory in studies:
         finished = len(list(directory.glob("runs/*/record.json")))
-        print(f"  {directory.name:20} {finished} finished runs")
+        size = readable(sum(sizes(StudyPaths(directory)).values()))
+        print(f"  {directory.name:20} {finished:6,} finished runs {size:>10}")
     if not studies:
         print("  none yet")
+
+
+@app.command()
+def verify(study: _Study) -> None:
+    """Check every file of a study's finished runs; set aside what is damaged."""
+    from tf_lottery.errors import DamagedError
+    from tf_lottery.experiment.store import Store
+
+    store = Store(_find(study))
+    damaged = 0
+    while True:
+        try:
+            records = store.records()
+            errors = [error for record in records for error in store.damaged(record)]
+        except DamagedError as error:
+            errors = [error]
+        damaged += len(errors)
+        for error in errors:
+            aside = store.set_aside(error)
+            print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
+        if not errors:
+            break
+    print(f"{len(records):,} runs are as they were written, {damaged} files weren't.")
+    if damaged:
+        print("`tf-lottery run` with the study's config trains those runs again.")
+
+
+@app.command()
+def gc(
+    study: _Study,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+) -> None:
+    """Delete what a study has no use for: runs it no longer asks for, leftovers, what was set aside."""
+    from tf_lottery.experiment import upkeep
+    from tf_lottery.experiment.store import Store
+    from tf_lottery.experiment.study import load
+
+    paths = _find(study)
+    config, store = load(paths), Store(paths)
+    found = upkeep.rubbish(config, store) if dry_run else upkeep.collect_rubbish(config, store)
+    for each in found:
+        print(f"{each.path} ({each.why}, {upkeep.readable(each.size)})")
+    done = "would be" if dry_run else "are"
+    print(f"{upkeep.readable(sum(each.size for each in found))} {done} free.")
+
+
+@app.command()
+def rm(
+    study: _Study,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete a study and all its runs."""
+    from tf_lottery.experiment import upkeep
+
+    paths = _find(study)
+    runs = len(list(paths.runs.glob("*/record.json")))
+    if not yes:
+        typer.confirm(f"Delete {paths.root} with {runs:,} finished runs?", abort=True)
+    print(f"Deleted {paths.root}: {upkeep.readable(upkeep.remove(paths))}.")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from tf_lottery import steps
 
 Steps = Annotated[str, AfterValidator(steps.validate)]
+Interval = Annotated[str, AfterValidator(steps.validate_interval)]
 PositiveSteps = Annotated[str, AfterValidator(steps.validate_positive)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 LayerRate = Annotated[float, Field(ge=0, lt=1)]
@@ -207,6 +208,19 @@ class ArmConfig(Strict):
         return self
 
 
+class StorageConfig(Strict):
+    """What is written besides the results. It changes no result and no run's key."""
+
+    checkpoint_every: Interval = "60s"
+    """How often a run in progress is kept, to go on from there: `60s` (seconds), `5000it`,
+    `2ep` or `never`. It is written after the call of the loop in which it falls due."""
+    keep: Literal["masks", "weights", "all"] = "weights"
+    """Of a finished run: `masks`: records, masks and curves, and the dense runs' rewind points; weights
+    go when no further round needs them, and a run whose weights are needed again is trained again, to
+    the same bits. `weights`: also the last and the early-stop weights. `all`: also the optimizer's
+    last state."""
+
+
 class StudyConfig(Strict):
     """One study: data x model x training x pruning x rewind x arms x replicates."""
 
@@ -224,6 +238,7 @@ class StudyConfig(Strict):
     seed: int = Field(0, ge=0)
     tolerance: float = Field(0.0, ge=0, le=1)
     """How far below the dense network's validation accuracy a matching ticket may be."""
+    storage: StorageConfig = StorageConfig()
 
     @field_validator("arms")
     @classmethod
@@ -249,6 +264,7 @@ class StudyConfig(Strict):
             "arms": True,
             "replicates": True,
             "tolerance": True,
+            "storage": True,
             "data": {"digest", "path", "pipeline"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
         }

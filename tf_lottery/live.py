@@ -1,12 +1,14 @@
-"""A study on the terminal: bars that move, a row for each finished run."""
+"""A study on the terminal: a row for each finished run, a bar for each in progress, one for all."""
 
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from tf_lottery.analysis import table
 from tf_lottery.config import StudyConfig
+from tf_lottery.experiment.failures import Failure
+from tf_lottery.experiment.observe import Progress as RunProgress
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import expected_runs
 from tf_lottery.experiment.spec import Record, RunSpec
@@ -18,27 +20,32 @@ class Live(StudyObserver):
     Args:
         study: whose runs are shown.
         console: to print on.
+
+    Attributes:
+        trained: how many runs were trained since the study was begun, or gone on with.
+        failures: of runs, for cause.
     """
 
     def __init__(self, study: StudyConfig, console: Console):
-        self._expected = expected_runs(study)
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
+            TextColumn("{task.fields[count]}"),
             TimeRemainingColumn(compact=True),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._study = self._progress.add_task(study.name, total=self._expected, unit="runs")
-        self._run = self._progress.add_task("data and compilation", total=None, unit="steps")
+        self._total = expected_runs(study)
+        self._study = self._progress.add_task(study.name, total=self._total, count="")
+        self._runs: dict[str, TaskID] = {}
         self._shown: set[str] = set()
         self._headed = False
-        self.trained = 0
+        self._finished = 0
         self._began = time.monotonic()
+        self.trained = 0
+        self.failures: list[Failure] = []
 
     def __enter__(self) -> "Live":
         self._progress.start()
@@ -62,21 +69,39 @@ class Live(StudyObserver):
             if record.key not in self._shown:
                 self._shown.add(record.key)
                 self._print(table.row(record))
-        self._progress.update(self._study, completed=len(finished))
+        self._finished = len(finished)
+        self._move(0.0)
 
-    def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """Begin a bar for the run."""
-        self._progress.reset(
-            self._run, total=last, completed=first, description=f"{spec.arm} round {spec.round}"
-        )
-
-    def advanced(self, step: int) -> None:
-        """Move the bar."""
-        self._progress.update(self._run, completed=step)
+    def running(self, runs: list[RunProgress]) -> None:
+        """Move the bars."""
+        for key in self._runs.keys() - {run.spec.key for run in runs}:
+            self._progress.remove_task(self._runs.pop(key))
+        for run in runs:
+            task = self._runs.get(run.spec.key)
+            if task is None:
+                task = self._progress.add_task(run.spec.describe(), completed=run.first, count="")
+                self._runs[run.spec.key] = task
+            count = f"{run.step:,}/{run.last:,} steps"
+            self._progress.update(task, total=run.last, completed=run.step, count=count)
+        self._move(sum(run.step / run.last for run in runs))
 
     def finished(self, record: Record) -> None:
         """Count it; its row is printed when the planner has placed it."""
         self.trained += 1
 
+    def failed(self, failure: Failure) -> None:
+        """Say so, and remember it for the end."""
+        self.failures.append(failure)
+        self._print(failure.describe(), style="red")
+
+    def noted(self, text: str) -> None:
+        """Print it."""
+        self._print(text, style="yellow")
+
+    def _move(self, fractions: float) -> None:
+        total = "?" if self._total is None else f"{self._total:,}"
+        count = f"{self._finished:,}/{total} runs"
+        self._progress.update(self._study, completed=self._finished + fractions, count=count)
+
     def _print(self, line: str, style: str | None = None) -> None:
-        self._progress.console.print(line, style=style, highlight=False, soft_wrap=True)
+        self._progress.console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)

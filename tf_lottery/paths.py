@@ -6,13 +6,21 @@ saved_models/<study>/
     winning_ticket.npz          the sparsest matching ticket
     tensorboard/runs/...        step curves, one directory a run
     tensorboard/rounds/...      round curves, one directory an arm and replicate
-    runs/<key>/                 one finished run; without record.json it isn't finished
+    study.log                   what happened and when: workers lost, files set aside
+    worker_<n>.log              what worker n printed
+    locks/                      who holds a run's lock trains it
+    damaged/                    what wasn't as it was written, set aside
+    runs/<key>/                 one run; without record.json it isn't finished
         record.json             spec, results, digests, environment
         curves.json             validation and training curves
         masks.npz               packed masks
         weights_last.npz        all variables after the last step
         weights_early_stop.npz  all variables at the minimum of the validation loss
+        optimizer_last.npz      the optimizer after the last step (storage.keep: all)
         rewind/<step>it.npz     every variable at a rewind point (dense runs)
+        checkpoint.npz          an unfinished run: where it goes on
+        progress.json           an unfinished run: how far it is, for who watches
+        failed.json             a run that failed for cause, and the cause
 """
 
 import os
@@ -53,6 +61,26 @@ class RunPaths:
     def weights_early_stop(self) -> Path:
         return self.root / "weights_early_stop.npz"
 
+    def artefact(self, name: str) -> Path:
+        """File of what a record's digests call `name`: `masks`, `curves`, `rewind/0it`, ..."""
+        return self.root / f"{name}.{'json' if name == 'curves' else 'npz'}"
+
+    @property
+    def optimizer_last(self) -> Path:
+        return self.root / "optimizer_last.npz"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.root / "checkpoint.npz"
+
+    @property
+    def progress(self) -> Path:
+        return self.root / "progress.json"
+
+    @property
+    def failed(self) -> Path:
+        return self.root / "failed.json"
+
     @property
     def rewind(self) -> Path:
         return self.root / "rewind"
@@ -73,8 +101,34 @@ class StudyPaths:
         return self.root / "study.yaml"
 
     @property
-    def lock(self) -> Path:
-        return self.root / ".lock"
+    def log(self) -> Path:
+        return self.root / "study.log"
+
+    def worker_log(self, number: int) -> Path:
+        """What a local worker printed."""
+        return self.root / f"worker_{number}.log"
+
+    @property
+    def locks(self) -> Path:
+        return self.root / "locks"
+
+    @property
+    def tensorboard_lock(self) -> Path:
+        """Of the round curves, which one process writes."""
+        return self.locks / "tensorboard"
+
+    def run_lock(self, key: str) -> Path:
+        """Of the run with this key: who holds it trains it."""
+        return self.locks / key[:16]
+
+    @property
+    def damaged(self) -> Path:
+        return self.root / "damaged"
+
+    def is_ours(self, name: str) -> bool:
+        """Return whether a study begun there would leave something of this name."""
+        ours = (self.log, self.locks, self.damaged, self.runs, self.tensorboard)
+        return name.startswith((".", "worker_")) or name in {path.name for path in ours}
 
     @property
     def picture(self) -> Path:

@@ -11,7 +11,10 @@ from tf_lottery.errors import LotteryError
 MOST = 10_000_000
 """Ten times what the largest studies train."""
 
+NEVER = "never"
+
 _PATTERN = re.compile(r"(\d{1,9})(it|ep)", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)s", re.ASCII)
 
 
 def validate(text: str) -> str:
@@ -36,6 +39,25 @@ def validate_positive(text: str) -> str:
     if not int(_PATTERN.fullmatch(validate(text)).group(1)):
         raise LotteryError(f"Expected at least one step, such as '100it'. Received: {text!r}")
     return text
+
+
+def validate_interval(text: str) -> str:
+    """Return `text` if it says how often: `60s` (seconds), steps, or `never`.
+
+    Raises:
+        LotteryError: if it doesn't.
+    """
+    if text == NEVER or (isinstance(text, str) and _SECONDS.fullmatch(text) and seconds(text)):
+        return text
+    if not isinstance(text, str) or not _PATTERN.fullmatch(text) or not int(text[:-2]):
+        raise LotteryError(f"Expected '60s' (seconds), '500it', '2ep' or 'never'. Received: {text!r}")
+    return text
+
+
+def seconds(interval: str) -> float | None:
+    """Return the seconds of an interval that is written in seconds, None for another."""
+    found = _SECONDS.fullmatch(interval)
+    return float(found.group(1)) if found else None
 
 
 def epoch(examples: int, batch_size: int) -> int:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -10,12 +11,17 @@ from tf_lottery.analysis.plots import draw
 from tf_lottery.analysis.tensorboard import StudyCurves
 from tf_lottery.analysis.verdict import verdict
 from tf_lottery.config import StudyConfig
-from tf_lottery.experiment.executor import run_study
+from tf_lottery.errors import DamagedError
+from tf_lottery.experiment.execution import Execution, local_workers
+from tf_lottery.experiment.executor import SERIAL, run_study
 from tf_lottery.experiment.matching import matching_round
 from tf_lottery.experiment.observe import Several, StudyObserver
+from tf_lottery.experiment.plan import plan
 from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import load
 from tf_lottery.experiment.tickets import make_ticket
+from tf_lottery.experiment.upkeep import readable, sizes, trim
 from tf_lottery.live import Live
 from tf_lottery.native import quiet_stderr
 from tf_lottery.paths import OUTPUT, StudyPaths
@@ -25,15 +31,16 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def run_and_report(study: StudyConfig, output: Path | None = None) -> int:
+def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
     """Run a study with a live table; then the verdict, the picture, the ticket file.
 
     Args:
         study: what to run.
         output: the study's directory. Default: `saved_models/<name>`.
+        execution: who trains.
 
     Returns:
-        The exit code: 0, or 130 after Ctrl-C.
+        The exit code: 0; 1 if runs failed for cause; 130 after Ctrl-C.
     """
     console = Console(file=sys.stdout)
     worker = this_worker(study.training.strategy)
@@ -42,31 +49,52 @@ def run_and_report(study: StudyConfig, output: Path | None = None) -> int:
             f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
         )
         try:
-            run_study(study, output, observer=QuietStart())
+            run_study(study, output, observer=QuietStart(study))
         except KeyboardInterrupt:
             print("Interrupted, and with it all workers: repeat the command on all to go on.")
             return INTERRUPTED
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
-    console.print(f"Study {study.name} in {paths.root}", highlight=False, soft_wrap=True)
+    _say(console, f"Study {study.name} in {paths.root}")
+    live = Live(study, console)
     try:
-        with Live(study, console) as live:
-            records = run_study(study, paths.root, observer=Several(QuietStart(), live, StudyCurves(paths)))
+        records = _run(study, paths, execution, live)
+        while (error := _report(study, paths, records, console)) is not None:
+            live.noted(f"{error} The run is trained again.")
+            Store(paths).set_aside(error)
+            records = _run(study, paths, execution, live)
     except KeyboardInterrupt:
         print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
         return INTERRUPTED
-    _report(study, paths, records, console)
-    trained = f"Trained {live.trained} runs in {live.seconds:.0f} s."
-    console.print(trained if live.trained else "All runs were finished before.", highlight=False)
-    return 0
+    study = load(paths)  # its data's digest, too
+    store = Store(paths, study.storage)
+    waiting = plan(study, store.records())
+    trim(store, records, waiting, reported=True)
+    for line in _endings(live, paths, waiting, study.storage.keep):
+        _say(console, line)
+    return 1 if live.failures else 0
+
+
+def _run(study: StudyConfig, paths: StudyPaths, execution: Execution, live: Live) -> list[Record]:
+    curves = StudyCurves(paths, Store(paths))
+    try:
+        with live:
+            return run_study(
+                study, paths.root, (), Several(QuietStart(study, execution), live, curves), execution
+            )
+    finally:
+        curves.close()
 
 
 class QuietStart(StudyObserver):
-    """Starts TensorFlow without its start-up lines, once there is something to train."""
+    """Starts TensorFlow without its start-up lines, if it is this process that trains."""
+
+    def __init__(self, study: StudyConfig, execution: Execution = SERIAL):
+        self._here = execution.executor == "local" and local_workers(study, execution.workers) == 1
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
         """Import TensorFlow and let it look for devices, which doesn't yet fix its threads."""
-        if waiting and "tensorflow" not in sys.modules:
+        if self._here and waiting and "tensorflow" not in sys.modules:
             with quiet_stderr():
                 import tensorflow as tf
 
@@ -81,21 +109,49 @@ def _tensorboard() -> str:
     return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
-def _report(study: StudyConfig, paths: StudyPaths, records: list[Record], console: Console) -> None:
+def _report(
+    study: StudyConfig, paths: StudyPaths, records: list[Record], console: Console
+) -> DamagedError | None:
+    """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
+    round = matching_round(records, study.tolerance)
+    paths.ticket.unlink(missing_ok=True)
+    lines = [f"Picture:        {paths.picture}"]
+    if round is not None:
+        winner = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
+        try:
+            make_ticket(study, Store(paths), winner).save(paths.ticket)
+        except DamagedError as error:
+            return error
+        lines.append(f"Winning ticket: {paths.ticket}")
     console.print()
     for sentence in verdict(records, study.tolerance):
         console.print(sentence, highlight=False)
     replicates = f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
     title = f"{study.name}: {replicates}, seed {study.seed}"
     draw(records, paths.picture, title, study.tolerance)
-    lines = [f"Picture:        {paths.picture}"]
-    round = matching_round(records, study.tolerance)
-    paths.ticket.unlink(missing_ok=True)
-    if round is not None:
-        winner = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
-        make_ticket(study, Store(paths), winner).save(paths.ticket)
-        lines.append(f"Winning ticket: {paths.ticket}")
     lines.append(f"Curves:         {_tensorboard()} --logdir {paths.tensorboard}")
     console.print()
     for line in lines:
-        console.print(line, highlight=False, soft_wrap=True)
+        _say(console, line)
+    return None
+
+
+def _endings(live: Live, paths: StudyPaths, waiting: list[RunSpec], keep: str) -> Iterator[str]:
+    """What is to be said last."""
+    yield f"Kept:           {readable(sum(sizes(paths).values()))} (storage.keep: {keep})"
+    if live.failures:
+        yield (
+            f"Failed:         {len(live.failures)} of the runs, for cause (failed.json in their directories "
+            f"under {paths.runs}); --retry-failed trains them again."
+        )
+    if others := len(waiting) - len(live.failures):
+        yield f"Left:           {others} runs that can start now, for other shards."
+    yield (
+        f"Trained {live.trained} runs in {live.seconds:.0f} s."
+        if live.trained
+        else "All runs were finished before."
+    )
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

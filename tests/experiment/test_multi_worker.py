@@ -12,8 +12,9 @@ import pytest
 from tests.experiment.test_study import SETTINGS
 from tf_lottery import config_file
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.executor import load, run_study
+from tf_lottery.experiment.executor import run_study
 from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import load
 from tf_lottery.paths import StudyPaths
 
 STUDY = {

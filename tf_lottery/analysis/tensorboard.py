@@ -1,87 +1,145 @@
-"""A study in TensorBoard: step curves of each run, round curves of each arm.
+"""A study in TensorBoard: round curves of each arm, and step curves that nobody has written.
 
-An observer, removable without changing any result. TensorFlow is imported when the first
-curve is written.
+An observer, removable without changing any result. Several processes may drive one study: the
+one that holds the lock writes. The step curves of a run are written by what trains it.
 """
 
+import contextlib
 import shutil
+from dataclasses import fields
+from pathlib import Path
 
+from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.experiment.store import Store
+from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
+from tf_lottery.training.events import EventFile
 from tf_lottery.training.observe import Point
+from tf_lottery.training.tensorboard import StepCurves
 
 
 class StudyCurves(StudyObserver):
-    """Args: paths: of the study."""
+    """Writes the round curves, if no other process does; else once that one has ended.
 
-    def __init__(self, paths: StudyPaths):
-        self._paths = paths
-        self._steps = None
-        self._writers = {}
+    Args:
+        paths: of the study.
+        store: where finished runs keep their curves.
+    """
+
+    def __init__(self, paths: StudyPaths, store: Store):
+        self._paths, self._store = paths, store
+        self._lock = contextlib.ExitStack()
+        self._mine = False
+        self._finished: list[Record] | None = None
+        self._files: dict[tuple, EventFile] = {}
         self._written: set[tuple] = set()
-        self._finished: list[Record] = []
-        self._began = False
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Write the round curves' new points; at first, all of them, in place of old ones."""
-        self._finished = finished
-        if self._began:
-            self._write_rounds(finished)
-        elif not waiting and not (self._paths.tensorboard / "rounds").is_dir():
-            self._begin()  # finished before, but without its curves
+        """Write the round curves' new points; at first, all of them, in place of old ones.
+
+        Raises:
+            DamagedError: the curves of a run, which are needed, aren't as they were written.
+        """
+        there = self._rounds.is_dir() and (self._paths.tensorboard / "runs").is_dir()
+        if self._finished is not None or waiting or not there:  # else it was written before
+            self._finished = finished
+            self._write_rounds()
+
+    def close(self) -> None:
+        """Write what is missing, close the files, let go of the lock."""
+        if self._finished is not None:
+            self._write_rounds()
+            if self._mine:
+                with contextlib.suppress(DamagedError):  # no time to train it again
+                    write_missing_steps(self._paths, self._store, self._finished)
+        self._finished = None
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+        self._mine = False
+        self._lock.close()
+
+    @property
+    def _rounds(self) -> Path:
+        return self._paths.tensorboard / "rounds"
 
     def _begin(self) -> None:
-        self._began = True
-        shutil.rmtree(self._paths.tensorboard / "rounds", ignore_errors=True)
-        self._write_rounds(self._finished)
+        """Take the lock if it's free: whoever had it wrote of other runs, or not all."""
+        self._lock.close()  # forget the attempt before
+        with contextlib.suppress(LotteryError):  # a full disk
+            self._mine = self._lock.enter_context(held(self._paths.tensorboard_lock))
+        if self._mine:
+            shutil.rmtree(self._rounds, ignore_errors=True)
+            self._written.clear()
+            write_missing_steps(self._paths, self._store, self._finished)
 
-    def _write_rounds(self, finished: list[Record]) -> None:
-        dense = {record.spec.replicate: record for record in finished if record.spec.round == 0}
-        for record in finished:
+    def _write_rounds(self) -> None:
+        if not self._mine:
+            self._begin()
+        if not self._mine:
+            return
+        dense = {record.spec.replicate: record for record in self._finished if record.spec.round == 0}
+        for record in self._finished:
             spec = record.spec
             line = (spec.arm, spec.replicate, spec.trial)
-            if spec.round:
-                self._write(line, dense[spec.replicate])  # every line begins at the dense network
+            self._write(line, dense[spec.replicate])  # every line begins at the dense network
             self._write(line, record)
-        for writer in self._writers.values():
-            writer.flush()
-
-    def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """Open the run's own curves.
-
-        Not before: writing starts TensorFlow, whose threads the first run sets.
-        """
-        from tf_lottery.training.tensorboard import StepCurves
-
-        if not self._began:
-            self._begin()
-        self._steps = StepCurves(
-            self._paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
-        )
-
-    def evaluated(self, point: Point) -> None:
-        """Write the step curves' next points."""
-        self._steps.evaluated(point)
-
-    def finished(self, record: Record) -> None:
-        """Close the run's own curves."""
-        self._steps.close()
+        for file in self._files.values():
+            file.flush()
 
     def _write(self, line: tuple, record: Record) -> None:
-        import tensorflow as tf
-
-        if (*line, record.spec.round) in self._written:
+        round = record.spec.round
+        if (*line, round) in self._written:
             return
-        self._written.add((*line, record.spec.round))
-        if line not in self._writers:
-            directory = self._paths.tensorboard_arm(*line)
-            self._writers[line] = tf.summary.create_file_writer(str(directory))
-        with self._writers[line].as_default(step=record.spec.round):
-            tf.summary.scalar("round/density", record.density)
-            tf.summary.scalar("round/sparsity", 1 - record.density)
-            tf.summary.scalar("round/early_stop_test_accuracy", record.early_stop_test_accuracy)
-            tf.summary.scalar("round/early_stop_validation_accuracy", record.early_stop_validation_accuracy)
-            tf.summary.scalar("round/early_stop_iteration", record.early_stop_iteration)
-            for path, count in record.layers.items():
-                tf.summary.scalar(f"density_by_layer/{path}", count.remaining / count.total)
+        self._written.add((*line, round))
+        if line not in self._files:
+            self._files[line] = EventFile(self._paths.tensorboard_arm(*line))
+        for tag, value in _point(record).items():
+            self._files[line].scalar(tag, value, round)
+
+
+def _point(record: Record) -> dict[str, float]:
+    """Tag -> value of a finished run."""
+    layers = {
+        f"density_by_layer/{path}": count.remaining / count.total for path, count in record.layers.items()
+    }
+    return {
+        "round/density": record.density,
+        "round/sparsity": 1 - record.density,
+        "round/early_stop_test_accuracy": record.early_stop_test_accuracy,
+        "round/early_stop_validation_accuracy": record.early_stop_validation_accuracy,
+        "round/early_stop_iteration": record.early_stop_iteration,
+    } | layers
+
+
+def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) -> None:
+    """Write step curves of finished runs whose directory isn't there: adopted runs, deleted curves.
+
+    Args:
+        paths: of the study.
+        store: where finished runs keep their curves.
+        records: of finished runs.
+
+    Raises:
+        DamagedError: curves that aren't as they were written.
+    """
+    for record in records:
+        spec = record.spec
+        directory = paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
+        if not directory.exists():
+            _write_steps(directory, store.curves(record.key))
+
+
+def _write_steps(directory: Path, curves: dict[str, list]) -> None:
+    columns = [curves[field.name] for field in fields(Point)]
+    points = [Point(*values) for values in zip(*columns, strict=True)]
+    try:
+        steps = StepCurves(directory)
+        for point in points:
+            steps.evaluated(point)
+        steps.close()
+    except BaseException:  # Ctrl-C too: a directory says that its curves are written
+        shutil.rmtree(directory, ignore_errors=True)
+        raise

@@ -1,23 +1,67 @@
-"""What a record says of the machine and the packages that made it."""
+"""What a record says of the machine and the packages that made it, and whether records agree."""
 
 import os
 import platform
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from tf_lottery.errors import StudyError
+from tf_lottery.experiment.spec import Record
+
 _PACKAGES = ("tf_lottery", "tensorflow", "keras", "numpy")
+# Set when a training is compiled: what doesn't train can't know it.
+_COMPILER = "XLA_FLAGS"
 
 
 def environment() -> dict[str, str]:
     """Return package versions, Python, system, processor and XLA's flags."""
+    return _fixed() | {_COMPILER: os.environ.get(_COMPILER, "")}
+
+
+@cache
+def _fixed() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": platform.platform(), "processor": _processor()}
     for package in _PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
-    found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
     return found
+
+
+def check_same(records: Iterable[Record]) -> None:
+    """Check that records come from the environment of this process.
+
+    Raises:
+        StudyError: for the first that doesn't.
+    """
+    here = environment()
+    for record in records:
+        for name, value in here.items():
+            if name != _COMPILER and record.environment.get(name) != value:
+                raise StudyError(
+                    f"Expected runs of one environment, as --strict-environment asks. Received: "
+                    f"{record.spec.describe()} of {name} {record.environment.get(name)}; here it is {value}. "
+                    "Use --output for a study of its own, or leave --strict-environment out."
+                )
+
+
+def described(records: Iterable[Record]) -> list[str]:
+    """Return lines that tell of records from different environments; none if all are from one."""
+    told = [{**record.environment, "device": str(record.resolved.get("device", ""))} for record in records]
+    differing = [
+        name
+        for name in {name: None for each in told for name in each}
+        if len({e.get(name) for e in told}) > 1
+    ]
+    if not differing:
+        return []
+    groups = Counter(", ".join(f"{name} {each.get(name)}" for name in differing) for each in told)
+    lines = [f"The runs come from {len(groups)} environments, which can differ in the last bits:"]
+    return lines + [f"  {count} with {what}" for what, count in groups.most_common()]
 
 
 def _processor() -> str:

@@ -1,12 +1,10 @@
 """`execute`: one run. Build, mask, rewind, train, measure, store."""
 
-import heapq
 import time
 
-from tf_lottery import arrays, atomic, steps
+from tf_lottery import arrays, steps
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import Dataset
-from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.bench import Bench
 from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.observe import StudyObserver
@@ -15,9 +13,10 @@ from tf_lottery.experiment.start import prepare
 from tf_lottery.experiment.store import Store
 from tf_lottery.layers.access import get_masks
 from tf_lottery.paths import RunPaths
+from tf_lottery.training import state
+from tf_lottery.training.checkpoint import Cadence, Checkpoint
 from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
-from tf_lottery.training.early_stop import EarlyStop, diverged
-from tf_lottery.training.loop import Passed
+from tf_lottery.training.measured import MeasuredTraining
 from tf_lottery.training.observe import Point
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
@@ -27,7 +26,7 @@ from tf_lottery.training.trainer import Trainer
 def execute(
     spec: RunSpec, store: Store, bench: Bench | None = None, observer: StudyObserver | None = None
 ) -> Record:
-    """Train one run and store it.
+    """Train one run and store it. An interrupted one goes on from its checkpoint, to the same bits.
 
     Args:
         spec: from `plan`; the runs it names as root and parent are finished.
@@ -39,33 +38,45 @@ def execute(
         The run's record, which is on disk.
 
     Raises:
-        LotteryError: settings that don't fit the data or the model, a damaged artefact, a
-            training that diverges.
+        DamagedError: a file of an earlier run that isn't as it was written.
+        StudyError: nothing can be written.
+        LotteryError: settings that don't fit the data or the model, a training that diverges.
     """
     began = time.perf_counter()
     bench, observer = bench or Bench(), observer or StudyObserver()
     dataset, trainer = bench.dataset(spec.data), bench.trainer(spec)
-    check_agreement(trainer.strategy, spec.key)
     per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
     last = steps.iterations(spec.training.steps, per_epoch)
     snapshots = {steps.iterations(point, per_epoch) for point in spec.snapshots}
 
-    run = store.begin(spec.key)
+    checkpoint = _usable(store.checkpoint(spec.key, observer.noted), snapshots)
+    at = checkpoint.step if checkpoint else None
+    check_agreement(trainer.strategy, f"{spec.key} from {at}")
+    run = store.begin(spec.key, go_on=checkpoint is not None)
     start = prepare(spec, store, trainer, per_epoch)
-    observer.started(spec, start.first_step, last)
+    observer.started(spec, start.first_step if at is None else at, last)
     smaller = _without_dead_units(spec, trainer, dataset, last - start.first_step)
-    training = _Training(smaller or trainer, observer, RewindManager(run.rewind), snapshots)
+    training = MeasuredTraining(
+        smaller or trainer,
+        observer,
+        RewindManager(run.rewind),
+        snapshots,
+        Cadence(store.checkpoint_every, per_epoch, at or start.first_step),
+        run.checkpoint,
+    )
     training.run(
         start.first_step,
         last,
         steps.iterations(spec.training.evaluate_every, per_epoch),
         BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size),
+        checkpoint,
     )
     if smaller:
         trainer.set_weights(smaller.weights())
         start.checks["units_computed"] = smaller.units
         trainer.compile_seconds += smaller.compile_seconds
-    measured, digests = _measure(trainer, training, run)
+    digests = _keep_state(store, run, trainer, training)
+    measured = _measure(trainer, training)
     masks = get_masks(trainer.model)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
     record = Record(
@@ -81,7 +92,7 @@ def execute(
         seconds=training.seconds | {"compile": compiled, "total": time.perf_counter() - began},
         resolved=trainer.resolved,
         checks=start.checks | {"zeros_checked_times": len(training.points)},
-        digests=digests | training.rewind_digests,
+        digests=digests,
         environment=environment(),
         **measured,
     )
@@ -90,58 +101,12 @@ def execute(
     return record
 
 
-class _Training:
-    """Runs the loop and measures on the way: curves, early stop, zeros, rewind points."""
-
-    def __init__(
-        self,
-        trainer: Trainer | CompactTrainer,
-        observer: StudyObserver,
-        rewind: RewindManager,
-        snapshots: set[int],
-    ):
-        self.trainer, self.observer = trainer, observer
-        self._rewind, self._snapshots = rewind, snapshots
-        self.early_stop = EarlyStop()
-        self.points: list[Point] = []
-        self._passed = Passed()
-        self.rewind_digests: dict[str, str] = {}
-        self.seconds = {"train": 0.0, "evaluate": 0.0}
-
-    def run(self, first: int, last: int, every: int, order: BatchOrder) -> None:
-        """Train from step `first` to `last`, evaluating every `every` steps and at both ends."""
-        self._evaluates = lambda step: step % every == 0 or step in (first, last)
-        self._at_stop(first, Passed())
-        later = (step for step in sorted(self._snapshots) if step > first)
-        stops = heapq.merge(range(first - first % every + every, last, every), later, [last])
-        self.trainer.loop.run(first, order, stops, self._at_stop, self.observer.advanced)
-
-    def _at_stop(self, step: int, passed: Passed) -> None:
-        self.seconds["train"] += passed.seconds
-        self._passed += passed
-        if step in self._snapshots:
-            digest = self._rewind.save(step, self.trainer.model, self.trainer.optimizer)
-            self.rewind_digests[f"rewind/{step}it"] = digest
-        if self._evaluates(step):
-            self._evaluate(step, self._passed)
-            self._passed = Passed()
-
-    def _evaluate(self, step: int, passed: Passed) -> None:
-        began = time.perf_counter()
-        loss, accuracy = self.trainer.evaluate["validation"]()
-        train = (passed.loss, passed.accuracy) if passed.steps else (None, None)
-        point = Point(step, *train, loss, accuracy)
-        if diverged(point):
-            raise LotteryError(
-                f"Expected a finite loss. Received: NaN or infinity at step {step}, the training diverged. "
-                "Lower training.learning_rate."
-            )
-        self.trainer.loop.check()
-        if self.early_stop.improves(point):
-            self.early_stop.keep(point, self.trainer.weights())
-        self.points.append(point)
-        self.seconds["evaluate"] += time.perf_counter() - began
-        self.observer.evaluated(point)
+def _usable(checkpoint: Checkpoint | None, snapshots: set[int]) -> Checkpoint | None:
+    """A checkpoint of before a rewind point was asked for, which it is past, is of no use."""
+    if checkpoint is None:
+        return None
+    kept = {f"rewind/{step}it" for step in snapshots if step <= checkpoint.step}
+    return checkpoint if kept <= checkpoint.rewind_digests.keys() else None
 
 
 def _without_dead_units(
@@ -155,21 +120,29 @@ def _without_dead_units(
     return without_dead_units(trainer, spec.data, spec.training, dataset, steps)
 
 
-def _measure(trainer: Trainer, training: _Training, run: RunPaths) -> tuple[dict[str, float], dict[str, str]]:
-    """Evaluate the test set on the last and the early-stop weights; write the run's files."""
+def _keep_state(store: Store, run: RunPaths, trainer: Trainer, training: MeasuredTraining) -> dict[str, str]:
+    """Write the run's files; return their digests."""
+    columns = Point.__dataclass_fields__
+    curves = {name: [getattr(point, name) for point in training.points] for name in columns}
+    digests = training.rewind_digests | {
+        "masks": arrays.save(run.masks, get_masks(trainer.model), compress=True),
+        "weights_last": arrays.save(run.weights_last, trainer.weights()),
+        "weights_early_stop": arrays.save(run.weights_early_stop, training.early_stop.weights),
+        "curves": store.write_curves(run, curves),
+    }
+    if store.keeps_optimizer:  # of the network that was trained: without dead units, if so
+        optimizer = state.capture(state.optimizer_variables(training.trainer.optimizer))
+        digests["optimizer_last"] = arrays.save(run.optimizer_last, optimizer)
+    return digests
+
+
+def _measure(trainer: Trainer, training: MeasuredTraining) -> dict[str, float]:
+    """Evaluate the test set on the last weights, which the trainer holds, and on the early-stop ones."""
     best, final = training.early_stop.point, training.points[-1]
-    last_weights = trainer.weights()
     final_test_loss, final_test_accuracy = trainer.evaluate["test"]()
     trainer.set_weights(training.early_stop.weights)
     test_loss, test_accuracy = trainer.evaluate["test"]()
-    digests = {
-        "masks": arrays.save(run.masks, get_masks(trainer.model), compress=True),
-        "weights_last": arrays.save(run.weights_last, last_weights),
-        "weights_early_stop": arrays.save(run.weights_early_stop, training.early_stop.weights),
-    }
-    columns = Point.__dataclass_fields__
-    atomic.write_json(run.curves, {name: [getattr(p, name) for p in training.points] for name in columns})
-    measured = {
+    return {
         "early_stop_iteration": best.step,
         "best_validation_loss": best.validation_loss,
         "early_stop_validation_accuracy": best.validation_accuracy,
@@ -180,4 +153,3 @@ def _measure(trainer: Trainer, training: _Training, run: RunPaths) -> tuple[dict
         "final_test_loss": final_test_loss,
         "final_test_accuracy": final_test_accuracy,
     }
-    return measured, digests

@@ -52,6 +52,17 @@ def expected_runs(study: StudyConfig) -> int | None:
     return study.replicates * (1 + rounds + controls)
 
 
+def foreseen(study: StudyConfig) -> list[RunSpec] | None:
+    """Return every run of a study if no stop rule ends it early, None if only a rule ends it."""
+    _check(study)
+    if study.pruning.rounds is None:
+        return None
+    chains = [[dense(study, replicate)] for replicate in range(study.replicates)]
+    for chain in chains:
+        chain += (ticket(study, chain, round, 0) for round in range(1, study.pruning.rounds + 1))
+    return [spec for chain in chains for spec in _with_arms(study, chain)]
+
+
 def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
     """Return every run that the algorithm asks for so far, finished or ready to start.
 

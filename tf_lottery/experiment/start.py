@@ -31,8 +31,8 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     """Set masks, weights and optimizer of a run.
 
     Raises:
-        LotteryError: an artefact of an earlier run is damaged, a rewind point past the end
-            of training, a layer that would be emptied, a reinitialization that isn't one.
+        DamagedError: a file of an earlier run isn't as it was written.
+        LotteryError: a layer that would be emptied, a reinitialization that isn't one.
     """
     trainer.reset_optimizer()
     set_masks(trainer.model, _masks(spec, store, trainer))
@@ -64,10 +64,11 @@ def _masks(spec: RunSpec, store: Store, trainer: Trainer) -> masks_.Masks:
 
 def _rewind(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int) -> Start:
     step = steps.iterations(spec.rewind.to, steps_per_epoch)
+    rewound = store.rewind_point(spec.root, step)
     manager = RewindManager(store.paths.run(spec.root).rewind)
     optimizer = trainer.optimizer if spec.rewind.optimizer == "restore" else None
     digest = manager.restore(step, trainer.model, optimizer, store.rewind_digest(spec.root, step))
-    _check_rewound(manager.load(step, digest), trainer.weights(), trainer)
+    _check_rewound(rewound, trainer.weights(), trainer)
     return Start(step, {"rewind_digest": digest})
 
 

@@ -106,8 +106,14 @@ class Loop:
         stops: Iterable[int],
         at_stop: Callable[[int, Passed], None],
         progress: Callable[[int], None] = lambda step: None,
+        due: Callable[[int], bool] = lambda step: False,
+        at_checkpoint: Callable[[int, Passed], None] = lambda step, passed: None,
+        passed: Passed | None = None,
     ) -> None:
         """Train from step `first` to the last of the stops.
+
+        A training that goes on from a checkpoint gets the same bits, sums of the losses
+        included: checkpoints are made between calls, which they don't shorten.
 
         Args:
             first: steps that the network has had already.
@@ -115,21 +121,30 @@ class Loop:
             stops: steps at which to pause, not decreasing; one named twice is one.
             at_stop: is called there with the step and what passed since the last stop.
             progress: is called with the step after each call of the compiled function.
+            due: is asked after each call whether a checkpoint is due.
+            at_checkpoint: is called then, after a stop, with the step and what passed since the last.
+            passed: what had passed since the last stop when the training was left off.
         """
         stops = [stop for stop in dict.fromkeys(stops) if stop > first]
-        at, calls, passed, began = set(stops), [], Passed(), time.perf_counter()
+        at, calls, passed, began = set(stops), [], passed or Passed(), time.perf_counter()
         spans = list(_spans(first, stops, self._feed.steps_per_call))
         for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
             calls.append((end - start, self._steps(x, y, self._rates(start, end), tf.constant(end - start))))
+            keeping = due(end)
             # One call stays in flight: an accelerator computes while the next batches are prepared.
-            while len(calls) > (end not in at):
+            while len(calls) > (end not in at and not keeping):
                 steps, sums = calls.pop(0)
                 passed += Passed(steps, *sums.numpy().tolist())
             progress(end)
+            if end not in at and not keeping:
+                continue
+            passed.seconds += time.perf_counter() - began
             if end in at:
-                passed.seconds = time.perf_counter() - began
                 at_stop(end, passed)
-                passed, began = Passed(), time.perf_counter()
+                passed = Passed()
+            if keeping:
+                at_checkpoint(end, passed)
+            began = time.perf_counter()
 
     def check(self) -> None:
         """Assert that every pruned weight is exactly 0.0 in the stored variable, and that all

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, StudyError
 
 
 def synchronize(model: keras.Model, replicas: int) -> None:
@@ -48,7 +48,7 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
         what: in words that are the same if they are: the key of a run.
 
     Raises:
-        LotteryError: if another worker named something else.
+        StudyError: if another worker named something else.
     """
     if strategy.num_replicas_in_sync == 1:
         return
@@ -59,7 +59,7 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
         return strategy.gather(strategy.run(lambda: tf.constant(digest)[None]), axis=0)
 
     if (gather().numpy() != digest).any():
-        raise LotteryError(
+        raise StudyError(
             "Expected the same study, settings and finished runs on all workers. Received: others on another "
             "worker. Give all the same command and a directory that all see."
         )
@@ -70,7 +70,7 @@ def one_line_if_another_ends() -> Iterator[None]:
     """Say in one line that another worker is gone; TensorFlow says it in a hundred.
 
     Raises:
-        LotteryError: then.
+        StudyError: then.
     """
     try:
         yield
@@ -81,7 +81,7 @@ def one_line_if_another_ends() -> Iterator[None]:
         tf.errors.InternalError,
         tf.errors.UnavailableError,
     ) as error:
-        raise LotteryError(
+        raise StudyError(
             "Expected all workers to train to the end. Received: another one that ended "
             f"({' '.join(error.message.split())[:80]}). See what it says; then repeat the command on all."
         ) from error

@@ -1,15 +1,17 @@
 """Step curves for TensorBoard: an observer, removable without changing any result."""
 
 import shutil
+import time
 from pathlib import Path
 
-import tensorflow as tf
-
+from tf_lottery.training.events import EventFile
 from tf_lottery.training.observe import Point, TrainingObserver
+
+INTERVAL_SECONDS = 1.0
 
 
 class StepCurves(TrainingObserver):
-    """Writes training and validation curves of one run.
+    """Writes training and validation curves of one run, silently none if the disk is full.
 
     Args:
         directory: of the run's event files; what an interrupted run left there goes.
@@ -17,17 +19,20 @@ class StepCurves(TrainingObserver):
 
     def __init__(self, directory: Path):
         shutil.rmtree(directory, ignore_errors=True)
-        self._writer = tf.summary.create_file_writer(str(directory))
+        self._events = EventFile(directory)
+        self._flushed = -INTERVAL_SECONDS
 
     def evaluated(self, point: Point) -> None:
-        """Write the four curves' next points."""
-        with self._writer.as_default(step=point.step):
-            if point.train_loss is not None:
-                tf.summary.scalar("training/loss", point.train_loss)
-                tf.summary.scalar("training/accuracy", point.train_accuracy)
-            tf.summary.scalar("validation/loss", point.validation_loss)
-            tf.summary.scalar("validation/accuracy", point.validation_accuracy)
+        """Write the four curves' next points. Readers see them at once, or a second later at a next call."""
+        if point.train_loss is not None:
+            self._events.scalar("training/loss", point.train_loss, point.step)
+            self._events.scalar("training/accuracy", point.train_accuracy, point.step)
+        self._events.scalar("validation/loss", point.validation_loss, point.step)
+        self._events.scalar("validation/accuracy", point.validation_accuracy, point.step)
+        if time.monotonic() - self._flushed >= INTERVAL_SECONDS:
+            self._events.flush()
+            self._flushed = time.monotonic()
 
     def close(self) -> None:
         """Flush to disk."""
-        self._writer.close()
+        self._events.close()

@@ -1,0 +1,196 @@
+"""Driving a study: ask the planner, let runs be trained, until nothing is left.
+
+Whoever trains, this is the only loop. Several drivers may share a study: a run is trained by
+whoever holds its lock, and the others take another one.
+"""
+
+import time
+from collections import Counter
+
+from tf_lottery import config_file
+from tf_lottery.config import StudyConfig
+from tf_lottery.errors import DamagedError, LotteryError
+from tf_lottery.experiment import failures, progress
+from tf_lottery.experiment.adopt import Elsewhere
+from tf_lottery.experiment.execution import Execution
+from tf_lottery.experiment.executors import Executor
+from tf_lottery.experiment.failures import Failure
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.experiment.outcome import Outcome
+from tf_lottery.experiment.plan import collect, plan
+from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.upkeep import trim
+
+ATTEMPTS = 3
+"""How often a run is tried whose worker is lost."""
+POLL_SECONDS = 0.5
+BUSY_SECONDS = 1.0
+"""After which a run that another process trains is looked at again."""
+
+
+class Driver:
+    """Drives one study once.
+
+    Args:
+        study: with its data's digest.
+        store: of the study.
+        executor: who trains.
+        observer: hears how it goes.
+        execution: which part is ours.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        store: Store,
+        executor: Executor,
+        observer: StudyObserver,
+        execution: Execution,
+    ):
+        self.study, self.store, self.executor = study, store, executor
+        self.observer, self.execution = observer, execution
+        self.elsewhere = Elsewhere(store, execution.strict_environment)
+        self.failed: dict[str, Failure] = {}
+        self._training: dict[str, RunSpec] = {}
+        self._busy: dict[str, float] = {}
+        self._lost: Counter[str] = Counter()
+        self._checked = False
+        self._told: tuple | None = None
+        self._planned: tuple[set, list[RunSpec]] = set(), []
+
+    def run(self) -> list[Record]:
+        """Drive the study until there is nothing left for us to train.
+
+        Returns:
+            The records of its finished runs, by replicate, round, arm and trial.
+
+        Raises:
+            LotteryError: the study doesn't fit its data or network, nothing can be written.
+        """
+        if self.execution.retry_failed:
+            for spec in plan(self.study, self._records()):
+                failures.forgive(self.store.paths, spec.key)
+        try:
+            while self._goes_on():
+                pass
+        finally:
+            self.executor.close()
+        return self._records()
+
+    def _goes_on(self) -> bool:
+        """Begin what can begin, wait for something to end; False when nothing is left."""
+        try:
+            records = self._records()
+            waiting = self._waiting(records)
+            self._tell(records, waiting)
+            if waiting and self._adopt(waiting):
+                return True
+            self._begin(waiting)
+            outcomes = self.executor.wait(POLL_SECONDS) if self._training else []
+            for outcome in outcomes:
+                self._ended(outcome)
+            if not self._training and not outcomes:
+                return self._await_others(waiting)
+        except DamagedError as error:
+            self._set_aside(error)
+        return True
+
+    def _records(self) -> list[Record]:
+        while True:
+            try:
+                return self.store.records()
+            except DamagedError as error:
+                self._set_aside(error)
+
+    def _waiting(self, records: list[Record]) -> list[RunSpec]:
+        """Runs that can start, failed ones left out; what others wait for comes first."""
+        waiting = []
+        there = {(record.key, record.spec.snapshots) for record in records}
+        if there != self._planned[0] or not there:
+            self._planned = there, plan(self.study, records)
+        for spec in self._planned[1]:
+            if spec.key not in self.failed and (found := failures.find(self.store.paths, spec.key)):
+                self.failed[spec.key] = found
+                self.observer.failed(found)
+            if spec.key not in self.failed:
+                waiting.append(spec)
+        if self.executor.slots > 1:
+            waiting.sort(key=lambda spec: spec.arm != "ticket")
+        return waiting
+
+    def _tell(self, records: list[Record], waiting: list[RunSpec]) -> None:
+        told = {record.key for record in records}, {spec.key for spec in waiting}
+        if told != self._told:
+            self._told = told
+            trim(self.store, records, [*waiting, *self._training.values()])
+            self.observer.planned(collect(self.study, records), waiting)
+        watched = [spec for spec in waiting if spec.key in self._busy]
+        if not self.executor.here:
+            watched += self._training.values()
+        if watched:
+            self.observer.running(progress.read(self.store.paths, watched))
+
+    def _adopt(self, waiting: list[RunSpec]) -> bool:
+        """Whether a run was found that another study has trained already."""
+        new = [spec for spec in waiting if spec.key not in self._training]
+        adopted = [self.elsewhere.adopt(spec, self.observer.noted) for spec in new]
+        return any(adopted)
+
+    def _begin(self, waiting: list[RunSpec]) -> None:
+        now = time.monotonic()
+        for spec in waiting:
+            if len(self._training) >= self.executor.slots:
+                return
+            ours = self.execution.ours(spec) and spec.key not in self._training
+            if not ours or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
+                continue
+            if not self._checked:
+                self.executor.check(self.study)
+                self._checked = True
+                self.store.write_study(config_file.dump(self.study))
+            self._training[spec.key] = spec
+            self.executor.submit(spec)
+
+    def _ended(self, outcome: Outcome) -> None:
+        spec = self._training.pop(outcome.key)
+        self._busy.pop(outcome.key, None)
+        if outcome.kind == "finished" and not outcome.detail:
+            self.observer.finished(self.store.record(spec.key))
+        elif outcome.kind == "busy":
+            self._busy[outcome.key] = time.monotonic()
+        elif outcome.kind == "ended":
+            raise LotteryError(outcome.detail)
+        elif outcome.kind == "damaged":
+            self._set_aside(outcome.damage())
+        elif outcome.kind == "lost":
+            self._retry(spec, outcome.detail)
+        elif outcome.kind == "failed" and not self.store.writes:
+            self.failed[spec.key] = failures.describe(spec, outcome.detail)
+
+    def _retry(self, spec: RunSpec, reason: str) -> None:
+        self._lost[spec.key] += 1
+        if self._lost[spec.key] < ATTEMPTS:
+            self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
+        else:
+            self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
+
+    def _set_aside(self, error: DamagedError) -> None:
+        aside = self.store.set_aside(error)
+        if aside is not None:
+            self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
+
+    def _await_others(self, waiting: list[RunSpec]) -> bool:
+        """Whether to look again later: another process trains what we, or a stop rule, need."""
+        for spec in waiting:
+            if not self.execution.ours(spec):
+                if self.study.pruning.max_accuracy_drop is None or not self._is_busy(spec):
+                    continue
+                self._busy[spec.key] = time.monotonic()
+            time.sleep(POLL_SECONDS)
+            return True
+        return False
+
+    def _is_busy(self, spec: RunSpec) -> bool:
+        with self.store.claim(spec.key) as free:
+            return not free

@@ -1,0 +1,270 @@
+"""Who trains runs on this machine: this process, or worker processes.
+
+All executors make the same `attempt`; the driver asks the planner what comes next.
+"""
+
+import itertools
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any, Protocol
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.errors import DamagedError, LotteryError, StudyError
+from tf_lottery.experiment.execution import visible_gpus
+from tf_lottery.experiment.observe import Progress, Several, StudyObserver
+from tf_lottery.experiment.outcome import Outcome
+from tf_lottery.experiment.progress import Heartbeat
+from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.experiment.store import Store
+
+
+class Executor(Protocol):
+    """What the driver asks of whoever trains.
+
+    Attributes:
+        slots: how many runs are trained at once.
+        here: whether it is this process that trains, and tells the observer how far it is.
+    """
+
+    slots: int
+    here: bool
+
+    def check(self, study: StudyConfig) -> None:
+        """Check that a study fits its data and its network; raises LotteryError."""
+
+    def submit(self, spec: RunSpec) -> None:
+        """Begin a run; at most `slots` at once."""
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        """Return the runs that have ended, after waiting for one for so long at most."""
+
+    def close(self) -> None:
+        """End what is running."""
+
+
+class InProcess:
+    """Trains one run after the other, in this process.
+
+    Args:
+        store: of the study.
+        observer: hears of steps and evaluations too.
+        strict_environment: as of `attempt`.
+    """
+
+    slots, here = 1, True
+
+    def __init__(self, store: Store, observer: StudyObserver, strict_environment: bool = False):
+        self._store, self._strict = store, strict_environment
+        self._observer = training_observer(store, _Here(observer))
+        self._bench = None
+        self._spec: RunSpec | None = None
+
+    def check(self, study: StudyConfig) -> None:
+        from tf_lottery.experiment.attempt import check
+
+        if (wrong := check(study, self._store, self._opened())) is not None:
+            raise LotteryError(wrong)
+
+    def submit(self, spec: RunSpec) -> None:
+        self._spec = spec
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        from tf_lottery.experiment.attempt import attempt
+
+        spec, self._spec = self._spec, None
+        if spec is None:
+            return []
+        return [attempt(spec, self._store, self._opened(), self._observer, self._strict)]
+
+    def close(self) -> None:
+        self._bench = None
+
+    def _opened(self):
+        from tf_lottery.experiment.bench import Bench
+
+        self._bench = self._bench or Bench()
+        return self._bench
+
+
+class Workers:
+    """Trains in worker processes of this machine, which are started as they are needed.
+
+    Args:
+        store: of the study.
+        slots: how many at most.
+        observer: hears what workers note.
+        strict_environment: as of `attempt`.
+    """
+
+    here = False
+
+    def __init__(self, store: Store, slots: int, observer: StudyObserver, strict_environment: bool = False):
+        self.slots = slots
+        self._store, self._observer, self._strict = store, observer, strict_environment
+        self._workers: list[_Worker] = []
+        self._numbers = itertools.count(1)
+        self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
+
+    def check(self, study: StudyConfig) -> None:
+        worker = self._idle()
+        worker.send({"check": study.model_dump(mode="json")})
+        while True:
+            _, message = self._messages.get()
+            if message is None:
+                self._workers.remove(worker)
+                raise StudyError(
+                    f"Expected a worker that starts. Received: one that {worker.end()}; see {worker.log}"
+                )
+            if "damaged" in message:
+                raise DamagedError(*message["damaged"])
+            if "ended" in message:
+                raise StudyError(f"{message['ended']}; see {worker.log}")
+            if "checked" in message:
+                break
+            self._observer.noted(message["note"])
+        if message["checked"] is not None:
+            raise LotteryError(message["checked"])
+
+    def submit(self, spec: RunSpec) -> None:
+        worker = self._idle()
+        worker.spec = spec
+        worker.send({"run": spec.model_dump(mode="json")})
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        outcomes = []
+        try:
+            outcomes += self._heard(*self._messages.get(timeout=seconds))
+            while True:
+                outcomes += self._heard(*self._messages.get_nowait())
+        except queue.Empty:
+            return outcomes
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._workers = []
+
+    def _heard(self, worker: "_Worker", message: dict[str, Any] | None) -> list[Outcome]:
+        if worker not in self._workers:
+            return []
+        if message is None:
+            self._workers.remove(worker)
+            reason = f"worker {worker.number} {worker.end()}"
+            if worker.spec is None:
+                self._observer.noted(f"{reason}; it had nothing to train")
+                return []
+            return [Outcome(worker.spec.key, "lost", reason)]
+        if "note" in message:
+            self._observer.noted(message["note"])
+            return []
+        spec, worker.spec = worker.spec, None
+        if "ended" in message:
+            return [Outcome(spec.key, "ended", f"{message['ended']}; see {worker.log}")]
+        return [Outcome(**message["outcome"])]
+
+    def _idle(self) -> "_Worker":
+        for worker in self._workers:
+            if worker.spec is None:
+                return worker
+        worker = _Worker(next(self._numbers), self._store, self._strict, self._messages)
+        self._workers.append(worker)
+        return worker
+
+
+class _Worker:
+    """A process that trains what it is sent, a JSON object a line."""
+
+    def __init__(self, number: int, store: Store, strict: bool, messages: queue.Queue):
+        self.number, self.spec = number, None
+        self.log = store.paths.worker_log(number)
+        settings = {
+            "directory": str(store.paths.root),
+            "storage": store.storage.model_dump(mode="json"),
+            "strict_environment": strict,
+        }
+        environment = dict(os.environ)
+        if gpus := visible_gpus():
+            # Several runs share a GPU where they fit, so none may take all of its memory at once.
+            environment["CUDA_VISIBLE_DEVICES"] = gpus[(number - 1) % len(gpus)]
+            environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+        try:
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "tf_lottery.experiment.worker", json.dumps(settings)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                    env=environment,
+                )
+        except OSError as error:
+            raise StudyError(
+                f"Expected to start a worker. Received: {error}. Make room or use fewer --workers."
+            ) from error
+        threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a worker that is gone says so by its end."""
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except OSError:
+            pass
+
+    def end(self) -> str:
+        """Return how the process ended, in words."""
+        code = self._process.wait()
+        if code >= 0:
+            return f"(process {self._process.pid}) ended with code {code}"
+        name = signal.Signals(-code).name
+        memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        return f"(process {self._process.pid}) was ended by {name}{memory}"
+
+    def stop(self) -> None:
+        """End it: it stops when its input does."""
+        try:
+            self._process.stdin.close()
+            self._process.wait(timeout=5)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+
+    def _listen(self, messages: queue.Queue) -> None:
+        for line in self._process.stdout:
+            messages.put((self, json.loads(line)))
+        messages.put((self, None))
+
+
+def training_observer(store: Store, observer: StudyObserver) -> StudyObserver:
+    """Return who watches what this process trains: `observer`, the run's progress, its curves.
+
+    Only the process that writes the store tells.
+    """
+    from tf_lottery.experiment.curves import RunCurves
+
+    if not store.writes:
+        return observer
+    return Several(observer, Heartbeat(store.paths), RunCurves(store.paths))
+
+
+class _Here(StudyObserver):
+    """Tells an observer of what this process trains, also as the run in progress."""
+
+    def __init__(self, observer: StudyObserver):
+        self.noted, self.evaluated = observer.noted, observer.evaluated
+        self._observer = observer
+
+    def started(self, spec: RunSpec, first: int, last: int) -> None:
+        self._run = spec, first, last
+        self._observer.started(spec, first, last)
+        self.advanced(first)
+
+    def advanced(self, step: int) -> None:
+        spec, first, last = self._run
+        self._observer.advanced(step)
+        self._observer.running([Progress(spec, first, step, last)])

@@ -1,0 +1,80 @@
+"""A worker process: trains what it is sent, one run after the other.
+
+`python -m tf_lottery.experiment.worker SETTINGS`, with messages as JSON objects, one a line, on
+standard input and output. It ends with its input: whoever started it is gone then.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import StorageConfig, StudyConfig
+from tf_lottery.errors import DamagedError
+from tf_lottery.experiment.executors import training_observer
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.experiment.store import Store
+from tf_lottery.paths import StudyPaths
+
+
+class _Notes(StudyObserver):
+    def __init__(self, send):
+        self._send = send
+
+    def noted(self, text: str) -> None:
+        self._send({"note": text})
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which then ends this process
+    settings = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a user's own code prints goes to the log
+
+    def send(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    messages: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(messages,), daemon=True).start()
+    store = Store(StudyPaths(Path(settings["directory"])), StorageConfig(**settings["storage"]))
+    _serve(store, messages, send, settings["strict_environment"])
+
+
+def _listen(messages: queue.Queue) -> None:
+    for line in sys.stdin:
+        messages.put(json.loads(line))
+    os._exit(0)
+
+
+def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) -> None:
+    from tf_lottery.experiment.attempt import attempt, check
+    from tf_lottery.experiment.bench import Bench
+
+    bench, observer = Bench(), training_observer(store, _Notes(send))
+
+    def answer(message: dict[str, Any]) -> dict[str, Any]:
+        if "check" in message:
+            return {"checked": check(StudyConfig.model_validate(message["check"]), store, bench)}
+        spec = RunSpec.model_validate(message["run"])
+        return {"outcome": attempt(spec, store, bench, observer, strict_environment).as_json()}
+
+    while True:
+        try:
+            send(answer(messages.get()))
+        except DamagedError as error:
+            send({"damaged": [str(error), error.key, str(error.path)]})
+        except Exception as error:  # a defect, of ours or of a user's model builder
+            traceback.print_exc()
+            send({"ended": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+
+
+if __name__ == "__main__":
+    main()

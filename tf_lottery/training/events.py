@@ -1,0 +1,77 @@
+"""TensorBoard's event files, written without TensorFlow."""
+
+import contextlib
+import itertools
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+_FILES = itertools.count()
+
+
+class EventFile:
+    """One event file, which holds what `tf.summary.scalar` would write.
+
+    It is an observation only: nothing depends on it, so a full disk ends no training. At the
+    first `OSError`, that of opening included, the file is closed and stays as it is; what is
+    written later is dropped. No `OSError` leaves.
+
+    Args:
+        directory: of the file; made if need be.
+    """
+
+    def __init__(self, directory: Path):
+        self._records: RecordWriter | None = None
+        with self._silent():
+            directory.mkdir(parents=True, exist_ok=True)
+            self._records = RecordWriter((directory / _name()).open("xb"))
+            self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Write a point of a curve, as float32: NaN stays NaN, what is too large is infinity.
+
+        Args:
+            tag: of the curve.
+            value: the point's height.
+            step: the point's place.
+        """
+        with np.errstate(over="ignore"):
+            summary = scalar_pb(tag, value)
+        self._write(Event(wall_time=time.time(), step=int(step), summary=summary))
+
+    def flush(self) -> None:
+        """Let readers see what is written."""
+        with self._silent():
+            if self._records:
+                self._records.flush()
+
+    def close(self) -> None:
+        """Flush and close; later calls do nothing."""
+        records, self._records = self._records, None
+        if records:
+            with contextlib.suppress(OSError):
+                records.close()
+
+    def _write(self, event: Event) -> None:
+        with self._silent():
+            if self._records:
+                self._records.write(event.SerializeToString())
+
+    @contextlib.contextmanager
+    def _silent(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            self.close()
+
+
+def _name() -> str:
+    """A name that no other file of this process has, in the form by which TensorBoard finds and sorts."""
+    return f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
