@@ -20,34 +20,8 @@ def held(path: Path) -> Iterator[bool]:
     Raises:
         StudyError: if the file can't be made.
     """
-    with _acquired(path, 0) as mine:
-        yield mine
-
-
-@contextlib.contextmanager
-def locked(path: Path, patience: float = 60) -> Iterator[None]:
-    """Hold a lock, waiting for whoever has it.
-
-    Args:
-        path: as of `held`.
-        patience: seconds to wait at most.
-
-    Raises:
-        StudyError: if another process keeps it, or the file can't be made.
-    """
-    with _acquired(path, patience) as mine:
-        if not mine:
-            raise StudyError(
-                f"Expected {path} to be free within {patience:g} s. Received: another process that holds it. "
-                "Wait for it, or use --output."
-            )
-        yield
-
-
-@contextlib.contextmanager
-def _acquired(path: Path, seconds: float) -> Iterator[bool]:
     atomic.make_directory(path.parent)
-    lock = FileLock(path, timeout=seconds, is_singleton=False)
+    lock = FileLock(path, timeout=0, is_singleton=False)
     try:
         lock.acquire()
     except Timeout:

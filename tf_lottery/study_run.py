@@ -13,7 +13,7 @@ from tf_lottery.analysis.verdict import verdict
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError
 from tf_lottery.experiment.execution import Execution, local_workers
-from tf_lottery.experiment.executor import SERIAL, run_study
+from tf_lottery.experiment.executor import SERIAL, run_in, run_study
 from tf_lottery.experiment.matching import matching_round
 from tf_lottery.experiment.observe import Several, StudyObserver
 from tf_lottery.experiment.plan import plan
@@ -56,32 +56,28 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
     _say(console, f"Study {study.name} in {paths.root}")
-    live = Live(study, console)
+    live, store = Live(study, console), Store(paths, study.storage)
     try:
-        records = _run(study, paths, execution, live)
-        while (error := _report(study, paths, records, console)) is not None:
+        records = _run(study, store, execution, live)
+        while (error := _report(study, store, records, console)) is not None:
             live.noted(f"{error} The run is trained again.")
-            Store(paths).set_aside(error)
-            records = _run(study, paths, execution, live)
+            store.set_aside(error)
+            records = _run(study, store, execution, live)
     except KeyboardInterrupt:
         print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
         return INTERRUPTED
-    study = load(paths)  # its data's digest, too
-    store = Store(paths, study.storage)
-    waiting = plan(study, store.records())
+    waiting = plan(load(paths), store.records())  # with its data's digest
     trim(store, records, waiting, reported=True)
     for line in _endings(live, paths, waiting, study.storage.keep):
         _say(console, line)
     return 1 if live.failures else 0
 
 
-def _run(study: StudyConfig, paths: StudyPaths, execution: Execution, live: Live) -> list[Record]:
-    curves = StudyCurves(paths, Store(paths))
+def _run(study: StudyConfig, store: Store, execution: Execution, live: Live) -> list[Record]:
+    curves = StudyCurves(store.paths, store)
     try:
         with live:
-            return run_study(
-                study, paths.root, (), Several(QuietStart(study, execution), live, curves), execution
-            )
+            return run_in(store, study, Several(QuietStart(study, execution), live, curves), execution)
     finally:
         curves.close()
 
@@ -109,17 +105,16 @@ def _tensorboard() -> str:
     return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
-def _report(
-    study: StudyConfig, paths: StudyPaths, records: list[Record], console: Console
-) -> DamagedError | None:
+def _report(study: StudyConfig, store: Store, records: list[Record], console: Console) -> DamagedError | None:
     """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
+    paths = store.paths
     round = matching_round(records, study.tolerance)
     paths.ticket.unlink(missing_ok=True)
     lines = [f"Picture:        {paths.picture}"]
     if round is not None:
         winner = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
         try:
-            make_ticket(study, Store(paths), winner).save(paths.ticket)
+            make_ticket(study, store, winner).save(paths.ticket)
         except DamagedError as error:
             return error
         lines.append(f"Winning ticket: {paths.ticket}")

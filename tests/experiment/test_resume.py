@@ -107,9 +107,7 @@ def test_a_checkpoint_that_is_past_a_new_rewind_point_is_not_used(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_study(begun, tmp_path, observer=Interrupted([500]))
     observer = Interrupted([])
-    records = run_study(
-        study(**ADAM, pruning__rounds=0, rewind={"to": "200it"}), tmp_path, observer=observer
-    )
+    records = run_study(study(**ADAM, pruning__rounds=0, rewind={"to": "200it"}), tmp_path, observer=observer)
     assert observer.starts[0][3] == 0
     assert StudyPaths(tmp_path).run(records[0].key).rewind_point(200).exists()
 

@@ -15,6 +15,9 @@ SOURCES: dict[str, Callable[[DataConfig], Examples]] = {
     "npz": lambda config: npz.load(config.path),
 }
 
+OWN = ("npz",)
+"""The user's own files, whose contents can change under the same name."""
+
 
 def load(config: DataConfig) -> Examples:
     """Return the examples that a config names.

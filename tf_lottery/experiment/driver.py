@@ -7,7 +7,6 @@ whoever holds its lock, and the others take another one.
 import time
 from collections import Counter
 
-from tf_lottery import config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.experiment import failures, progress
@@ -20,11 +19,14 @@ from tf_lottery.experiment.outcome import Outcome
 from tf_lottery.experiment.plan import collect, plan
 from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import written
 from tf_lottery.experiment.upkeep import trim
 
 ATTEMPTS = 3
 """How often a run is tried whose worker is lost."""
 POLL_SECONDS = 0.5
+SCAN_SECONDS = 2.0
+"""After which the store is looked through again, though none of our runs has ended."""
 BUSY_SECONDS = 1.0
 """After which a run that another process trains is looked at again."""
 
@@ -57,6 +59,7 @@ class Driver:
         self._lost: Counter[str] = Counter()
         self._checked = False
         self._told: tuple | None = None
+        self._scanned: tuple[float, list[Record]] | None = None
         self._planned: tuple[set, list[RunSpec]] = set(), []
 
     def run(self) -> list[Record]:
@@ -81,15 +84,20 @@ class Driver:
     def _goes_on(self) -> bool:
         """Begin what can begin, wait for something to end; False when nothing is left."""
         try:
-            records = self._records()
+            if self._scanned is None or time.monotonic() - self._scanned[0] > SCAN_SECONDS:
+                self._scanned = time.monotonic(), self._records()
+            records = self._scanned[1]
             waiting = self._waiting(records)
             self._tell(records, waiting)
             if waiting and self._adopt(waiting):
+                self._scanned = None
                 return True
             self._begin(waiting)
             outcomes = self.executor.wait(POLL_SECONDS) if self._training else []
-            for outcome in outcomes:
-                self._ended(outcome)
+            ended = [(self._training.pop(outcome.key), outcome) for outcome in outcomes]
+            for spec, outcome in ended:
+                self._scanned = None
+                self._ended(spec, outcome)
             if not self._training and not outcomes:
                 return self._await_others(waiting)
         except DamagedError as error:
@@ -148,12 +156,11 @@ class Driver:
             if not self._checked:
                 self.executor.check(self.study)
                 self._checked = True
-                self.store.write_study(config_file.dump(self.study))
+                self.store.write_study(written(self.study))
             self._training[spec.key] = spec
             self.executor.submit(spec)
 
-    def _ended(self, outcome: Outcome) -> None:
-        spec = self._training.pop(outcome.key)
+    def _ended(self, spec: RunSpec, outcome: Outcome) -> None:
         self._busy.pop(outcome.key, None)
         if outcome.kind == "finished" and not outcome.detail:
             self.observer.finished(self.store.record(spec.key))
@@ -176,8 +183,11 @@ class Driver:
             self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
 
     def _set_aside(self, error: DamagedError) -> None:
+        self._scanned = None
         aside = self.store.set_aside(error)
-        if aside is not None:
+        if aside is None:
+            time.sleep(POLL_SECONDS)  # another process is at it
+        else:
             self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
 
     def _await_others(self, waiting: list[RunSpec]) -> bool:
@@ -188,6 +198,7 @@ class Driver:
                     continue
                 self._busy[spec.key] = time.monotonic()
             time.sleep(POLL_SECONDS)
+            self._scanned = None
             return True
         return False
 

@@ -17,7 +17,7 @@ from tf_lottery.experiment.observe import Several, StudyObserver
 from tf_lottery.experiment.plan import collect
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
-from tf_lottery.experiment.study import follow, prepare
+from tf_lottery.experiment.study import follow, prepare, written
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.workers import this_worker
 
@@ -61,10 +61,15 @@ def run_study(
     observer = observer or StudyObserver()
     if not this_worker(study.training.strategy).chief:
         return _drive(follow(study, paths), FollowerStore(paths), observer, execution)
+    return run_in(Store(paths, study.storage), study, observer, execution)
+
+
+def run_in(store: Store, study: StudyConfig, observer: StudyObserver, execution: Execution) -> list[Record]:
+    """As `run_study`, in a store that the caller goes on using."""
+    paths = store.paths
     new = not paths.root.exists()
     try:
-        study, store = prepare(study, paths), Store(paths, study.storage)
-        return _drive(study, store, Several(observer, Log(paths)), execution)
+        return _drive(prepare(study, paths), store, Several(observer, Log(paths)), execution)
     except LotteryError:
         if new and not paths.study.exists():  # refused before it began: leave nothing behind
             shutil.rmtree(paths.root, ignore_errors=True)
@@ -79,7 +84,7 @@ def _drive(study: StudyConfig, store: Store, observer: StudyObserver, execution:
         check_same(records)
     if driver.failed and not records:
         raise LotteryError(next(iter(driver.failed.values())).reason)
-    store.write_study(config_file.dump(study))
+    store.write_study(written(study))
     return collect(study, records)
 
 

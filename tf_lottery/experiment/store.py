@@ -206,6 +206,9 @@ class Store:
         with self.claim(error.key) as mine:
             if not mine or not run.root.exists() or not self._still(error):
                 return None
+            if self.storage.keep == "masks" and not error.path.exists():
+                shutil.rmtree(run.root)  # not damaged: not kept, and needed now
+                return None
             return self._move_aside(run.root, error.key[:16])
 
     def _still(self, error: DamagedError) -> bool:

@@ -1,5 +1,7 @@
 """A study's directory: begun, gone on with, read."""
 
+import hashlib
+
 from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
@@ -7,6 +9,8 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
+
+_SEAL = "# What this study is, written by tf_lottery. sha256 of what follows: "
 
 
 def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyConfig:
@@ -54,6 +58,8 @@ def _check_names(study: StudyConfig) -> None:
 
 
 def _with_digest(study: StudyConfig) -> StudyConfig:
+    if study.data.digest and study.data.name not in sources.OWN:  # whoever trains checks it
+        return study
     data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
     return study.model_copy(update={"data": data})
 
@@ -77,6 +83,12 @@ def _go_on(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
     return study.model_copy(update={"data": study.data.model_copy(update={"digest": digest})})
 
 
+def written(study: StudyConfig) -> str:
+    """Return a study as its own file holds it: YAML, with a digest in its first line."""
+    text = config_file.dump(study)
+    return f"{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
+
+
 def load(paths: StudyPaths) -> StudyConfig:
     """Return the study that a directory holds.
 
@@ -88,11 +100,16 @@ def load(paths: StudyPaths) -> StudyConfig:
             f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
         )
     try:
-        return config_file.load_config(paths.study)
-    except LotteryError as error:
+        study = config_file.load_config(paths.study)
+        first, _, text = paths.study.read_text(encoding="utf-8").partition("\n")
+        if first.startswith("#") and first != _SEAL + hashlib.sha256(text.encode()).hexdigest():
+            raise LotteryError(f"Expected {paths.study} as it was written. Received: other contents.")
+    except (LotteryError, OSError, UnicodeDecodeError) as error:
         raise LotteryError(
-            f"The study's own file is damaged: {error} Restore it, or use --output."
+            f"The study's own file is damaged: {error} Restore it; or delete it and run the study's config "
+            "again, which finds its runs."
         ) from error
+    return study
 
 
 def _differences(first: StudyConfig, second: StudyConfig) -> list[str]:

@@ -1,0 +1,143 @@
+"""Real worker processes: the same bits as one, killed ones replaced, two commands that share a study."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tests.experiment.test_study import SETTINGS, results, study
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment import failures
+from tf_lottery.experiment.execution import Execution
+from tf_lottery.experiment.executor import run_study
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.paths import StudyPaths
+
+TWO = Execution(workers=2)
+SMALL = {"replicates": 2, "pruning__rounds": 2, "arms": {"ticket": {}, "random_reinit": {"rounds": [2]}}}
+LONG = {"training": {**SETTINGS["training"], "steps": "3000it", "evaluate_every": "250it"}}
+
+
+class Notes(StudyObserver):
+    def __init__(self):
+        self.notes, self.progress = [], []
+
+    def noted(self, text):
+        self.notes.append(text)
+
+    def running(self, runs):
+        self.progress += runs
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """Trained by one process."""
+    directory = tmp_path_factory.mktemp("one") / "study"
+    run_study(study(**SMALL, **LONG), directory)
+    return directory
+
+
+def children(directory):
+    """Pids of the workers of a study."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline") as file:
+                    command = file.read()
+            except OSError:
+                continue
+            if "tf_lottery.experiment.worker" in command and str(directory) in command:
+                found.append(int(entry))
+    return found
+
+
+def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_path):
+    directory = tmp_path / "study"
+    observer, killed = Notes(), []
+
+    def kill():
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if list(directory.glob("runs/*/checkpoint.npz")) and (pids := children(directory)):
+                os.kill(pids[0], signal.SIGKILL)
+                killed.append(pids[0])
+                return
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    config = study(**SMALL, **LONG, storage={"checkpoint_every": "500it"})
+    records = run_study(config, directory, observer=observer, execution=TWO)
+    killer.join()
+    assert len(records) == 8
+    (note,) = observer.notes
+    assert re.fullmatch(
+        rf"\w+ replicate \d round \d: worker \d \(process {killed[0]}\) was ended by SIGKILL, perhaps for "
+        "want of memory; it is tried again",
+        note,
+    )
+    assert note in StudyPaths(directory).log.read_text()
+    assert results(directory) == results(one)
+    assert children(directory) == []
+    steps = {run.spec.key: run.step for run in observer.progress}
+    assert any(0 < step < 3000 for run in observer.progress for step in [run.step])
+    assert steps.keys() <= {record.key for record in records}
+
+
+def test_two_commands_at_once_share_the_work(one, tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(json.dumps(study(**SMALL, **LONG).model_dump(mode="json")))
+    command = [sys.executable, "-m", "tf_lottery", "run", str(file), "--output", str(tmp_path / "out/study")]
+    both = [
+        subprocess.Popen(
+            [*command, "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    trained = [int(re.search(r"Trained (\d+) runs", out).group(1)) for out, _ in outputs]
+    assert sum(trained) == 8
+    assert min(trained) >= 1
+    for out, error in outputs:
+        assert error == ""
+        assert len(re.findall(r"^(?:ticket|random_reinit) ", out, re.M)) == 8
+    log = StudyPaths(tmp_path / "out/study").log.read_text()
+    assert len(re.findall(r"finished in", log)) == 8
+    assert results(tmp_path / "out/study") == results(one)
+
+
+def test_a_run_that_diverges_in_a_worker_is_recorded_and_the_others_go_on(tmp_path):
+    wild = study(
+        training={"steps": "60it", "optimizer": "sgd", "learning_rate": 1e30, "evaluate_every": "5it"},
+        replicates=2,
+    )
+    with pytest.raises(LotteryError, match="Expected a finite loss.*learning_rate"):
+        run_study(wild, tmp_path / "study", execution=TWO)
+    paths = StudyPaths(tmp_path / "study")
+    failed = [failures.find(paths, run.parent.name) for run in paths.runs.glob("*/failed.json")]
+    assert sorted(failure.spec.replicate for failure in failed) == [0, 1]
+    assert all("Traceback" in failure.trace for failure in failed)
+
+
+def test_a_wrong_setting_is_one_line_from_a_worker_too(tmp_path):
+    with pytest.raises(LotteryError, match="hidden, output.*'fc'"):
+        run_study(study(pruning__layer_rates={"fc": 0.1}), tmp_path / "study", execution=TWO)
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_builder_that_raises_is_named_with_its_log(tmp_path):
+    broken = study(model={"build": "tests.experiment.test_workers:broken"})
+    with pytest.raises(LotteryError, match="ZeroDivisionError|division by zero"):
+        run_study(broken, tmp_path / "study", execution=TWO)
+
+
+def broken(input_shape, classes):
+    return 1 / 0

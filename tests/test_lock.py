@@ -1,0 +1,48 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tf_lottery.errors import StudyError
+from tf_lottery.lock import held
+
+HOLD = "import sys, time; from pathlib import Path; from tf_lottery.lock import held\n"
+
+
+def other_process(path):
+    script = HOLD + "with held(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    return process
+
+
+def test_one_holder_at_a_time(tmp_path):
+    path = tmp_path / "locks" / "run"
+    with held(path) as mine:
+        assert mine
+        with held(path) as second:
+            assert not second
+    with held(path) as mine:
+        assert mine
+
+
+def test_a_killed_process_holds_nothing(tmp_path):
+    process = other_process(tmp_path / "run")
+    with held(tmp_path / "run") as mine:
+        assert not mine
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with held(tmp_path / "run") as mine:
+            if mine:
+                return
+        time.sleep(0.01)
+    pytest.fail("the lock of a killed process stayed")
+
+
+def test_a_place_that_cannot_hold_a_lock_is_one_line(tmp_path):
+    (tmp_path / "run").mkdir()
+    with pytest.raises(StudyError, match="Expected .*run"), held(tmp_path / "run"):
+        pass

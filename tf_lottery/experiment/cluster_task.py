@@ -1,0 +1,85 @@
+"""What a cluster's node does: attempts a run, or checks a study, as a task of Ray.
+
+The driver's side is `cluster.py`. TensorFlow isn't imported before the task sets its environment.
+"""
+
+import functools
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import StorageConfig, StudyConfig
+from tf_lottery.errors import DamagedError
+from tf_lottery.experiment.executors import training_observer
+from tf_lottery.experiment.observe import StudyObserver
+from tf_lottery.experiment.outcome import Outcome
+from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.experiment.store import Store
+from tf_lottery.paths import StudyPaths
+
+
+class _Notes(StudyObserver):
+    def __init__(self):
+        self.texts = []
+
+    def noted(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def task(
+    settings: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Attempt a run, or check a study.
+
+    Args:
+        settings: of the study, and the driver's environment, as `cluster.py` makes them.
+        run: a `RunSpec`'s fields.
+        study: a `StudyConfig`'s fields, if there is no run.
+
+    Returns:
+        The `Outcome`'s fields, and what was noted.
+    """
+    os.environ.update(settings["environment"])
+    if os.path.isdir(settings["here"]):
+        os.chdir(settings["here"])  # which a study's own functions and files are relative to
+        sys.path[:0] = [] if settings["here"] in sys.path else [settings["here"]]
+    spec = RunSpec.model_validate(run) if run else None
+    paths, notes = StudyPaths(Path(settings["directory"])), _Notes()
+    store = Store(paths, StorageConfig(**settings["storage"]))
+    if not paths.root.is_dir() or (spec and paths.study.name not in os.listdir(paths.root)):
+        unseen = (
+            "Expected the study's directory on a file system that all nodes see. Received: node "
+            f"{socket.gethostname()}, where there is no {paths.study}. Use --output for such a one."
+        )
+        outcome = Outcome(spec.key if spec else "", "ended", unseen)
+    elif spec:
+        outcome = _attempt(spec, store, notes, settings["strict_environment"])
+    else:
+        outcome = _check(StudyConfig.model_validate(study), store)
+    return outcome.as_json(), notes.texts
+
+
+def _attempt(spec: RunSpec, store: Store, notes: _Notes, strict_environment: bool) -> Outcome:
+    from tf_lottery.experiment.attempt import attempt
+
+    return attempt(spec, store, _bench(), training_observer(store, notes), strict_environment)
+
+
+def _check(study: StudyConfig, store: Store) -> Outcome:
+    from tf_lottery.experiment.attempt import check
+
+    try:
+        wrong = check(study, store, _bench())
+    except DamagedError as error:
+        return Outcome("", "damaged", str(error), error.key, str(error.path))
+    return Outcome("", "ended" if wrong else "finished", wrong or "")
+
+
+@functools.cache
+def _bench():
+    """What this process uses again from run to run."""
+    from tf_lottery.experiment.bench import Bench
+
+    return Bench()
