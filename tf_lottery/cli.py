@@ -134,6 +134,7 @@ def verify(study: _Study) -> None:
     print(f"{len(records):,} runs are as they were written, {damaged} files weren't.")
     if damaged:
         print("`tf-lottery run` with the study's config trains those runs again.")
+        raise typer.Exit(1)
 
 
 @app.command()

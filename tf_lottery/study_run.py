@@ -23,8 +23,8 @@ from tf_lottery.experiment.study import load
 from tf_lottery.experiment.tickets import make_ticket
 from tf_lottery.experiment.upkeep import readable, sizes, trim
 from tf_lottery.live import Live
-from tf_lottery.native import quiet_stderr
 from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.training.quiet_start import start_quietly
 from tf_lottery.workers import this_worker
 
 INTERRUPTED = 130
@@ -89,12 +89,9 @@ class QuietStart(StudyObserver):
         self._here = execution.executor == "local" and local_workers(study, execution.workers) == 1
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Import TensorFlow and let it look for devices, which doesn't yet fix its threads."""
-        if self._here and waiting and "tensorflow" not in sys.modules:
-            with quiet_stderr():
-                import tensorflow as tf
-
-                tf.config.list_physical_devices()
+        """Start it."""
+        if self._here and waiting:
+            start_quietly()
 
 
 def _tensorboard() -> str:

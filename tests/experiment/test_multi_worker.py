@@ -5,17 +5,19 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
-from tests.experiment.test_study import SETTINGS
+from tests.experiment.test_study import SETTINGS, results
 from tf_lottery import config_file
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.executor import run_study
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.study import load
 from tf_lottery.paths import StudyPaths
+from tf_lottery.training.checkpoint import Checkpoint
 
 STUDY = {
     **SETTINGS,
@@ -104,3 +106,36 @@ def test_without_a_cluster_the_study_is_refused(monkeypatch, tmp_path, setting):
     with pytest.raises(LotteryError, match="Expected TF_CONFIG=.*Received: "):
         run_study(study, tmp_path / "study")
     assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1], ids=["chief", "other"])
+def test_interrupted_workers_go_on_together_from_the_same_step(tmp_path, victim):
+    training = {**STUDY["training"], "steps": "1500it", "evaluate_every": "250it"}
+    file = tmp_path / "study.yaml"
+    file.write_text(json.dumps(STUDY | {"training": training, "storage": {"checkpoint_every": "250it"}}))
+
+    def run_both(directory, kill=False):
+        workers = [f"localhost:{port}" for port in ports(2)]
+        processes = [start(index, workers, file, directory) for index in (0, 1)]
+        if kill:
+            deadline = time.monotonic() + 120
+            while not list(directory.glob("runs/*/checkpoint.npz")) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            processes[victim].kill()
+        outputs = [process.communicate(timeout=300)[0] for process in processes]
+        return [process.returncode for process in processes], outputs
+
+    codes, outputs = run_both(tmp_path / "whole" / "study")
+    assert codes == [0, 0], outputs
+    directory = tmp_path / "killed" / "study"
+    codes, outputs = run_both(directory, kill=True)
+    assert codes[victim] == -9
+    assert codes[1 - victim] not in (0, -9)
+    assert "Traceback" not in outputs[1 - victim]
+    (checkpoint,) = directory.glob("runs/*/checkpoint.npz")
+    left_off = Checkpoint.load(checkpoint).step
+    assert 0 < left_off < 1500
+    codes, outputs = run_both(directory)
+    assert codes == [0, 0], outputs
+    assert results(directory) == results(tmp_path / "whole" / "study")

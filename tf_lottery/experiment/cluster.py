@@ -15,7 +15,7 @@ from typing import Any
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.cluster_task import task
+from tf_lottery.experiment.cluster_task import settings, task
 from tf_lottery.experiment.execution import Execution, cores
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.outcome import Outcome
@@ -30,7 +30,6 @@ LOOK_SECONDS = 3.0
 _STORE_BYTES = 80 * 2**20  # Ray's least; only settings and outcomes travel
 # Where something else than Ray answers, Ray would try for a quarter of an hour.
 _PATIENCE = {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_py_gcs_connect_timeout_s": "5"}
-_TOLD = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
 
 
 class Cluster:
@@ -54,6 +53,8 @@ class Cluster:
                 "Expected training.strategy auto, one_device or mirrored with --executor ray. "
                 f"Received: {study.training.strategy}"
             )
+        if execution.gpus and execution.gpus > 1 and execution.gpus % 1:
+            raise LotteryError(f"Expected --gpus of at most 1, or a whole number. Received: {execution.gpus}")
         self._observer, self._asked, self._cpus = observer, execution.workers, study.training.threads
         self._running: dict[Any, str] = {}
         self._nodes: dict[str, str] = {}
@@ -61,27 +62,15 @@ class Cluster:
         self._connect(execution.address or os.environ.get("RAY_ADDRESS") or "local")
         there = "GPU" in self._ray.cluster_resources()
         self._gpus = float(there) if execution.gpus is None else execution.gpus
-        settings = {
-            "directory": str(store.paths.root.absolute()),
-            "storage": store.storage.model_dump(mode="json"),
-            "strict_environment": execution.strict_environment,
-            "here": os.getcwd(),
-            # Several runs share a GPU where they fit, so none may take all of its memory at once.
-            "environment": {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-            | {name: value for name, value in os.environ.items() if _TOLD.fullmatch(name)}
-            | ({} if self._gpus else {"CUDA_VISIBLE_DEVICES": "-1"}),  # which Ray leaves as it is
-        }
-        try:
-            remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
-            self._start = functools.partial(remote.remote, settings)
-            if not self.slots:
-                raise ValueError(f"{len(self._nodes)} nodes without; --workers waits for one")
-        except ValueError as error:
+        remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
+        told = settings(store, execution.strict_environment, bool(self._gpus))
+        self._start = functools.partial(remote.remote, told)
+        if not self.slots:
             self.close()
             raise LotteryError(
-                f"Expected nodes with training.threads, {self._cpus}, processors and --gpus, {self._gpus:g}, "
-                f"GPUs. Received: {_line(error)}"
-            ) from error
+                f"Expected nodes with {self._cpus} processors (training.threads) and {self._gpus:g} GPUs "
+                f"(--gpus) for each run. Received: {len(self._nodes)} nodes without. --workers waits for one."
+            )
 
     @property
     def slots(self) -> int:
@@ -148,7 +137,7 @@ class Cluster:
         gpus, runs = int(resources.get("GPU", 0)), int(resources.get("CPU", 0) // self._cpus)
         if not self._gpus:
             return runs
-        return min(runs, int(gpus // self._gpus if self._gpus > 1 else gpus * (1 // self._gpus)))
+        return min(runs, int(gpus / self._gpus) if self._gpus > 1 else gpus * int(1 / self._gpus))
 
     def _outcome(self, ref: Any, key: str) -> Outcome:
         try:

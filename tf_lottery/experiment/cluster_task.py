@@ -5,6 +5,7 @@ The driver's side is `cluster.py`. TensorFlow isn't imported before the task set
 
 import functools
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -19,6 +20,31 @@ from tf_lottery.experiment.spec import RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import StudyPaths
 
+# Of the driver's environment: what the tasks have to know. `TF_CONFIG` is the driver's own.
+_TOLD = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
+
+
+def settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, Any]:
+    """Return what all tasks of a study are told.
+
+    Args:
+        store: of the study.
+        strict_environment: as of `attempt`.
+        gpus: whether they have GPUs.
+    """
+    # Several runs share a GPU where they fit, so none may take all of its memory at once.
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    environment |= {name: value for name, value in os.environ.items() if _TOLD.fullmatch(name)}
+    if not gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides GPUs from those that have some only
+    return {
+        "directory": str(store.paths.root.absolute()),
+        "storage": store.storage.model_dump(mode="json"),
+        "strict_environment": strict_environment,
+        "here": os.getcwd(),
+        "environment": environment,
+    }
+
 
 class _Notes(StudyObserver):
     def __init__(self):
@@ -29,25 +55,25 @@ class _Notes(StudyObserver):
 
 
 def task(
-    settings: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
+    told: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """Attempt a run, or check a study.
 
     Args:
-        settings: of the study, and the driver's environment, as `cluster.py` makes them.
+        told: by `settings`.
         run: a `RunSpec`'s fields.
         study: a `StudyConfig`'s fields, if there is no run.
 
     Returns:
         The `Outcome`'s fields, and what was noted.
     """
-    os.environ.update(settings["environment"])
-    if os.path.isdir(settings["here"]):
-        os.chdir(settings["here"])  # which a study's own functions and files are relative to
-        sys.path[:0] = [] if settings["here"] in sys.path else [settings["here"]]
+    os.environ.update(told["environment"])
+    if os.path.isdir(told["here"]):
+        os.chdir(told["here"])  # which a study's own functions and files are relative to
+        sys.path[:0] = [] if told["here"] in sys.path else [told["here"]]
     spec = RunSpec.model_validate(run) if run else None
-    paths, notes = StudyPaths(Path(settings["directory"])), _Notes()
-    store = Store(paths, StorageConfig(**settings["storage"]))
+    paths, notes = StudyPaths(Path(told["directory"])), _Notes()
+    store = Store(paths, StorageConfig(**told["storage"]))
     if not paths.root.is_dir() or (spec and paths.study.name not in os.listdir(paths.root)):
         unseen = (
             "Expected the study's directory on a file system that all nodes see. Received: node "
@@ -55,7 +81,7 @@ def task(
         )
         outcome = Outcome(spec.key if spec else "", "ended", unseen)
     elif spec:
-        outcome = _attempt(spec, store, notes, settings["strict_environment"])
+        outcome = _attempt(spec, store, notes, told["strict_environment"])
     else:
         outcome = _check(StudyConfig.model_validate(study), store)
     return outcome.as_json(), notes.texts

@@ -14,6 +14,7 @@ from tf_lottery.experiment.plan import foreseen, plan
 from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.upkeep import sizes
+from tf_lottery.training.quiet_start import start_quietly
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         seconds = statistics.median(record.seconds["total"] for record in records)
         size = sum(sizes(store.paths).values()) // len(records)
     elif left:
+        start_quietly()
         from tf_lottery.experiment.trial import trial
 
         seconds, size = trial(left[0], last)

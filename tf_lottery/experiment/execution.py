@@ -9,6 +9,8 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import RunSpec
 
+EXECUTORS = ("local", "ray")
+
 # These train one run on all devices; `auto` too, where there are several GPUs.
 _WHOLE_MACHINE = ("mirrored", "multi_worker", "tpu")
 
@@ -38,6 +40,8 @@ class Execution:
     retry_failed: bool = False
 
     def __post_init__(self):
+        if self.executor not in EXECUTORS:
+            raise LotteryError(f"Expected --executor {' or '.join(EXECUTORS)}. Received: {self.executor!r}")
         if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
             raise LotteryError(f"Expected at least one worker. Received: {self.workers}")
         if self.gpus is not None and not 0 <= self.gpus <= 1024:

@@ -94,8 +94,6 @@ def _executor(study: StudyConfig, store: Store, observer: StudyObserver, executi
         from tf_lottery.experiment.cluster import Cluster
 
         return Cluster(study, store, observer, execution)
-    if execution.executor != "local":
-        raise LotteryError(f"Expected --executor local or ray. Received: {execution.executor!r}")
     workers = local_workers(study, execution.workers)
     if workers == 1:
         return InProcess(store, observer, strict)

@@ -14,14 +14,14 @@ def trial(spec: RunSpec, last: int) -> tuple[float, int]:
     """Return the seconds and the bytes on the disk that a run will take, about.
 
     Args:
-        spec: of a dense run.
+        spec: of any of the study's runs.
         last: its last step.
     """
     bench = Bench()
     dataset, trainer = bench.dataset(spec.data), bench.trainer(spec)
     per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
     every = steps.iterations(spec.training.evaluate_every, per_epoch)
-    trainer.set_weights(trainer.initial_weights(spec.init_seed))
+    trainer.set_weights(trainer.initial_weights(0))
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
     began, step = time.perf_counter(), 0
     while step < last and time.perf_counter() - began < SECONDS:

@@ -1,0 +1,103 @@
+"""A node of a Ray cluster is killed in mid-study: are the results the same to the last bit?
+
+    python benchmarks/ray_node_lost.py [--steps 12000it]
+
+LeNet with dropout on scikit-learn's digits, 4 rounds, 2 arms, 2 replicates, on a local cluster of
+two nodes with a processor each; then in one process. Needs tf_lottery[cluster] and Linux.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from ray.cluster_utils import Cluster
+
+from tf_lottery import arrays
+
+HERE = Path(__file__).parent  # where networks.py is imported from
+STUDY = """
+name: node_lost
+data: {name: digits, validation: 200}
+model: {build: "networks:lenet_dropout"}
+training: {steps: STEPS, evaluate_every: 250it, learning_rate: 0.0012}
+pruning: {rate: 0.2, rounds: 4}
+arms: {ticket: {}, random_reinit: {}}
+replicates: 2
+storage: {checkpoint_every: 500it}
+"""
+TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
+
+
+def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int, int]:
+    """Kill the second node in mid-study; return how far its run was, and where it goes on elsewhere."""
+    node, killed = next(iter(cluster.worker_nodes)), None
+    raylet = node.all_processes["raylet"][0].process.pid
+    while command.poll() is None:
+        time.sleep(0.005)
+        if killed is None and len(list(study.glob("runs/*/record.json"))) >= 4:
+            processes = Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()
+            for file in (link.resolve() for each in processes for link in Path(f"/proc/{each}/fd").glob("*")):
+                # Whoever trains a run holds its lock.
+                if file.parent == study / "locks" and (reached := progress(study, file.name)[1]) > 2000:
+                    killed = file.name
+            if killed is not None:
+                cluster.remove_node(node, allow_graceful=False)
+                for each in processes:  # which would notice a second later
+                    os.kill(int(each), signal.SIGKILL)
+        elif killed is not None and (first := progress(study, killed)[0]):
+            return reached, first
+    sys.exit("Expected a study in which a node is lost. Received: one that ended before.")
+
+
+def progress(study: Path, run: str) -> list[int]:
+    """Return where a run began or went on, where it is, where it ends."""
+    file = study / "runs" / run / "progress.json"
+    return json.loads(file.read_text()) if file.exists() else [0, 0, 0]
+
+
+def content(path: Path):
+    """Return what a file holds, timings aside."""
+    if path.name == "record.json":
+        return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
+    return arrays.digest(arrays.load(path)) if path.suffix == ".npz" else path.read_bytes()
+
+
+def main() -> None:
+    """Run the study twice, lose a node, compare, print a line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", default="12000it")
+    steps = parser.parse_args().steps
+    with tempfile.TemporaryDirectory() as temporary:
+        temporary = "/tmp/rayexp/bb"
+        os.mkdir(temporary)
+        top = Path(temporary).resolve()
+        (top / "study.yaml").write_text(STUDY.replace("STEPS", steps))
+        # Neighbouring studies take over each other's runs, so these two aren't neighbours.
+        lost, whole = top / "lost/study", top / "whole/study"
+        run = [sys.executable, "-m", "tf_lottery", "run", str(top / "study.yaml"), "--output"]
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        cluster.add_node(num_cpus=1)
+        ray = [*run, str(lost), "--executor", "ray", "--address", cluster.address]
+        begun, command = time.monotonic(), subprocess.Popen(ray, cwd=HERE, stdout=subprocess.DEVNULL)
+        reached, first = lose(cluster, lost, command)
+        code, seconds = command.wait(), time.monotonic() - begun
+        cluster.shutdown()
+        subprocess.run([*run, str(whole), "--workers", "1"], cwd=HERE, stdout=subprocess.DEVNULL, check=True)
+        one, other = ({p.relative_to(d): content(p) for p in d.glob("runs/**/*.*")} for d in (lost, whole))
+    different = sum(one.get(path) != other.get(path) for path in one.keys() | other.keys())
+    print(
+        f"{sum(path.name == 'record.json' for path in other)} runs of {steps} in {seconds:.0f} s on two nodes, "
+        f"one killed at step {reached} of its run, which went on elsewhere from step {first}: of {len(other)} "
+        f"files (records, curves, masks, weights) {different} differ from those of one process."
+    )
+    sys.exit(code or different > 0)
+
+
+if __name__ == "__main__":
+    main()
