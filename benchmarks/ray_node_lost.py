@@ -1,12 +1,11 @@
 """A node of a Ray cluster is killed in mid-study: are the results the same to the last bit?
 
-    python benchmarks/ray_node_lost.py [--steps 12000it]
+    python benchmarks/ray_node_lost.py [steps, 12000it]
 
 LeNet with dropout on scikit-learn's digits, 4 rounds, 2 arms, 2 replicates, on a local cluster of
 two nodes with a processor each; then in one process. Needs tf_lottery[cluster] and Linux.
 """
 
-import argparse
 import json
 import os
 import signal
@@ -37,19 +36,19 @@ TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest i
 def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int, int]:
     """Kill the second node in mid-study; return how far its run was, and where it goes on elsewhere."""
     node, killed = next(iter(cluster.worker_nodes)), None
-    raylet = node.all_processes["raylet"][0].process.pid
+    raylet = Path(f"/proc/{node.all_processes['raylet'][0].process.pid}")
     while command.poll() is None:
         time.sleep(0.005)
         if killed is None and len(list(study.glob("runs/*/record.json"))) >= 4:
-            processes = Path(f"/proc/{raylet}/task/{raylet}/children").read_text().split()
-            for file in (link.resolve() for each in processes for link in Path(f"/proc/{each}/fd").glob("*")):
+            processes = [pid for file in raylet.glob("task/*/children") for pid in file.read_text().split()]
+            for file in (link.resolve() for pid in processes for link in Path(f"/proc/{pid}/fd").glob("*")):
                 # Whoever trains a run holds its lock.
                 if file.parent == study / "locks" and (reached := progress(study, file.name)[1]) > 2000:
                     killed = file.name
             if killed is not None:
                 cluster.remove_node(node, allow_graceful=False)
-                for each in processes:  # which would notice a second later
-                    os.kill(int(each), signal.SIGKILL)
+                for pid in processes:  # which would notice a second later
+                    os.kill(int(pid), signal.SIGKILL)
         elif killed is not None and (first := progress(study, killed)[0]):
             return reached, first
     sys.exit("Expected a study in which a node is lost. Received: one that ended before.")
@@ -68,19 +67,14 @@ def content(path: Path):
     return arrays.digest(arrays.load(path)) if path.suffix == ".npz" else path.read_bytes()
 
 
-def main() -> None:
+def main(steps: str = "12000it") -> None:
     """Run the study twice, lose a node, compare, print a line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", default="12000it")
-    steps = parser.parse_args().steps
-    with tempfile.TemporaryDirectory() as temporary:
-        temporary = "/tmp/rayexp/bb"
-        os.mkdir(temporary)
-        top = Path(temporary).resolve()
-        (top / "study.yaml").write_text(STUDY.replace("STEPS", steps))
+    with tempfile.TemporaryDirectory() as top:
+        config = Path(top).resolve() / "study.yaml"
+        config.write_text(STUDY.replace("STEPS", steps))
         # Neighbouring studies take over each other's runs, so these two aren't neighbours.
-        lost, whole = top / "lost/study", top / "whole/study"
-        run = [sys.executable, "-m", "tf_lottery", "run", str(top / "study.yaml"), "--output"]
+        lost, whole = (config.with_name(name) / "study" for name in ("lost", "whole"))
+        run = [sys.executable, "-m", "tf_lottery", "run", str(config), "--output"]
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         cluster.add_node(num_cpus=1)
         ray = [*run, str(lost), "--executor", "ray", "--address", cluster.address]
@@ -90,14 +84,17 @@ def main() -> None:
         cluster.shutdown()
         subprocess.run([*run, str(whole), "--workers", "1"], cwd=HERE, stdout=subprocess.DEVNULL, check=True)
         one, other = ({p.relative_to(d): content(p) for p in d.glob("runs/**/*.*")} for d in (lost, whole))
-    different = sum(one.get(path) != other.get(path) for path in one.keys() | other.keys())
+    differ = sum(one.get(path) != other.get(path) for path in one.keys() | other.keys())
     print(
-        f"{sum(path.name == 'record.json' for path in other)} runs of {steps} in {seconds:.0f} s on two nodes, "
-        f"one killed at step {reached} of its run, which went on elsewhere from step {first}: of {len(other)} "
-        f"files (records, curves, masks, weights) {different} differ from those of one process."
+        f"{sum(p.name == 'record.json' for p in other)} runs of {steps} in {seconds:.0f} s on two nodes.",
+        end=" ",
     )
-    sys.exit(code or different > 0)
+    print(
+        f"One was killed past step {reached} of its run, which went on elsewhere from step {first}.", end=" "
+    )
+    print(f"Of {len(other)} files (records, curves, masks, weights) {differ} differ from one process's.")
+    sys.exit(code or differ > 0)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
