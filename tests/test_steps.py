@@ -32,3 +32,17 @@ def test_what_is_not_written_as_steps_is_refused(text):
 
 def test_validate_returns_the_text():
     assert steps.validate("500it") == "500it"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60s", 60.0), ("0.5s", 0.5), ("500it", None), ("2ep", None), ("never", None)]
+)
+def test_an_interval_is_seconds_steps_or_never(text, seconds):
+    assert steps.validate_interval(text) == text
+    assert steps.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["0s", "0it", "-1s", "60", "1 s", "1e3s", "", "always", 60, None])
+def test_other_intervals_are_refused(text):
+    with pytest.raises(LotteryError, match="Expected '60s'.*Received: "):
+        steps.validate_interval(text)
