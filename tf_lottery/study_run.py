@@ -49,7 +49,7 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
             f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
         )
         try:
-            run_study(study, output, observer=QuietStart(study))
+            run_study(study, output, observer=QuietStart(study), execution=execution)
         except KeyboardInterrupt:
             print("Interrupted, and with it all workers: repeat the command on all to go on.")
             return INTERRUPTED

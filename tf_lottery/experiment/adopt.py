@@ -15,6 +15,7 @@ from tf_lottery.experiment.environment import check_same
 from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import RunPaths, StudyPaths
+from tf_lottery.workers import MULTI_WORKER
 
 
 class Elsewhere:
@@ -34,7 +35,7 @@ class Elsewhere:
         """Take a run over, if one that can be proven to be the same is there.
 
         A run whose network or augmentation is a user's own function isn't: its code isn't
-        part of the key.
+        part of the key. Nor is one that several workers train together.
 
         Args:
             spec: of the run.
@@ -59,7 +60,7 @@ class Elsewhere:
         return next(self._found(spec), None) is not None
 
     def _found(self, spec: RunSpec) -> Iterator[tuple[Store, Record]]:
-        for source in [] if _of_own_code(spec) else self._sources:
+        for source in self._sources if _can_be_proven(spec) else []:
             try:
                 record = source.find(spec.key)
                 if record is None or not set(spec.snapshots) <= set(record.spec.snapshots):
@@ -77,8 +78,10 @@ class Elsewhere:
         return [root for root in studies if root.resolve() != own]
 
 
-def _of_own_code(spec: RunSpec) -> bool:
-    return bool(spec.model.build) or any(":" in name for name in spec.data.augment)
+def _can_be_proven(spec: RunSpec) -> bool:
+    """Not if a user's code is in it, or if other workers would have to take the run over, too."""
+    own_code = spec.model.build or any(":" in name for name in spec.data.augment)
+    return not own_code and spec.training.strategy != MULTI_WORKER
 
 
 def _link(source: RunPaths, target: RunPaths, record: Record) -> None:

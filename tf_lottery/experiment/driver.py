@@ -11,6 +11,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.experiment import failures, progress
 from tf_lottery.experiment.adopt import Elsewhere
+from tf_lottery.experiment.environment import check_same
 from tf_lottery.experiment.execution import Execution
 from tf_lottery.experiment.executors import Executor
 from tf_lottery.experiment.failures import Failure
@@ -71,7 +72,9 @@ class Driver:
         Raises:
             LotteryError: the study doesn't fit its data or network, nothing can be written.
         """
-        if self.execution.retry_failed:
+        if self.execution.strict_environment:
+            check_same(collect(self.study, self._records()))
+        if self.execution.retry_failed and self.store.writes:
             for spec in plan(self.study, self._records()):
                 failures.forgive(self.store.paths, spec.key)
         try:
@@ -118,7 +121,7 @@ class Driver:
         if there != self._planned[0] or not there:
             self._planned = there, plan(self.study, records)
         for spec in self._planned[1]:
-            if spec.key not in self.failed and (found := failures.find(self.store.paths, spec.key)):
+            if spec.key not in self.failed and (found := self._failure(spec)):
                 self.failed[spec.key] = found
                 self.observer.failed(found)
             if spec.key not in self.failed:
@@ -126,6 +129,11 @@ class Driver:
         if self.executor.slots > 1:
             waiting.sort(key=lambda spec: spec.arm != "ticket")
         return waiting
+
+    def _failure(self, spec: RunSpec) -> Failure | None:
+        if self.execution.retry_failed and not self.store.writes:
+            return None  # the chief may not have deleted it yet
+        return failures.find(self.store.paths, spec.key)
 
     def _tell(self, records: list[Record], waiting: list[RunSpec]) -> None:
         told = {record.key for record in records}, {spec.key for spec in waiting}

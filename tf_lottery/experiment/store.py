@@ -242,7 +242,8 @@ class Store:
     def _files(self) -> Iterator[Path]:
         try:
             with os.scandir(self.paths.runs) as entries:
-                yield from (Path(entry.path) / "record.json" for entry in entries)
+                names = (entry.path for entry in entries if not entry.name.startswith("."))
+                yield from (Path(name) / "record.json" for name in names)
         except FileNotFoundError:
             return
 
