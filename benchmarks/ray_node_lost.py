@@ -20,16 +20,9 @@ from ray.cluster_utils import Cluster
 from tf_lottery import arrays
 
 HERE = Path(__file__).parent  # where networks.py is imported from
-STUDY = """
-name: node_lost
-data: {name: digits, validation: 200}
-model: {build: "networks:lenet_dropout"}
-training: {steps: STEPS, evaluate_every: 250it, learning_rate: 0.0012}
-pruning: {rate: 0.2, rounds: 4}
-arms: {ticket: {}, random_reinit: {}}
-replicates: 2
-storage: {checkpoint_every: 500it}
-"""
+STUDY = """{name: node_lost, data: {name: digits, validation: 200}, model: {build: "networks:lenet_dropout"},
+training: {steps: STEPS, evaluate_every: 250it, learning_rate: 0.0012}, pruning: {rate: 0.2, rounds: 4},
+arms: {ticket: {}, random_reinit: {}}, replicates: 2, storage: {checkpoint_every: 500it}}"""
 TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
 
 
@@ -77,22 +70,19 @@ def main(steps: str = "12000it") -> None:
         run = [sys.executable, "-m", "tf_lottery", "run", str(config), "--output"]
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         cluster.add_node(num_cpus=1)
+        begun = time.monotonic()
         ray = [*run, str(lost), "--executor", "ray", "--address", cluster.address]
-        begun, command = time.monotonic(), subprocess.Popen(ray, cwd=HERE, stdout=subprocess.DEVNULL)
+        command = subprocess.Popen(ray, cwd=HERE, stdout=subprocess.DEVNULL)
         reached, first = lose(cluster, lost, command)
         code, seconds = command.wait(), time.monotonic() - begun
         cluster.shutdown()
         subprocess.run([*run, str(whole), "--workers", "1"], cwd=HERE, stdout=subprocess.DEVNULL, check=True)
         one, other = ({p.relative_to(d): content(p) for p in d.glob("runs/**/*.*")} for d in (lost, whole))
     differ = sum(one.get(path) != other.get(path) for path in one.keys() | other.keys())
-    print(
-        f"{sum(p.name == 'record.json' for p in other)} runs of {steps} in {seconds:.0f} s on two nodes.",
-        end=" ",
-    )
-    print(
-        f"One was killed past step {reached} of its run, which went on elsewhere from step {first}.", end=" "
-    )
-    print(f"Of {len(other)} files (records, curves, masks, weights) {differ} differ from one process's.")
+    runs = sum(path.name == "record.json" for path in other)
+    node = f"one lost past step {reached} of its run, which went on from step {first}"
+    print(f"{runs} runs of {steps} in {seconds:.0f} s on two nodes, {node}:", end=" ")
+    print(f"{differ} of {len(other)} files differ from one process's.")
     sys.exit(code or differ > 0)
 
 

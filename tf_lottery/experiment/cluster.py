@@ -10,7 +10,6 @@ import os
 import re
 import socket
 import time
-import warnings
 from typing import Any
 
 from tf_lottery.config import StudyConfig
@@ -25,10 +24,9 @@ from tf_lottery.native import quiet_stderr
 
 RETRIES = 3
 """How often Ray starts a run again whose node or process is gone, before the driver hears of it."""
-LOOK_SECONDS = 3.0
+LOOK_SECONDS = 1.0
 """How long the cluster's size is believed."""
-_STORE_BYTES = 80 * 2**20  # Ray's least; only settings and outcomes travel
-# Where something else than Ray answers, Ray would try for a quarter of an hour.
+# With something else than Ray at the address: half a minute instead of a quarter of an hour.
 _PATIENCE = {"RAY_NUM_REDIS_GET_RETRIES": "2", "RAY_py_gcs_connect_timeout_s": "5"}
 
 
@@ -48,23 +46,19 @@ class Cluster:
     here = False
 
     def __init__(self, study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution):
-        if study.training.strategy in ("multi_worker", "tpu"):
-            raise LotteryError(
-                "Expected training.strategy auto, one_device or mirrored with --executor ray. "
-                f"Received: {study.training.strategy}"
-            )
-        if execution.gpus and execution.gpus > 1 and execution.gpus % 1:
-            raise LotteryError(f"Expected --gpus of at most 1, or a whole number. Received: {execution.gpus}")
+        if (strategy := study.training.strategy) in ("multi_worker", "tpu"):
+            raise LotteryError(f"Expected training.strategy one_device with Ray. Received: {strategy}")
+        if execution.gpus and execution.gpus % 1 and not 0.01 <= execution.gpus <= 1:
+            raise LotteryError(f"Expected --gpus of 0.01 to 1, or a whole number. Received: {execution.gpus}")
         self._observer, self._asked, self._cpus = observer, execution.workers, study.training.threads
-        self._running: dict[Any, str] = {}
-        self._nodes: dict[str, str] = {}
-        self._slots, self._looked = 0, float("-inf")
+        self._running: dict[Any, str] = {}  # a task's reference -> the key of its run
+        self._nodes, self._slots, self._looked = {}, 0, float("-inf")
         self._connect(execution.address or os.environ.get("RAY_ADDRESS") or "local")
-        there = "GPU" in self._ray.cluster_resources()
-        self._gpus = float(there) if execution.gpus is None else execution.gpus
+        default = float("GPU" in self._ray.cluster_resources())
+        self._gpus = default if execution.gpus is None else execution.gpus
         remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
-        told = settings(store, execution.strict_environment, bool(self._gpus))
-        self._start = functools.partial(remote.remote, told)
+        told = settings(store, execution.strict_environment, self._gpus > 0)
+        self._start = functools.partial(remote.options(name=f"tf_lottery {study.name}").remote, told)
         if not self.slots:
             self.close()
             raise LotteryError(
@@ -98,7 +92,7 @@ class Cluster:
 
     def wait(self, seconds: float) -> list[Outcome]:
         ready, _ = self._ray.wait(list(self._running), timeout=seconds)
-        if ready:  # then all that are
+        if ready:
             ready, _ = self._ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
         return [self._outcome(each, self._running.pop(each)) for each in ready]
 
@@ -108,32 +102,35 @@ class Cluster:
         self._running = {}
         if self._ours:
             self._ray.shutdown()
+            self._ray._private.worker._worker_logs_enabled = True
 
     def _connect(self, address: str) -> None:
+        options = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
         try:
-            if address != "local":
-                _listens(address)
-                os.environ.update(_PATIENCE | os.environ)
+            if address == "local":
+                options |= {"num_cpus": max(cores(), self._cpus), "object_store_memory": 80 * 2**20}
+            else:
+                _expect_listener(address)
             import ray
 
             self._ray, self._ours = ray, not ray.is_initialized()
-            options = {"num_cpus": max(cores(), self._cpus), "object_store_memory": _STORE_BYTES}
-            quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
             if self._ours:
-                with quiet_stderr(), warnings.catch_warnings(action="ignore"):
-                    ray.init(address, **(options if address == "local" else {}), **quiet)
+                with quiet_stderr():
+                    ray.init(address, **options)
+                # Ray's own words about lost tasks would go to standard output, into the table.
+                ray._private.worker._worker_logs_enabled = False
         except ImportError as error:
             raise LotteryError(
                 f"Expected Ray with --executor ray. Received: {error}. pip install 'tf_lottery[cluster]'"
             ) from error
         except Exception as error:  # whatever Ray has: an address, a version, a token that doesn't fit
             raise LotteryError(
-                f"Expected a Ray cluster at {address} that has this machine as a node. Received: "
-                f"{_line(error)}. `ray start --head` starts one; set RAY_AUTH_MODE=token if it wants a token."
+                f"Expected a Ray cluster at {address}. Received: {_line(error)}. `ray start` makes this "
+                "machine a node, ray://host:10001 works from others, RAY_AUTH_MODE=token sends a token."
             ) from error
 
     def _fit(self, resources: dict[str, float]) -> int:
-        """How many runs fit on a node. A part of a GPU is one of the same GPU."""
+        """How many runs fit on a node at once; a part of a GPU is of one GPU."""
         gpus, runs = int(resources.get("GPU", 0)), int(resources.get("CPU", 0) // self._cpus)
         if not self._gpus:
             return runs
@@ -151,10 +148,11 @@ class Cluster:
         return Outcome(**outcome)
 
 
-def _listens(address: str) -> None:
-    """Raise an OSError if nothing listens at `host:port`: Ray would try for minutes."""
+def _expect_listener(address: str) -> None:
+    """Raise an OSError if nothing listens at `host:port`; Ray itself would try for minutes."""
     if found := re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address):
         socket.create_connection((found[1], int(found[2])), timeout=5).close()
+    os.environ.update(_PATIENCE | os.environ)
 
 
 def _line(error: BaseException) -> str:
