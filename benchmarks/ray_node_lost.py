@@ -17,13 +17,13 @@ from pathlib import Path
 
 from ray.cluster_utils import Cluster
 
-from tf_lottery import arrays
+sys.path.insert(0, str(Path(__file__).parent))
+from same import contents, differences
 
 HERE = Path(__file__).parent  # where networks.py is imported from
 STUDY = """{name: node_lost, data: {name: digits, validation: 200}, model: {build: "networks:lenet_dropout"},
 training: {steps: STEPS, evaluate_every: 250it, learning_rate: 0.0012}, pruning: {rate: 0.2, rounds: 4},
 arms: {ticket: {}, random_reinit: {}}, replicates: 2, storage: {checkpoint_every: 500it}}"""
-TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
 
 
 def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int, int]:
@@ -53,13 +53,6 @@ def progress(study: Path, run: str) -> list[int]:
     return json.loads(file.read_text()) if file.exists() else [0, 0, 0]
 
 
-def content(path: Path):
-    """Return what a file holds, timings aside."""
-    if path.name == "record.json":
-        return {key: value for key, value in json.loads(path.read_text()).items() if key not in TIMES}
-    return arrays.digest(arrays.load(path)) if path.suffix == ".npz" else path.read_bytes()
-
-
 def main(steps: str = "12000it") -> None:
     """Run the study twice, lose a node, compare, print a line."""
     with tempfile.TemporaryDirectory() as top:
@@ -77,12 +70,11 @@ def main(steps: str = "12000it") -> None:
         code, seconds = command.wait(), time.monotonic() - begun
         cluster.shutdown()
         subprocess.run([*run, str(whole), "--workers", "1"], cwd=HERE, stdout=subprocess.DEVNULL, check=True)
-        one, other = ({p.relative_to(d): content(p) for p in d.glob("runs/**/*.*")} for d in (lost, whole))
-    differ = sum(one.get(path) != other.get(path) for path in one.keys() | other.keys())
-    runs = sum(path.name == "record.json" for path in other)
+        files, differ = contents(whole), len(differences(lost, whole))
+    runs = sum(name.endswith("record.json") for name in files)
     node = f"one lost past step {reached} of its run, which went on from step {first}"
     print(f"{runs} runs of {steps} in {seconds:.0f} s on two nodes, {node}:", end=" ")
-    print(f"{differ} of {len(other)} files differ from one process's.")
+    print(f"{differ} of {len(files)} files differ from one process's.")
     sys.exit(code or differ > 0)
 
 
