@@ -22,7 +22,7 @@ from networks import dataset, plain
 
 EVERY = 100
 SETTINGS = [(execution, jit) for execution in (1, 50, 100) for jit in ("auto", "off")]
-TRIAL_EPOCHS = 8
+TRIAL_EPOCHS, TRIALS = 20, 3
 
 
 def study(rounds: int, steps: int) -> dict:
@@ -99,20 +99,21 @@ def _train_by_fit(setting: str, trainings: int, steps: int) -> None:
 
 
 def _find() -> None:
-    found = {}
-    for execution, jit in SETTINGS:
-        setting = f"{execution}/{jit}"
-        _train_by_fit(setting, 1, EVERY)  # imports, data
-        began = time.perf_counter()
-        _train_by_fit(setting, 1, EVERY)
-        start = time.perf_counter() - began
-        began = time.perf_counter()
-        _train_by_fit(setting, 1, (TRIAL_EPOCHS + 1) * EVERY)
-        found[setting] = EVERY * TRIAL_EPOCHS / (time.perf_counter() - began - start)
-        print(
-            f"fit, {execution:>3} steps an execution, XLA {jit:4}: {found[setting]:5.0f} steps/s, validated"
-        )
-    print("best:", max(found, key=found.get))
+    speeds = {f"{execution}/{jit}": [] for execution, jit in SETTINGS}
+    _train_by_fit(next(iter(speeds)), 1, EVERY)  # imports, data
+    for _ in range(TRIALS):
+        for setting, found in speeds.items():
+            began = time.perf_counter()
+            _train_by_fit(setting, 1, EVERY)
+            start = time.perf_counter() - began
+            began = time.perf_counter()
+            _train_by_fit(setting, 1, (TRIAL_EPOCHS + 1) * EVERY)
+            found.append(EVERY * TRIAL_EPOCHS / (time.perf_counter() - began - start))
+    for setting, found in speeds.items():
+        execution, jit = setting.split("/")
+        told = f"{statistics.median(found):5.0f} steps/s, validated ({min(found):.0f} to {max(found):.0f})"
+        print(f"fit, {execution:>3} steps an execution, XLA {jit:4}: {told}")
+    print("best:", max(speeds, key=lambda setting: statistics.median(speeds[setting])))
 
 
 def main() -> None:

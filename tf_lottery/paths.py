@@ -121,6 +121,10 @@ class StudyPaths:
         """Of the run with this key: who holds it trains it."""
         return self.locks / key[:16]
 
+    def shard_lock(self, shard: str) -> Path:
+        """Of whoever drives a shard `i/n`, as long as it does."""
+        return self.locks / f"shard_{shard.replace('/', '_of_')}"
+
     @property
     def damaged(self) -> Path:
         return self.root / "damaged"

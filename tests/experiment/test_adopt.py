@@ -7,6 +7,7 @@ import pytest
 
 from tests.experiment.test_damage import Notes, flip
 from tests.experiment.test_study import SETTINGS, results, study
+from tf_lottery.experiment import adopt as adopt_module
 from tf_lottery.experiment.execution import Execution
 from tf_lottery.experiment.executor import run_study
 from tf_lottery.paths import StudyPaths
@@ -57,6 +58,20 @@ def test_another_pruning_rate_takes_over_the_dense_network_alone(neighbour):
 def test_another_rewind_point_takes_over_nothing_since_the_dense_run_lacks_it(neighbour):
     records, notes = adopt(neighbour, "late", rewind={"to": "20it"})
     assert notes.trained == [record.key for record in records]
+
+
+def test_a_run_that_vanishes_meanwhile_is_trained(tmp_path, monkeypatch):
+    run_study(study(**LENET, pruning__rounds=0), tmp_path / "first")
+    link = adopt_module._link
+
+    def late(source, target, record):
+        source.masks.unlink()
+        return link(source, target, record)
+
+    monkeypatch.setattr(adopt_module, "_link", late)
+    records, notes = adopt((tmp_path, None), "second", pruning__rounds=0)
+    assert notes.trained == [records[0].key]
+    assert [path.name for path in StudyPaths(tmp_path / "second").runs.iterdir()] == [records[0].key[:16]]
 
 
 def test_damaged_runs_are_not_taken_over(tmp_path):

@@ -1,5 +1,8 @@
 """The driver with executors that train nothing: who gets which run, and what becomes of mishaps."""
 
+import threading
+import time
+
 import pytest
 
 from tests.fakes import fake_record, fake_study
@@ -18,6 +21,7 @@ from tf_lottery.paths import StudyPaths
 def _quickly(monkeypatch):
     monkeypatch.setattr(driver_module, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(driver_module, "BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(driver_module, "SCAN_SECONDS", 0.02)
 
 
 class Fake:
@@ -161,24 +165,35 @@ def test_shards_train_their_own_replicates_and_together_all(store):
     assert len(records) == 21
 
 
-def test_a_shard_waits_for_others_only_if_a_stop_rule_reads_them(store):
+def test_a_shard_that_is_alone_does_not_wait_for_others(store):
     study = fake_study(replicates=2, pruning={"rounds": 2, "max_accuracy_drop": 0.5})
-    executor, driver, _ = drive(store, study, Execution(shard="1/2"))
+    executor, _, _ = drive(store, study, Execution(shard="1/2"))
     assert executor.order == [("ticket", 0, 0)], "round 1 waits for the other's dense network"
-    second = next(spec for spec in driver._planned[1] if spec.replicate == 1)
-    looks = []
 
-    def look(spec):
-        looks.append(spec.replicate)
-        if len(looks) == 3:  # the other shard has trained it
-            store.begin(second.key)
-            store.finish(fake_record(second))
-        return True
 
-    driver = Driver(study, store, Fake(store), Heard(), Execution(shard="1/2"))
-    driver._is_busy = look
-    monkey = iter([True] * 6)
-    driver._is_busy = lambda spec: look(spec) and next(monkey, False)
-    driver.run()
-    assert looks[:3] == [1, 1, 1]
-    assert ("ticket", 0, 1) in driver.executor.order
+@pytest.mark.parametrize("count", [2, 3])
+def test_shards_wait_for_each_other_while_they_are_at_work(store, count):
+    study = fake_study(replicates=count, pruning={"rounds": 6, "max_accuracy_drop": 0.5}, arms={"ticket": {}})
+    executors = [Slow(Store(store.paths), index) for index in range(count)]
+    threads = []
+    for index, executor in enumerate(executors):
+        shard = Execution(shard=f"{index + 1}/{count}")
+        driver = Driver(study, executor.store, executor, Heard(), shard)
+        threads.append(threading.Thread(target=driver.run))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert [len(executor.order) for executor in executors] == [7] * count
+
+
+class Slow(Fake):
+    """Each shard at a pace of its own."""
+
+    def __init__(self, store, index):
+        super().__init__(store)
+        self.pace = 0.02 + 0.03 * index
+
+    def wait(self, seconds):
+        time.sleep(self.pace)
+        return super().wait(seconds)

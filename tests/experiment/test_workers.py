@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from tests.experiment.test_study import SETTINGS, results, study
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment import failures
+from tf_lottery.experiment import executors, failures
 from tf_lottery.experiment.execution import Execution
 from tf_lottery.experiment.executor import run_study
 from tf_lottery.experiment.observe import StudyObserver
@@ -125,6 +126,15 @@ def test_a_run_that_diverges_in_a_worker_is_recorded_and_the_others_go_on(tmp_pa
     failed = [failures.find(paths, run.parent.name) for run in paths.runs.glob("*/failed.json")]
     assert sorted(failure.spec.replicate for failure in failed) == [0, 1]
     assert all("Traceback" in failure.trace for failure in failed)
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_line_is_lost_not_waited_for(tmp_path):
+    worker, messages = object.__new__(executors._Worker), queue.Queue()
+    half = 'import sys; sys.stdout.write(\'{"outcome": {"key": "ab\')'
+    worker._process = subprocess.Popen([sys.executable, "-c", half], stdout=subprocess.PIPE, text=True)
+    worker._listen(messages)
+    assert messages.get_nowait() == (worker, None)
+    worker._process.wait()
 
 
 def test_a_wrong_setting_is_one_line_from_a_worker_too(tmp_path):

@@ -49,8 +49,9 @@ class Elsewhere:
         self._looked.add(spec.key)
         for source, record in self._found(spec):
             with self._store.claim(spec.key) as mine:
-                if mine and self._store.find(spec.key) is None:
-                    _link(source.paths.run(spec.key), self._store.paths.run(spec.key), record)
+                if not mine or self._store.find(spec.key) is not None:
+                    return False
+                if _link(source.paths.run(spec.key), self._store.paths.run(spec.key), record):
                     noted(f"{spec.describe()}: taken over from {source.paths.root}")
                     return True
         return False
@@ -84,8 +85,12 @@ def _can_be_proven(spec: RunSpec) -> bool:
     return not own_code and spec.training.strategy != MULTI_WORKER
 
 
-def _link(source: RunPaths, target: RunPaths, record: Record) -> None:
-    """Bring a run's files over beside its place, then rename: whole, or not at all."""
+def _link(source: RunPaths, target: RunPaths, record: Record) -> bool:
+    """Bring a run's files over beside its place, then rename: whole, or not at all.
+
+    Returns:
+        Whether they were still there.
+    """
     beside = RunPaths(target.root.with_name(f".{target.root.name}"))
     shutil.rmtree(beside.root, ignore_errors=True)
     names = [source.artefact(name).relative_to(source.root) for name in record.digests]
@@ -98,9 +103,13 @@ def _link(source: RunPaths, target: RunPaths, record: Record) -> None:
                 shutil.copyfile(source.root / name, beside.root / name)
         shutil.rmtree(target.root, ignore_errors=True)
         os.replace(beside.root, target.root)
+    except FileNotFoundError:
+        shutil.rmtree(beside.root, ignore_errors=True)
+        return False
     except OSError as error:
         shutil.rmtree(beside.root, ignore_errors=True)
         raise StudyError(
             f"Expected to write {target.root}. Received: {error.strerror or error}. Make room, then "
             "repeat the command."
         ) from error
+    return True

@@ -4,8 +4,10 @@ Whoever trains, this is the only loop. Several drivers may share a study: a run 
 whoever holds its lock, and the others take another one.
 """
 
+import contextlib
 import time
 from collections import Counter
+from contextlib import AbstractContextManager
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError
@@ -22,6 +24,7 @@ from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.study import written
 from tf_lottery.experiment.upkeep import trim
+from tf_lottery.lock import held
 
 ATTEMPTS = 3
 """How often a run is tried whose worker is lost."""
@@ -59,6 +62,7 @@ class Driver:
         self._busy: dict[str, float] = {}
         self._lost: Counter[str] = Counter()
         self._checked = False
+        self._looked_last = False
         self._told: tuple | None = None
         self._scanned: tuple[float, list[Record]] | None = None
         self._planned: tuple[set, list[RunSpec]] = set(), []
@@ -78,8 +82,9 @@ class Driver:
             for spec in plan(self.study, self._records()):
                 failures.forgive(self.store.paths, spec.key)
         try:
-            while self._goes_on():
-                pass
+            with self._at_work():
+                while self._goes_on():
+                    pass
         finally:
             self.executor.close()
         return self._records()
@@ -96,6 +101,8 @@ class Driver:
                 self._scanned = None
                 return True
             self._begin(waiting)
+            if self._training:
+                self._looked_last = False
             outcomes = self.executor.wait(POLL_SECONDS) if self._training else []
             ended = [(self._training.pop(outcome.key), outcome) for outcome in outcomes]
             for spec, outcome in ended:
@@ -200,16 +207,24 @@ class Driver:
 
     def _await_others(self, waiting: list[RunSpec]) -> bool:
         """Whether to look again later: another process trains what we, or a stop rule, need."""
-        for spec in waiting:
-            if not self.execution.ours(spec):
-                if self.study.pruning.max_accuracy_drop is None or not self._is_busy(spec):
-                    continue
-                self._busy[spec.key] = time.monotonic()
+        needed = any(self.execution.ours(spec) for spec in waiting)
+        if not needed and self.study.pruning.max_accuracy_drop is not None:
+            needed = any(self._is_coming(spec) for spec in waiting)
+        if not needed and self._looked_last:
+            return False
+        # Whoever ended just now may have finished what we need: look once more before leaving.
+        self._looked_last = not needed
+        if needed:
             time.sleep(POLL_SECONDS)
-            self._scanned = None
-            return True
-        return False
+        self._scanned = None
+        return True
 
-    def _is_busy(self, spec: RunSpec) -> bool:
-        with self.store.claim(spec.key) as free:
+    def _at_work(self) -> AbstractContextManager:
+        """Let other shards see that ours is at work, as long as it is."""
+        shard = self.execution.shard
+        return held(self.store.paths.shard_lock(shard)) if shard else contextlib.nullcontext()
+
+    def _is_coming(self, spec: RunSpec) -> bool:
+        """Whether the shard that a run belongs to is at work."""
+        with held(self.store.paths.shard_lock(self.execution.shard_of(spec))) as free:
             return not free

@@ -70,6 +70,11 @@ class Execution:
             )
         return index - 1, count
 
+    def shard_of(self, spec: RunSpec) -> str:
+        """Return the shard that a run belongs to, if all are `i/n` with our n."""
+        _, count = self.chains(None)
+        return f"{spec.replicate % count + 1}/{count}"
+
     def ours(self, spec: RunSpec) -> bool:
         """Return whether a run belongs to this shard."""
         first, count = self.chains(None)

@@ -235,9 +235,13 @@ class _Worker:
             self._process.wait()
 
     def _listen(self, messages: queue.Queue) -> None:
-        for line in self._process.stdout:
-            messages.put((self, json.loads(line)))
-        messages.put((self, None))
+        try:
+            for line in self._process.stdout:
+                messages.put((self, json.loads(line)))
+        except ValueError:
+            self._process.kill()  # half a line: it is gone, or as good as that
+        finally:
+            messages.put((self, None))
 
 
 def training_observer(store: Store, observer: StudyObserver) -> StudyObserver:

@@ -199,16 +199,18 @@ class Loop:
 
         @tf.function(jit_compile=self._xla)
         def steps(x, labels, rates, count):
-            sums, index = tf.zeros(2), tf.constant(0)
+            # In float64 a sum of losses doesn't depend on where calls begin and end.
+            sums, index = tf.zeros(2, tf.float64), tf.constant(0)
             while index < count:  # over tf.range, XLA would compile again for each count
                 if self._learning_rates:
                     optimizer.learning_rate.assign(rates[index])
                 if replicas > 1:
                     with shared_random(replicas, share, _replica):
                         parts = strategy.run(step, (x[index], labels[index]))
-                    sums += strategy.reduce("SUM", parts, axis=None)
+                    passed = strategy.reduce("SUM", parts, axis=None)
                 else:
-                    sums += step(x[index], labels[index])
+                    passed = step(x[index], labels[index])
+                sums += tf.cast(passed, tf.float64)
                 index += 1
             return sums
 
