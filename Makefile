@@ -23,7 +23,7 @@ demo: $(VENV)/ready ## Find winning tickets of LeNet-300-100 on the full MNIST
 	$(BIN)/tf-lottery run mnist_lenet_demo
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(VENV)/ready ## Run the longer tests
 	$(BIN)/python -m pytest -m slow

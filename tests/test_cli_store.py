@@ -35,7 +35,9 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path):
     assert "There:    0 finished runs" in out
     assert "Next:     ticket replicate 0 round 0" in out
     assert "To train: 4 runs, 240 steps" in out
-    assert re.search(r"Time:     about \d+ seconds with 2 workers \(.* s a run, from a short trial\)", out)
+    assert re.search(
+        r"Time:     about \d+ seconds with 2 workers \(.* s a run, from a few seconds of training\)", out
+    )
     assert re.search(r"Disk:     about .*B more \(.*B a run\); .*B are free", out)
     assert not (tmp_path / "saved_models").exists()
 
@@ -83,6 +85,7 @@ def test_verify_names_and_sets_aside_and_run_makes_it_again(whole, copy):
     flip(runs[1] / "record.json")
     code, out, _ = cli("verify", "digits_quick", cwd=cwd)
     assert code == 1
+    assert "2 runs are as they were written" in out
     for path in (runs[0] / "curves.json", runs[1] / "record.json"):
         assert str(path.relative_to(cwd)) in out
     assert "2 files weren't" in out

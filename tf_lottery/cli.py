@@ -104,7 +104,7 @@ def list_() -> None:
     print(f"\nStudies in {OUTPUT}/ (tf-lottery show NAME):")
     studies = sorted(path.parent for path in OUTPUT.glob("*/study.yaml"))
     for directory in studies:
-        finished = len(list(directory.glob("runs/*/record.json")))
+        finished = len(list(directory.glob("runs/[!.]*/record.json")))
         size = readable(sum(sizes(StudyPaths(directory)).values()))
         print(f"  {directory.name:20} {finished:6,} finished runs {size:>10}")
     if not studies:
@@ -116,23 +116,25 @@ def verify(study: _Study) -> None:
     """Check every file of a study's finished runs; set aside what is damaged."""
     from tf_lottery.errors import DamagedError
     from tf_lottery.experiment.store import Store
+    from tf_lottery.experiment.study import load
 
-    store = Store(_find(study))
-    damaged = 0
-    while True:
+    paths = _find(study)
+    store = Store(paths, load(paths).storage)
+    records, errors = [], []
+    for name in store.names():
         try:
-            records = store.records()
-            errors = [error for record in records for error in store.damaged(record)]
+            record = store.find(name)
+            if record is not None:
+                records.append(record)
+                errors += store.damaged(record)
         except DamagedError as error:
-            errors = [error]
-        damaged += len(errors)
-        for error in errors:
-            aside = store.set_aside(error)
-            print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
-        if not errors:
-            break
-    print(f"{len(records):,} runs are as they were written, {damaged} files weren't.")
-    if damaged:
+            errors.append(error)
+    for error in errors:
+        aside = store.set_aside(error)
+        print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
+    whole = len(records) - len({error.key for error in errors} & {record.key for record in records})
+    print(f"{whole:,} runs are as they were written, {len(errors)} files weren't.")
+    if errors:
         print("`tf-lottery run` with the study's config trains those runs again.")
         raise typer.Exit(1)
 
@@ -165,7 +167,7 @@ def rm(
     from tf_lottery.experiment import upkeep
 
     paths = _find(study)
-    runs = len(list(paths.runs.glob("*/record.json")))
+    runs = len(list(paths.runs.glob("[!.]*/record.json")))
     if not yes:
         typer.confirm(f"Delete {paths.root} with {runs:,} finished runs?", abort=True)
     print(f"Deleted {paths.root}: {upkeep.readable(upkeep.remove(paths))}.")

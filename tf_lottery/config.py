@@ -215,10 +215,10 @@ class StorageConfig(Strict):
     """How often a run in progress is kept, to go on from there: `60s` (seconds), `5000it`,
     `2ep` or `never`. It is written after the call of the loop in which it falls due."""
     keep: Literal["masks", "weights", "all"] = "weights"
-    """Of a finished run: `masks`: records, masks and curves, and the dense runs' rewind points; weights
-    go when no further round needs them, and a run whose weights are needed again is trained again, to
-    the same bits. `weights`: also the last and the early-stop weights. `all`: also the optimizer's
-    last state."""
+    """Of a finished run: `masks`: records, masks and curves, and the dense runs' rewind points; last
+    weights go once all arms of the next round are finished, early-stop weights, the winning ticket's
+    aside, once the study is. What an arm that is added later needs is trained again, to the same
+    bits. `weights`: also the last and the early-stop weights. `all`: also the optimizer's last state."""
 
 
 class StudyConfig(Strict):

@@ -41,13 +41,15 @@ def _takes(found: Estimate, workers: int) -> list[str]:
     lines = [f"To train: {least}{runs:,} runs, {found.steps:,} steps"]
     if found.seconds_a_run is not None:
         seconds = found.seconds_a_run * runs / workers
-        source = "a short trial" if found.from_trial else f"{found.there:,} finished runs"
+        source = "a few seconds of training" if found.measured else f"{found.there:,} finished runs"
         lines += [
             f"Time:     {least}about {_duration(seconds)} with {workers} worker{'s' if workers > 1 else ''} "
             f"({found.seconds_a_run:.3g} s a run, from {source})",
             f"Disk:     {least}about {readable(found.bytes_a_run * runs)} more "
             f"({readable(found.bytes_a_run)} a run); {readable(found.free)} are free",
         ]
+    else:
+        lines.append("Time:     known once a run is finished")
     return lines
 
 

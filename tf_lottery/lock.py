@@ -11,17 +11,18 @@ from tf_lottery.errors import StudyError
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[bool]:
+def held(path: Path, patience: float = 0) -> Iterator[bool]:
     """Try to hold a lock; yield whether this process has it.
 
     Args:
         path: of the lock's file, which is made if need be and stays.
+        patience: seconds to go on trying.
 
     Raises:
         StudyError: if the file can't be made.
     """
     atomic.make_directory(path.parent)
-    lock = FileLock(path, timeout=0, is_singleton=False)
+    lock = FileLock(path, timeout=patience)
     try:
         lock.acquire()
     except Timeout:

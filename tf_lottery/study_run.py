@@ -12,8 +12,10 @@ from tf_lottery.analysis.tensorboard import StudyCurves
 from tf_lottery.analysis.verdict import verdict
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError
+from tf_lottery.experiment import failures
 from tf_lottery.experiment.execution import Execution, local_workers
 from tf_lottery.experiment.executor import SERIAL, run_in, run_study
+from tf_lottery.experiment.failures import Failure
 from tf_lottery.experiment.matching import matching_round
 from tf_lottery.experiment.observe import Several, StudyObserver
 from tf_lottery.experiment.plan import plan
@@ -66,11 +68,21 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
     except KeyboardInterrupt:
         print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
         return INTERRUPTED
-    waiting = plan(load(paths), store.records())  # with its data's digest
-    trim(store, records, waiting, reported=True)
-    for line in _endings(live, paths, waiting, study.storage.keep):
+    study = load(paths)  # with its data's digest
+    waiting = plan(study, store.records())
+    failed = [failure for spec in waiting if (failure := failures.find(paths, spec.key))]
+    if not waiting:
+        trim(study, store, records, winner=_winner(study, records) or "")
+    for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
         _say(console, line)
-    return 1 if live.failures else 0
+    return 1 if failed else 0
+
+
+def _winner(study: StudyConfig, records: list[Record]) -> str | None:
+    """Key of the sparsest matching ticket's run, of replicate 0."""
+    round = matching_round(records, study.tolerance)
+    found = (record.key for record in records if record.spec.arm == "ticket" and record.spec.round == round)
+    return None if round is None else next(found)
 
 
 def _run(study: StudyConfig, store: Store, execution: Execution, live: Live) -> list[Record]:
@@ -105,13 +117,13 @@ def _tensorboard() -> str:
 def _report(study: StudyConfig, store: Store, records: list[Record], console: Console) -> DamagedError | None:
     """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
     paths = store.paths
-    round = matching_round(records, study.tolerance)
-    paths.ticket.unlink(missing_ok=True)
     lines = [f"Picture:        {paths.picture}"]
-    if round is not None:
-        winner = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
+    winner = _winner(study, records)
+    if winner is None:
+        paths.ticket.unlink(missing_ok=True)
+    else:
         try:
-            make_ticket(study, store, winner).save(paths.ticket)
+            make_ticket(study, store, next(r for r in records if r.key == winner)).save(paths.ticket)
         except DamagedError as error:
             return error
         lines.append(f"Winning ticket: {paths.ticket}")
@@ -128,16 +140,16 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     return None
 
 
-def _endings(live: Live, paths: StudyPaths, waiting: list[RunSpec], keep: str) -> Iterator[str]:
+def _endings(live: Live, paths: StudyPaths, failed: list[Failure], left: int, keep: str) -> Iterator[str]:
     """What is to be said last."""
     yield f"Kept:           {readable(sum(sizes(paths).values()))} (storage.keep: {keep})"
-    if live.failures:
+    if failed:
         yield (
-            f"Failed:         {len(live.failures)} of the runs, for cause (failed.json in their directories "
+            f"Failed:         {len(failed)} of the runs, for cause (failed.json in their directories "
             f"under {paths.runs}); --retry-failed trains them again."
         )
-    if others := len(waiting) - len(live.failures):
-        yield f"Left:           {others} runs that can start now, for other shards."
+    if left:
+        yield f"Left:           {left} runs that can start now, for other shards."
     yield (
         f"Trained {live.trained} runs in {live.seconds:.0f} s."
         if live.trained

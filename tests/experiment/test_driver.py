@@ -1,5 +1,6 @@
 """The driver with executors that train nothing: who gets which run, and what becomes of mishaps."""
 
+import os
 import threading
 import time
 
@@ -124,6 +125,23 @@ def test_a_run_that_is_lost_three_times_has_failed(store):
     (failure,) = heard.failures
     assert "SIGKILL" in failure.reason
     assert len(records) == 2, "the dense network and round 1's control"
+
+
+def test_a_run_that_gets_further_each_time_is_tried_on(store):
+    class Further(Fake):
+        def wait(self, seconds):
+            for spec in self.running:
+                if (spec.arm, spec.round) == ("ticket", 1):
+                    checkpoint = self.store.begin(spec.key).checkpoint
+                    checkpoint.write_text("c")
+                    os.utime(checkpoint, ns=(0, len(self.order)))
+            return super().wait(seconds)
+
+    mishaps = {("ticket", 0, 1): [("lost", "the node is gone")] * 6}
+    heard = Heard()
+    Driver(fake_study(), store, Further(store, mishaps=mishaps), heard, Execution()).run()
+    assert heard.failures == []
+    assert len(heard.notes) == 6
 
 
 def test_a_failed_run_sinks_no_other_chain_and_is_tried_again_on_request_only(store):

@@ -1,5 +1,7 @@
 """A run that is interrupted goes on from its checkpoint, and comes out the same to the last bit."""
 
+import functools
+
 import pytest
 
 from tests.experiment.test_study import results, study
@@ -127,3 +129,58 @@ def test_all_keeps_the_optimizer_and_changes_no_weight(tmp_path):
         del record.digests["optimizer_last"]
     plain = run_study(study(), tmp_path / "weights" / "study")
     assert [r.digests for r in records] == [r.digests for r in plain]
+
+
+class Heard(StudyObserver):
+    def __init__(self):
+        self.notes, self.starts = [], []
+
+    def noted(self, text):
+        self.notes.append(text)
+
+    def started(self, spec, first, last):
+        self.starts.append(first)
+
+
+def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path, monkeypatch):
+    from tests.training import networks
+
+    begun = study(**ADAM, pruning__rounds=0, storage={"checkpoint_every": "100it"})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(begun, tmp_path / "edited" / "study", observer=Interrupted([450]))
+    edited = functools.partial(networks.with_dropout, activation="tanh")
+    monkeypatch.setattr(networks, "with_dropout", edited)
+    heard = Heard()
+    run_study(begun, tmp_path / "edited" / "study", observer=heard)
+    assert heard.starts == [0]
+    assert "another network" in heard.notes[0]
+    run_study(begun, tmp_path / "whole" / "study")
+    assert results(tmp_path / "edited" / "study") == results(tmp_path / "whole" / "study")
+
+
+def test_nor_one_of_other_packages(tmp_path, monkeypatch):
+    begun = study(**ADAM, pruning__rounds=0, storage={"checkpoint_every": "100it"})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(begun, tmp_path, observer=Interrupted([450]))
+    monkeypatch.setattr("tf_lottery.experiment.execute.environment", lambda: {"tensorflow": "9.9.9"})
+    heard = Heard()
+    run_study(begun, tmp_path, observer=heard)
+    assert heard.starts == [0]
+
+
+def test_a_damaged_rewind_point_of_an_unfinished_run_is_made_again(tmp_path):
+    late = {**ADAM, "rewind": {"to": "150it"}, "pruning__rounds": 0}
+    run_study(study(**late), tmp_path / "whole" / "study")
+    directory = tmp_path / "damaged" / "study"
+    begun = study(**late, storage={"checkpoint_every": "100it"})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(begun, directory, observer=Interrupted([450]))
+    (point,) = directory.glob("runs/*/rewind/150it.npz")
+    content = bytearray(point.read_bytes())
+    content[len(content) // 2] ^= 1
+    point.write_bytes(content)
+    heard = Heard()
+    run_study(begun, directory, observer=heard)
+    assert heard.starts == [0]
+    assert str(point) in heard.notes[0]
+    assert results(directory) == results(tmp_path / "whole" / "study")

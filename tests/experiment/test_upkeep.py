@@ -2,6 +2,7 @@ import pytest
 
 from tests.experiment.test_study import results, study
 from tests.fakes import fake_record, fake_study, run_to_the_end
+from tf_lottery import study_run
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment import upkeep
 from tf_lottery.experiment.executor import run_study
@@ -86,25 +87,73 @@ class Trained(StudyObserver):
         self.rounds.append(spec.round)
 
 
-def test_masks_only_keeps_what_is_needed_and_trains_the_rest_again_if_it_is(tmp_path):
-    masks = {"storage": {"keep": "masks"}, "arms": {"ticket": {}}}
-    directory = tmp_path / "masks" / "study"
-    records = run_study(study(**masks, pruning__rounds=2), directory)
-    paths = StudyPaths(directory)
-    last = [paths.run(record.key).weights_last.exists() for record in records]
-    assert last == [False, False, False]
-    assert all(paths.run(record.key).masks.exists() for record in records)
-    store = Store(paths)
+MASKS = {"storage": {"keep": "masks"}, "arms": {"ticket": {}, "random_reinit": {"rounds": [2]}}}
+
+
+def files(directory, records, name):
+    return [getattr(StudyPaths(directory).run(record.key), name).exists() for record in records]
+
+
+def test_masks_only_keeps_what_further_rounds_need(tmp_path):
+    directory, observer = tmp_path / "masks" / "study", Trained()
+    records = run_study(study(**MASKS, pruning__rounds=2), directory)
+    labels = [(record.spec.arm, record.spec.round) for record in records]
+    assert labels == [("ticket", 0), ("ticket", 1), ("ticket", 2), ("random_reinit", 2)]
+    assert files(directory, records, "weights_last") == [False, False, True, False]
+    assert all(files(directory, records, "masks"))
+    store = Store(StudyPaths(directory))
     assert [error for record in records for error in store.damaged(record)] == []
+    run_study(study(**MASKS, pruning__rounds=3), directory, observer=observer)
+    assert observer.rounds == [3]
+    whole = run_study(study(arms=MASKS["arms"], pruning__rounds=3), tmp_path / "weights" / "study")
+    assert len(whole) == 5
+    expected, found = results(tmp_path / "weights" / "study"), results(directory)
+    assert all(expected[path] == value for path, value in found.items())
+    assert {path.name for path in expected.keys() - found.keys()} == {"weights_last.npz"}
+
+
+def test_what_an_added_arm_needs_is_trained_again_to_the_same_bits(tmp_path):
+    directory, observer = tmp_path / "masks" / "study", Trained()
+    run_study(study(**MASKS | {"arms": {"ticket": {}}}, pruning__rounds=2), directory)
+    before = results(directory)
+    run_study(study(**MASKS, pruning__rounds=2), directory, observer=observer)
+    assert observer.rounds == [0, 1, 2]
+    after = results(directory)
+    assert all(after[path] == value for path, value in before.items())
+    assert not StudyPaths(directory).damaged.exists()
+
+
+def test_masks_only_finished_stays_finished_with_its_ticket(tmp_path, capsys):
+    config, directory = study(**MASKS, pruning__rounds=2, tolerance=1.0), tmp_path / "study"
+    assert study_run.run_and_report(config, directory) == 0
+    paths = StudyPaths(directory)
+    ticket = paths.ticket.read_bytes()
+    records = run_study(config, directory)
+    assert files(directory, records, "weights_early_stop") == [False, False, True, False]
+    capsys.readouterr()
+    assert study_run.run_and_report(config, directory) == 0
+    assert "All runs were finished before." in capsys.readouterr().out
+    assert paths.ticket.read_bytes() == ticket
+    stricter = study(**MASKS, pruning__rounds=2, tolerance=0.0)
+    assert study_run.run_and_report(stricter, directory) == 0
+    assert "All runs were finished before." in capsys.readouterr().out
+
+
+def test_rounds_that_wait_for_all_replicates_lose_no_weights_meanwhile(tmp_path):
+    rules = {"pruning": {"rate": 0.3, "rounds": 2, "max_accuracy_drop": 1.0}, "replicates": 2}
     observer = Trained()
-    run_study(study(**masks, pruning__rounds=3), directory, observer=observer)
-    assert observer.rounds == [0, 1, 2, 3], "to the weights of round 2"
-    assert not paths.damaged.exists()
-    run_study(study(arms={"ticket": {}}, pruning__rounds=3), tmp_path / "weights" / "study")
-    whole = results(tmp_path / "weights" / "study")
-    found = results(directory)
-    assert all(whole[path] == value for path, value in found.items())
-    assert {path.name for path in whole.keys() - found.keys()} == {"weights_last.npz"}
+    run_study(study(**MASKS | rules), tmp_path / "study", observer=observer)
+    assert sorted(observer.rounds) == [0, 0, 1, 1, 2, 2, 2, 2]
+
+
+def test_gc_keeps_later_rounds_while_an_earlier_one_is_missing(store):
+    missing = next(
+        record for record in store.records() if record.spec.arm == "ticket" and record.spec.round == 1
+    )
+    store.paths.run(missing.key).record.unlink()
+    assert upkeep.collect_rubbish(fake_study(), store) == []
+    no_rounds = fake_study(pruning={"target_density": 0.01})
+    assert upkeep.collect_rubbish(no_rounds, store) == []
 
 
 def test_foreseen_is_what_is_trained_if_nothing_ends_it_early():

@@ -137,6 +137,20 @@ def test_a_worker_that_dies_in_the_middle_of_a_line_is_lost_not_waited_for(tmp_p
     worker._process.wait()
 
 
+def test_workers_that_do_not_start_end_the_study_and_blame_no_run(tmp_path, monkeypatch):
+    directory = tmp_path / "study"
+
+    class Breaks(StudyObserver):
+        def finished(self, record):
+            monkeypatch.setattr(sys, "executable", "/bin/false")
+            for pid in children(directory):
+                os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(LotteryError, match=r"ended with code 1 before it could train; see .*worker_\d.log"):
+        run_study(study(**SMALL), directory, observer=Breaks(), execution=TWO)
+    assert not list(directory.glob("runs/*/failed.json"))
+
+
 def test_a_wrong_setting_is_one_line_from_a_worker_too(tmp_path):
     with pytest.raises(LotteryError, match="hidden, output.*'fc'"):
         run_study(study(pruning__layer_rates={"fc": 0.1}), tmp_path / "study", execution=TWO)

@@ -20,6 +20,7 @@ def checkpoint():
         since_evaluation=Passed(),
         rewind_digests={"rewind/0it": "d" * 64},
         seconds={"train": 1.25, "evaluate": 0.5},
+        context={"resolved": {"input_shape": [8, 8, 1]}},
     )
 
 
@@ -30,7 +31,7 @@ def test_it_is_read_as_it_was_written(tmp_path):
         name: np.asarray(value).tobytes() for name, value in whole.variables.items()
     }
     assert found.early_stop.keys() == whole.early_stop.keys()
-    for field in ("step", "points", "since_stop", "since_evaluation", "rewind_digests", "seconds"):
+    for field in ("step", "points", "since_stop", "since_evaluation", "rewind_digests", "seconds", "context"):
         assert getattr(found, field) == getattr(whole, field), field
 
 

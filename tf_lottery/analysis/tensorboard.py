@@ -49,10 +49,10 @@ class StudyCurves(StudyObserver):
 
     def close(self) -> None:
         """Write what is missing, close the files, let go of the lock."""
-        if self._finished is not None:
-            self._write_rounds()
-            if self._mine:
-                with contextlib.suppress(DamagedError):  # no time to train it again
+        with contextlib.suppress(DamagedError):  # no time to train it again
+            if self._finished is not None:
+                self._write_rounds()
+                if self._mine:
                     write_missing_steps(self._paths, self._store, self._finished)
         self._finished = None
         for file in self._files.values():

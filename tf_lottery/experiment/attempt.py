@@ -2,6 +2,7 @@
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
+from tf_lottery.experiment import failures
 from tf_lottery.experiment.bench import Bench
 from tf_lottery.experiment.check import check_fit
 from tf_lottery.experiment.environment import check_same
@@ -30,12 +31,10 @@ def attempt(
         How it ended. A failure for cause is recorded in the store.
     """
     try:
-        with store.claim(spec.key) as mine, one_line_if_another_ends():
-            return (
-                _train(spec, store, bench, observer, strict_environment)
-                if mine
-                else Outcome(spec.key, "busy")
-            )
+        with store.claim(spec.key) as mine, one_line_if_another_ends(spec.training.strategy):
+            if not mine:
+                return Outcome(spec.key, "busy")
+            return _train(spec, store, bench, observer, strict_environment)
     except DamagedError as error:
         return Outcome(spec.key, "damaged", str(error), error.key, str(error.path))
     except LotteryError as error:
@@ -46,11 +45,15 @@ def _train(spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, s
     record = store.find(spec.key)
     if record is not None and set(spec.snapshots) <= set(record.spec.snapshots):
         return Outcome(spec.key, "finished", "by another process, since it was planned")
+    before = [store.record(key) for key in (spec.root, spec.parent) if key] if strict else []
+    check_same(before)
+    if store.writes and (failure := failures.find(store.paths, spec.key)):
+        return Outcome(spec.key, "failed", failure.reason)  # another process was faster
+    trainer = bench.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
     if strict:
-        check_same([store.record(key) for key in (spec.root, spec.parent) if key])
-    bench.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
+        check_same(before, trainer.resolved["device"])
     try:
-        with one_line_if_another_ends():
+        with one_line_if_another_ends(spec.training.strategy):
             execute(spec, store, bench, observer)
     except (StudyError, DamagedError):
         raise
@@ -69,10 +72,12 @@ def check(study: StudyConfig, store: Store, bench: Bench) -> str | None:
         DamagedError: a record isn't as it was written.
     """
     records = store.records()
+    waiting = plan(study, records)
+    if not waiting:
+        return None  # another process has finished it
     try:
-        with one_line_if_another_ends():
-            first = plan(study, records)[0]
-            trainer = bench.trainer(first)
+        with one_line_if_another_ends(study.training.strategy):
+            trainer = bench.trainer(waiting[0])
             check_fit(study, bench.dataset(study.data), trainer, collect(study, records))
     except DamagedError:
         raise

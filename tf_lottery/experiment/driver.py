@@ -60,7 +60,7 @@ class Driver:
         self.failed: dict[str, Failure] = {}
         self._training: dict[str, RunSpec] = {}
         self._busy: dict[str, float] = {}
-        self._lost: Counter[str] = Counter()
+        self._lost: Counter[tuple] = Counter()
         self._checked = False
         self._looked_last = False
         self._told: tuple | None = None
@@ -146,7 +146,7 @@ class Driver:
         told = {record.key for record in records}, {spec.key for spec in waiting}
         if told != self._told:
             self._told = told
-            trim(self.store, records, [*waiting, *self._training.values()])
+            trim(self.study, self.store, records)
             self.observer.planned(collect(self.study, records), waiting)
         watched = [spec for spec in waiting if spec.key in self._busy]
         if not self.executor.here:
@@ -191,11 +191,19 @@ class Driver:
             self.failed[spec.key] = failures.describe(spec, outcome.detail)
 
     def _retry(self, spec: RunSpec, reason: str) -> None:
-        self._lost[spec.key] += 1
-        if self._lost[spec.key] < ATTEMPTS:
+        # Counted anew whenever it got further: a run of days may lose many workers.
+        here = spec.key, self._kept(spec)
+        self._lost[here] += 1
+        if self._lost[here] < ATTEMPTS:
             self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
         else:
             self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
+
+    def _kept(self, spec: RunSpec) -> int:
+        """When the run's last checkpoint was made."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.store.paths.run(spec.key).checkpoint.stat().st_mtime_ns
+        return 0
 
     def _set_aside(self, error: DamagedError) -> None:
         self._scanned = None
@@ -222,7 +230,9 @@ class Driver:
     def _at_work(self) -> AbstractContextManager:
         """Let other shards see that ours is at work, as long as it is."""
         shard = self.execution.shard
-        return held(self.store.paths.shard_lock(shard)) if shard else contextlib.nullcontext()
+        if not shard or not self.store.writes:
+            return contextlib.nullcontext()
+        return held(self.store.paths.shard_lock(shard), patience=2)  # others look for a moment
 
     def _is_coming(self, spec: RunSpec) -> bool:
         """Whether the shard that a run belongs to is at work."""

@@ -21,6 +21,10 @@ def environment() -> dict[str, str]:
     return _fixed() | {_COMPILER: os.environ.get(_COMPILER, "")}
 
 
+def _told(record: Record) -> dict[str, str]:
+    return {**record.environment, "device": str(record.resolved.get("device", ""))}
+
+
 @cache
 def _fixed() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": platform.platform(), "processor": _processor()}
@@ -32,26 +36,32 @@ def _fixed() -> dict[str, str]:
     return found
 
 
-def check_same(records: Iterable[Record]) -> None:
+def check_same(records: Iterable[Record], device: str | None = None) -> None:
     """Check that records come from the environment of this process.
+
+    Args:
+        records: of finished runs.
+        device: that this process trains on, if it is known.
 
     Raises:
         StudyError: for the first that doesn't.
     """
-    here = environment()
+    here = {name: value for name, value in environment().items() if name != _COMPILER}
+    here |= {"device": device} if device else {}
     for record in records:
+        told = _told(record)
         for name, value in here.items():
-            if name != _COMPILER and record.environment.get(name) != value:
+            if told.get(name) != value:
                 raise StudyError(
                     f"Expected runs of one environment, as --strict-environment asks. Received: "
-                    f"{record.spec.describe()} of {name} {record.environment.get(name)}; here it is {value}. "
+                    f"{record.spec.describe()} of {name} {told.get(name)}; here it is {value}. "
                     "Use --output for a study of its own, or leave --strict-environment out."
                 )
 
 
 def described(records: Iterable[Record]) -> list[str]:
     """Return lines that tell of records from different environments; none if all are from one."""
-    told = [{**record.environment, "device": str(record.resolved.get("device", ""))} for record in records]
+    told = [_told(record) for record in records]
     differing = [
         name
         for name in {name: None for each in told for name in each}

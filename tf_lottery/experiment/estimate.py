@@ -15,6 +15,7 @@ from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.upkeep import sizes
 from tf_lottery.training.quiet_start import start_quietly
+from tf_lottery.workers import MULTI_WORKER
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Estimate:
         steps: in all of those, or in those of `next`.
         seconds_a_run: median, None if nothing tells.
         bytes_a_run: median, None if nothing tells.
-        from_trial: whether time was measured by a trial, not read from finished runs.
+        measured: whether a few seconds were trained to tell, since no run is finished.
         free: bytes of the disk.
     """
 
@@ -40,14 +41,15 @@ class Estimate:
     steps: int
     seconds_a_run: float | None
     bytes_a_run: int | None
-    from_trial: bool
+    measured: bool
     free: int
 
 
 def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimate:
     """Estimate what a study would take.
 
-    Without a finished run to read from, the network is built and trained for a few seconds.
+    Without a finished run to read from, the network is built and trained for a few seconds,
+    unless that takes other machines.
 
     Args:
         study: with its data's digest.
@@ -68,11 +70,11 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     if records:
         seconds = statistics.median(record.seconds["total"] for record in records)
         size = sum(sizes(store.paths).values()) // len(records)
-    elif left:
+    elif left and study.training.strategy != MULTI_WORKER:
         start_quietly()
-        from tf_lottery.experiment.trial import trial
+        from tf_lottery.experiment.timing import time_a_run
 
-        seconds, size = trial(left[0], last)
+        seconds, size = time_a_run(left[0], last)
     else:
         seconds = size = None
     return Estimate(
@@ -83,7 +85,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         steps=sum(last - (rewind if spec.start == "rewind" else 0) for spec in left),
         seconds_a_run=seconds,
         bytes_a_run=size,
-        from_trial=not records,
+        measured=not records,
         free=shutil.disk_usage(_existing(store.paths.root)).free,
     )
 

@@ -1,10 +1,12 @@
 """`execute`: one run. Build, mask, rewind, train, measure, store."""
 
 import time
+from typing import Any
 
 from tf_lottery import arrays, steps
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import Dataset
+from tf_lottery.errors import StudyError
 from tf_lottery.experiment.bench import Bench
 from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.observe import StudyObserver
@@ -18,7 +20,7 @@ from tf_lottery.training.checkpoint import Cadence, Checkpoint
 from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
 from tf_lottery.training.measured import MeasuredTraining
 from tf_lottery.training.observe import Point
-from tf_lottery.training.replicas import check_agreement
+from tf_lottery.training.replicas import check_agreement, from_chief
 from tf_lottery.training.rewind import RewindManager
 from tf_lottery.training.trainer import Trainer
 
@@ -49,20 +51,22 @@ def execute(
     last = steps.iterations(spec.training.steps, per_epoch)
     snapshots = {steps.iterations(point, per_epoch) for point in spec.snapshots}
 
-    checkpoint = _usable(store.checkpoint(spec.key, observer.noted), snapshots)
-    at = checkpoint.step if checkpoint else None
-    check_agreement(trainer.strategy, f"{spec.key} from {at}")
+    check_agreement(trainer.strategy, spec.key)
+    context = {"environment": environment(), "resolved": trainer.resolved}
+    checkpoint = _checkpoint(spec, store, trainer, snapshots, context, observer)
     run = store.begin(spec.key, go_on=checkpoint is not None)
     start = prepare(spec, store, trainer, per_epoch)
-    observer.started(spec, start.first_step if at is None else at, last)
+    first = checkpoint.step if checkpoint else start.first_step
+    observer.started(spec, first, last)
     smaller = _without_dead_units(spec, trainer, dataset, last - start.first_step)
     training = MeasuredTraining(
         smaller or trainer,
         observer,
         RewindManager(run.rewind),
         snapshots,
-        Cadence(store.checkpoint_every, per_epoch, at or start.first_step),
+        Cadence(store.checkpoint_every, per_epoch, first),
         run.checkpoint,
+        context,
     )
     training.run(
         start.first_step,
@@ -101,12 +105,41 @@ def execute(
     return record
 
 
-def _usable(checkpoint: Checkpoint | None, snapshots: set[int]) -> Checkpoint | None:
-    """A checkpoint of before a rewind point was asked for, which it is past, is of no use."""
-    if checkpoint is None:
+def _checkpoint(
+    spec: RunSpec,
+    store: Store,
+    trainer: Trainer,
+    snapshots: set[int],
+    context: dict[str, Any],
+    observer: StudyObserver,
+) -> Checkpoint | None:
+    """Where a run goes on; None if it starts anew. With several workers the chief decides."""
+    found = store.checkpoint(spec.key, observer.noted)
+    step = from_chief(trainer.strategy, found and _usable(found, snapshots, context, observer))
+    if step is None:
         return None
+    if found is None or found.step != step:
+        raise StudyError(
+            f"Expected to go on from step {step}, as worker 0 does. Received: another checkpoint, or none. "
+            "Give all workers a directory that all see."
+        )
+    return found
+
+
+def _usable(
+    checkpoint: Checkpoint, snapshots: set[int], context: dict[str, Any], observer: StudyObserver
+) -> int | None:
+    """The step of a checkpoint; None if going on from it wouldn't give the right bits."""
     kept = {f"rewind/{step}it" for step in snapshots if step <= checkpoint.step}
-    return checkpoint if kept <= checkpoint.rewind_digests.keys() else None
+    if not kept <= checkpoint.rewind_digests.keys():
+        return None  # it is past a rewind point that is asked for since
+    if checkpoint.context != context:
+        observer.noted(
+            f"The checkpoint at step {checkpoint.step} is of another network, other packages or another "
+            "machine: the run is trained from its start."
+        )
+        return None
+    return checkpoint.step
 
 
 def _without_dead_units(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any, Protocol
 
 from tf_lottery.config import StudyConfig
@@ -111,20 +112,28 @@ class Workers:
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def check(self, study: StudyConfig) -> None:
-        worker = self._idle()
-        worker.send({"check": study.model_dump(mode="json")})
+        worker, told = self._idle(), study.model_dump(mode="json")
+        worker.send({"check": told})
+        # At first each replicate has a run to train: their workers start while one checks.
+        for _ in range(1, min(self.slots, study.replicates)):
+            self._new().send({"warm_up": told})
         while True:
-            _, message = self._messages.get()
+            sender, message = self._messages.get()
+            if sender is not worker:
+                self._heard(sender, message)
+                continue
             if message is None:
                 self._workers.remove(worker)
                 raise StudyError(
                     f"Expected a worker that starts. Received: one that {worker.end()}; see {worker.log}"
                 )
             if "damaged" in message:
-                raise DamagedError(*message["damaged"])
+                text, key, path = message["damaged"]
+                raise DamagedError(text, key, Path(path))
             if "ended" in message:
                 raise StudyError(f"{message['ended']}; see {worker.log}")
             if "checked" in message:
+                worker.answered = True
                 break
             self._observer.noted(message["note"])
         if message["checked"] is not None:
@@ -158,7 +167,12 @@ class Workers:
             if worker.spec is None:
                 self._observer.noted(f"{reason}; it had nothing to train")
                 return []
+            if worker.failed_to_start:
+                return [
+                    Outcome(worker.spec.key, "ended", f"{reason} before it could train; see {worker.log}")
+                ]
             return [Outcome(worker.spec.key, "lost", reason)]
+        worker.answered = True
         if "note" in message:
             self._observer.noted(message["note"])
             return []
@@ -171,6 +185,9 @@ class Workers:
         for worker in self._workers:
             if worker.spec is None:
                 return worker
+        return self._new()
+
+    def _new(self) -> "_Worker":
         worker = _Worker(next(self._numbers), self._store, self._strict, self._messages)
         self._workers.append(worker)
         return worker
@@ -180,7 +197,7 @@ class _Worker:
     """A process that trains what it is sent, a JSON object a line."""
 
     def __init__(self, number: int, store: Store, strict: bool, messages: queue.Queue):
-        self.number, self.spec = number, None
+        self.number, self.spec, self.answered = number, None, False
         self.log = store.paths.worker_log(number)
         settings = {
             "directory": str(store.paths.root),
@@ -224,6 +241,11 @@ class _Worker:
         name = signal.Signals(-code).name
         memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
         return f"(process {self._process.pid}) was ended by {name}{memory}"
+
+    @property
+    def failed_to_start(self) -> bool:
+        """Whether it ended by itself without an answer: no run is to blame."""
+        return not self.answered and self._process.wait() > 0
 
     def stop(self) -> None:
         """End it: it stops when its input does."""

@@ -84,6 +84,30 @@ def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
     return [spec for chain in chains for spec in _with_arms(study, chain)]
 
 
+def spent(study: StudyConfig, records: Iterable[Record]) -> set[str]:
+    """Return keys of the finished runs whose last weights no further run of the study will need.
+
+    Those of controls, and of tickets whose next round is finished in all arms. The last
+    round's stay, so that more rounds can follow.
+    """
+    finished = {record.key: record for record in records}
+    found = set()
+    children: dict[str, list[RunSpec]] = {}
+    specs = reached(study, finished)
+    for spec in specs:
+        if spec.parent:
+            children.setdefault(spec.parent, []).append(spec)
+    for spec in specs:
+        below = children.get(spec.key, [])
+        is_control = spec.arm != "ticket"
+        goes_on = any(child.arm == "ticket" for child in below)
+        if spec.key in finished and (
+            is_control or (goes_on and all(_is_finished(child, finished) for child in below))
+        ):
+            found.add(spec.key)
+    return found
+
+
 def _is_finished(spec: RunSpec, finished: dict[str, Record]) -> bool:
     """A dense run without a rewind point that is asked for now is trained again, to the same
     bits: what was trained from it stays valid."""

@@ -71,8 +71,16 @@ class Store:
         Raises:
             DamagedError: for the first that isn't as it was written.
         """
-        found = (self._read(path) for path in sorted(self._files()))
+        found = map(self.find, self.names())
         return [record for record in found if record is not None]
+
+    def names(self) -> list[str]:
+        """Return the names of all runs that there are, finished or not: the first 16 digits of their keys."""
+        try:
+            with os.scandir(self.paths.runs) as entries:
+                return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+        except FileNotFoundError:
+            return []
 
     def record(self, key: str) -> Record:
         """Return one run's record.
@@ -135,11 +143,22 @@ class Store:
         if not path.exists():
             return None
         try:
-            return Checkpoint.load(path)
+            found = Checkpoint.load(path)
+            self._keep_rewind_points(key, found.rewind_digests)
+            return found
         except (LotteryError, KeyError, ValueError, TypeError) as error:
             aside = self._move_aside(path, f"{key[:16]}-checkpoint.npz")
             noted(f"{error} Set aside as {aside}; the run is trained from its start.")
             return None
+
+    def _keep_rewind_points(self, key: str, digests: dict[str, str]) -> None:
+        """Verify the rewind points that a checkpoint names; delete later ones, which are kept anew."""
+        run = self.paths.run(key)
+        for name, digest in digests.items():
+            arrays.load_sealed(run.artefact(name), digest)
+        for path in run.rewind.glob("*.npz"):
+            if f"rewind/{path.stem}" not in digests:
+                path.unlink(missing_ok=True)
 
     def write_curves(self, run: RunPaths, curves: dict[str, list]) -> str:
         """Write a run's evaluations; return their digest."""
@@ -239,14 +258,6 @@ class Store:
         except (LotteryError, KeyError) as error:
             raise DamagedError(str(error), key, path) from error
 
-    def _files(self) -> Iterator[Path]:
-        try:
-            with os.scandir(self.paths.runs) as entries:
-                names = (entry.path for entry in entries if not entry.name.startswith("."))
-                yield from (Path(name) / "record.json" for name in names)
-        except FileNotFoundError:
-            return
-
     def _read(self, path: Path) -> Record | None:
         try:
             status = path.stat()
@@ -256,7 +267,7 @@ class Store:
             return self._known[path][1]
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValidationError, ValueError, AttributeError, OSError) as error:
+        except (ValidationError, ValueError, AttributeError, TypeError, KeyError, OSError) as error:
             raise DamagedError(
                 f"Expected a run's record. Received: {path}, which is damaged.", path.parent.name, path
             ) from error

@@ -72,7 +72,7 @@ def _go_on(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
             f"Expected {paths.study} to be written by a study. Received: a config of your own, which "
             "would be overwritten. Use --output for another directory."
         )
-    if not any(paths.runs.glob("*/record.json")):
+    if not any(paths.runs.glob("[!.]*/record.json")):
         return study
     if not present.same_runs_as(study):
         raise LotteryError(

@@ -20,7 +20,7 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         record: of a pruned run.
 
     Returns:
-        A ticket with the weights at early stop as its trained weights.
+        A ticket with the weights at early stop as its trained weights, if they were kept.
 
     Raises:
         LotteryError: a run that isn't a ticket's, or a damaged file.
@@ -34,7 +34,8 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
     weights = {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}
     for path, mask in masks.items():
         weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
-    trained = store.weights(record.key, "early_stop")
+    there = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
+    trained = store.weights(record.key, "early_stop") if there else {}
     provenance = {
         "study": study.name,
         "seed": study.seed,

@@ -1,7 +1,9 @@
 """What a study's runs take on the disk, and what of it can go."""
 
+import contextlib
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,8 +11,8 @@ from pathlib import Path
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.plan import reached
-from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.experiment.plan import foreseen, reached, spent
+from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
 from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
@@ -35,24 +37,25 @@ def readable(size: int) -> str:
     return f"{size} bytes"
 
 
-def trim(store: Store, records: Iterable[Record], waiting: Iterable[RunSpec], reported: bool = False) -> None:
-    """Delete what `storage.keep` says isn't kept, as soon as nothing waits for it.
+def trim(study: StudyConfig, store: Store, records: Iterable[Record], winner: str | None = None) -> None:
+    """Delete what `storage.keep` says isn't kept, as soon as nothing will need it.
 
     Args:
+        study: with its data's digest.
         store: of the study.
         records: of its finished runs.
-        waiting: runs that are being trained, or can start now.
-        reported: whether the study's ticket is written, so that early-stop weights can go, too.
+        winner: once the study is finished and reported: key of the run whose ticket is written,
+            which keeps its early-stop weights; all others' go.
     """
     if store.storage.keep != "masks" or not store.writes:
         return
-    needed = {spec.parent for spec in waiting}
-    for record in records:
-        run = store.paths.run(record.key)
-        if record.key not in needed:
-            run.weights_last.unlink(missing_ok=True)
-        if reported:
-            run.weights_early_stop.unlink(missing_ok=True)
+    records = list(records)
+    for key in spent(study, records):
+        store.paths.run(key).weights_last.unlink(missing_ok=True)
+    if winner is not None:
+        for record in records:
+            if record.key != winner:
+                store.paths.run(record.key).weights_early_stop.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,8 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
         study: as its directory holds it.
         store: of the study.
     """
-    paths = store.paths
-    finished = {record.key: record for record in store.records()}
-    wanted = {spec.key[:16] for spec in reached(study, finished)}
+    paths, records = store.paths, store.records()
+    wanted = _wanted(study, records)
     found = [(path, "damaged") for path in _children(paths.damaged)]
     for run in _children(paths.runs):
         if run.name.startswith("."):
@@ -84,6 +86,7 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
         elif (run / "record.json").exists():
             found += [(path, "left over") for path in (*run.glob(".*"), *run.glob("checkpoint.npz"))]
     found += [(path, "half written") for path in _children(paths.root) if path.name.startswith(".")]
+    found = [(path, why) for path, why in found if why != "half written" or _is_old(path)]
     return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in found]
 
 
@@ -91,12 +94,31 @@ def collect_rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
     """Delete what `rubbish` finds, runs that another process trains excepted; return what went."""
     gone = []
     for each in rubbish(study, store):
-        of_run = each.path if each.path.parent == store.paths.runs else each.path.parent
+        is_run = each.path.parent == store.paths.runs
+        of_run = each.path if is_run else each.path.parent
         with held(store.paths.run_lock(of_run.name.lstrip("."))) as free:
-            if free:
+            # It may have been finished, or trained again, meanwhile.
+            if free and each in rubbish(study, store):
                 _delete(each.path)
                 gone.append(each)
     return gone
+
+
+def _wanted(study: StudyConfig, records: list[Record]) -> set[str]:
+    """Names of the directories of all runs that the study asks for, or may come to ask for,
+    though an earlier run is missing now."""
+    finished = {record.key: record for record in records}
+    wanted = {spec.key for spec in (*reached(study, finished), *(foreseen(study) or []))}
+    if study.pruning.rounds is None:
+        wanted |= {record.key for record in records if record.spec.root in wanted}
+    return {key[:16] for key in wanted}
+
+
+def _is_old(path: Path) -> bool:
+    """Whether nobody is writing it any more."""
+    with contextlib.suppress(FileNotFoundError):
+        return time.time() - path.stat().st_mtime > 600
+    return False
 
 
 def remove(paths: StudyPaths) -> int:

@@ -4,6 +4,7 @@
 standard input and output. It ends with its input: whoever started it is gone then.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -60,15 +61,20 @@ def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) 
 
     bench, observer = Bench(), training_observer(store, _Notes(send))
 
-    def answer(message: dict[str, Any]) -> dict[str, Any]:
+    def answer(message: dict[str, Any]) -> dict[str, Any] | None:
         if "check" in message:
             return {"checked": check(StudyConfig.model_validate(message["check"]), store, bench)}
+        if "warm_up" in message:
+            with contextlib.suppress(Exception):  # whoever checks says what is wrong
+                check(StudyConfig.model_validate(message["warm_up"]), store, bench)
+            return None
         spec = RunSpec.model_validate(message["run"])
         return {"outcome": attempt(spec, store, bench, observer, strict_environment).as_json()}
 
     while True:
         try:
-            send(answer(messages.get()))
+            if (told := answer(messages.get())) is not None:
+                send(told)
         except DamagedError as error:
             send({"damaged": [str(error), error.key, str(error.path)]})
         except Exception as error:  # a defect, of ours or of a user's model builder

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,7 @@ class Checkpoint:
         since_evaluation: what passed from the last evaluation to that stop.
         rewind_digests: of the rewind points that are kept already.
         seconds: where the time went.
+        context: what else decides the bits: the environment, the network, the devices.
     """
 
     step: int
@@ -39,6 +41,7 @@ class Checkpoint:
     since_evaluation: Passed
     rewind_digests: dict[str, str]
     seconds: dict[str, float]
+    context: dict[str, Any]
 
     def save(self, path: Path) -> None:
         """Write it, in place of an earlier one.
@@ -53,6 +56,7 @@ class Checkpoint:
             "since_evaluation": asdict(self.since_evaluation),
             "rewind_digests": self.rewind_digests,
             "seconds": self.seconds,
+            "context": self.context,
         }
         found = {_TRAINED + name: value for name, value in self.variables.items()}
         found |= {_EARLY_STOP + name: value for name, value in self.early_stop.items()}
@@ -76,6 +80,7 @@ class Checkpoint:
             since_evaluation=Passed(**progress["since_evaluation"]),
             rewind_digests=progress["rewind_digests"],
             seconds=progress["seconds"],
+            context=progress["context"],
         )
 
 

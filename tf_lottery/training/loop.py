@@ -199,7 +199,7 @@ class Loop:
 
         @tf.function(jit_compile=self._xla)
         def steps(x, labels, rates, count):
-            # In float64 a sum of losses doesn't depend on where calls begin and end.
+            # In float64 sums of float32 are exact, so it doesn't matter where calls begin and end.
             sums, index = tf.zeros(2, tf.float64), tf.constant(0)
             while index < count:  # over tf.range, XLA would compile again for each count
                 if self._learning_rates:

@@ -3,6 +3,7 @@
 import heapq
 import time
 from pathlib import Path
+from typing import Any
 
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
@@ -26,6 +27,7 @@ class MeasuredTraining:
         snapshots: steps of the rewind points to keep.
         cadence: when checkpoints are due.
         checkpoint: the file that they are written to.
+        context: as of a `Checkpoint`.
 
     Attributes:
         early_stop: the minimum of the validation loss so far, and its weights.
@@ -42,10 +44,11 @@ class MeasuredTraining:
         snapshots: set[int],
         cadence: Cadence,
         checkpoint: Path,
+        context: dict[str, Any],
     ):
         self.trainer, self.observer = trainer, observer
         self._rewind, self._snapshots = rewind, snapshots
-        self._cadence, self._checkpoint = cadence, checkpoint
+        self._cadence, self._checkpoint, self._context = cadence, checkpoint, context
         self.early_stop = EarlyStop()
         self.points: list[Point] = []
         self._passed = Passed()
@@ -115,6 +118,7 @@ class MeasuredTraining:
             since_evaluation=self._passed,
             rewind_digests=self.rewind_digests,
             seconds=self.seconds,
+            context=self._context,
         ).save(self._checkpoint)
         self._cadence.kept(step)
 

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError, StudyError
+from tf_lottery.workers import MULTI_WORKER
 
 
 def synchronize(model: keras.Model, replicas: int) -> None:
@@ -65,9 +66,26 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
         )
 
 
+def from_chief(strategy: tf.distribute.Strategy, step: int | None) -> int | None:
+    """Return the chief's step, or None, on all workers: it alone decides where a run goes on."""
+    if strategy.num_replicas_in_sync == 1:
+        return step
+    told = -1 if step is None else step
+
+    @tf.function
+    def gather():
+        return strategy.gather(strategy.run(lambda: tf.constant([told])), axis=0)
+
+    found = int(gather().numpy()[0])
+    return None if found < 0 else found
+
+
 @contextlib.contextmanager
-def one_line_if_another_ends() -> Iterator[None]:
+def one_line_if_another_ends(strategy: str) -> Iterator[None]:
     """Say in one line that another worker is gone; TensorFlow says it in a hundred.
+
+    Args:
+        strategy: its name. Unless it is `multi_worker`, errors pass as they are.
 
     Raises:
         StudyError: then.
@@ -81,6 +99,8 @@ def one_line_if_another_ends() -> Iterator[None]:
         tf.errors.InternalError,
         tf.errors.UnavailableError,
     ) as error:
+        if strategy != MULTI_WORKER:
+            raise
         raise StudyError(
             "Expected all workers to train to the end. Received: another one that ended "
             f"({' '.join(error.message.split())[:80]}). See what it says; then repeat the command on all."

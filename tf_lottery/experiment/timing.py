@@ -10,7 +10,7 @@ from tf_lottery.experiment.spec import RunSpec
 SECONDS = 3.0
 
 
-def trial(spec: RunSpec, last: int) -> tuple[float, int]:
+def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
     """Return the seconds and the bytes on the disk that a run will take, about.
 
     Args:
