@@ -14,7 +14,7 @@ import pytest
 
 from tests.experiment.test_study import SETTINGS, results, study
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment import executors, failures
+from tf_lottery.experiment import failures, worker_pool
 from tf_lottery.experiment.execution import Execution
 from tf_lottery.experiment.executor import run_study
 from tf_lottery.experiment.observe import StudyObserver
@@ -129,7 +129,7 @@ def test_a_run_that_diverges_in_a_worker_is_recorded_and_the_others_go_on(tmp_pa
 
 
 def test_a_worker_that_dies_in_the_middle_of_a_line_is_lost_not_waited_for(tmp_path):
-    worker, messages = object.__new__(executors._Worker), queue.Queue()
+    worker, messages = object.__new__(worker_pool._Worker), queue.Queue()
     half = 'import sys; sys.stdout.write(\'{"outcome": {"key": "ab\')'
     worker._process = subprocess.Popen([sys.executable, "-c", half], stdout=subprocess.PIPE, text=True)
     worker._listen(messages)

@@ -11,7 +11,7 @@ from tf_lottery.experiment.bench import Bench
 from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.spec import LayerCount, Record, RunSpec
-from tf_lottery.experiment.start import prepare
+from tf_lottery.experiment.start import Start, prepare
 from tf_lottery.experiment.store import Store
 from tf_lottery.layers.access import get_masks
 from tf_lottery.paths import RunPaths
@@ -79,11 +79,27 @@ def execute(
         trainer.set_weights(smaller.weights())
         start.checks["units_computed"] = smaller.units
         trainer.compile_seconds += smaller.compile_seconds
+    record = store.finish(_record(spec, store, run, trainer, training, start, last, began))
+    observer.finished(record)
+    return record
+
+
+def _record(
+    spec: RunSpec,
+    store: Store,
+    run: RunPaths,
+    trainer: Trainer,
+    training: MeasuredTraining,
+    start: Start,
+    last: int,
+    began: float,
+) -> Record:
+    """Keep what a finished training leaves, measure the test set, put it all together."""
     digests = _keep_state(store, run, trainer, training)
     measured = _measure(trainer, training)
     masks = get_masks(trainer.model)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
-    record = Record(
+    return Record(
         key=spec.key,
         spec=spec,
         weights_total=sum(mask.size for mask in masks.values()),
@@ -100,9 +116,6 @@ def execute(
         environment=environment(),
         **measured,
     )
-    record = store.finish(record)
-    observer.finished(record)
-    return record
 
 
 def _checkpoint(

@@ -10,7 +10,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.driver import Driver
 from tf_lottery.experiment.environment import check_same
 from tf_lottery.experiment.execution import Execution, local_workers
-from tf_lottery.experiment.executors import Executor, InProcess, Workers
+from tf_lottery.experiment.executors import Executor, InProcess
 from tf_lottery.experiment.follower import FollowerStore
 from tf_lottery.experiment.log import Log
 from tf_lottery.experiment.observe import Several, StudyObserver
@@ -18,6 +18,7 @@ from tf_lottery.experiment.plan import collect
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.study import follow, prepare, written
+from tf_lottery.experiment.worker_pool import Workers
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.workers import this_worker
 
