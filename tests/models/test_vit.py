@@ -94,7 +94,7 @@ def test_every_projection_can_be_pruned_and_nothing_is_lost_by_conversion():
 
 
 def test_only_the_position_embedding_stays_dense_and_is_named():
-    with pytest.warns(UserWarning, match="stay dense: position_embedding/embedding$"):
+    with pytest.warns(UserWarning, match="stay dense: position_embedding/embedding. Declare"):
         lottery.make_prunable(vit())
 
 

@@ -1,6 +1,6 @@
 """Masks of a whole model: read, set, prune by, count."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from numbers import Real
 
 import keras
@@ -8,86 +8,32 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.prunable import PrunableLayer
+from tf_lottery.layers.paths import holders, named_variables
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.pruning.select import select
 
 
-def walk(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
-    """Yield path and layer of every layer that isn't itself a model, each once.
-
-    A path is the names from the outermost model down: `block/conv1`.
-    """
-    seen = set()
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner = walk(layer, f"{prefix}{layer.name}/")
-        else:
-            inner = [(prefix + layer.name, layer)]
-        for path, leaf in inner:
-            if id(leaf) not in seen:
-                seen.add(id(leaf))
-                yield path, leaf
-
-
 def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variable]]:
-    """Return kernel path -> (kernel, its mask variable) of every `PrunableLayer`.
+    """Return kernel path -> (kernel, its mask variable) of a prunable model.
 
     Raises:
-        LotteryError: if the model has none.
+        LotteryError: if it isn't one.
     """
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
-    found = {
-        f"{path}/{name}": (kernel, kernel_mask)
-        for path, layer in walk(model)
-        if isinstance(layer, PrunableLayer)
-        for name, kernel, kernel_mask in layer.kernels()
-    }
-    if not found:
+    masks = {id(kernel): kernel_mask for holder in holders(model) for kernel, kernel_mask in holder.masked()}
+    if not masks:
         raise LotteryError(
             f"Expected a model with prunable layers. Received: {model.name!r}, which has none. "
             "Pass it through tf_lottery.make_prunable first."
         )
-    return found
-
-
-def variables_without_masks(model: keras.Model) -> list[keras.Variable]:
-    """Return every variable of a prunable or plain model but the masks.
-
-    A wrapper's own variables come before its inner layer's, so the order is that of the
-    plain model.
-    """
-    masks = {
-        id(kernel_mask)
-        for _, layer in walk(model)
-        if isinstance(layer, PrunableLayer)
-        for *_, kernel_mask in layer.kernels()
+    return {
+        path: (variable, masks[id(variable)])
+        for path, variable in named_variables(model).items()
+        if id(variable) in masks
     }
-    return [variable for variable in model.variables if id(variable) not in masks]
-
-
-def named_variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return every variable of a prunable or plain model but the masks: path -> variable.
-
-    Paths are those of masks (`hidden1/kernel`, `hidden1/bias`), the same for both kinds of
-    model, in the same order. What belongs to no layer's weights, such as the seeds of
-    dropout, is called `other/<index>`.
-    """
-    paths = {}
-    for path, layer in walk(model):
-        for variable in layer.weights:
-            own = variable.path.rpartition(f"{layer.name}/")[2]
-            paths.setdefault(id(variable), f"{path}/{own}")
-    variables = variables_without_masks(model)
-    named = {
-        paths.get(id(variable), f"other/{index:04d}"): variable for index, variable in enumerate(variables)
-    }
-    if len(named) != len(variables):
-        raise LotteryError(f"Expected variables with paths of their own. Received: {list(named)}")
-    return named
 
 
 def get_masks(model: keras.Model) -> masks_.Masks:

@@ -1,135 +1,240 @@
 """Plain Keras model -> prunable model, and back."""
 
+import contextlib
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import kernels, named_variables, variables_without_masks, walk
-from tf_lottery.layers.kernels import KERNELS, kernel_names
+from tf_lottery.layers.access import kernels, set_masks
+from tf_lottery.layers.compiled import compile_like
+from tf_lottery.layers.in_place import PrunableModel, make_prunable_in_place, strip_in_place
+from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice, Rule
+from tf_lottery.layers.paths import holders, variables_without_masks, walk
 from tf_lottery.layers.prunable import PrunableLayer
+from tf_lottery.layers.table import UNDECLARED, rows
 
 
-def make_prunable(model: keras.Model) -> keras.Model:
-    """Return a copy of a model whose Dense and Conv2D layers are `PrunableLayer`s.
+class _CannotCopy(Exception):
+    """Keras, or a layer in the model, can't be copied."""
 
-    The copy computes the same, to the last bit, until it is pruned. It carries over all
-    weights and the arguments of `compile`, not the optimizer's state. Nested and shared
-    layers are kept so.
+
+def make_prunable(
+    model: keras.Model,
+    include: Rule | Sequence[Rule] | None = None,
+    exclude: Rule | Sequence[Rule] | None = None,
+    kernels: Mapping[type | str, str | Sequence[str]] | None = None,
+) -> keras.Model:
+    """Return a model whose kernels have masks. It computes the same, to the last bit, until it is pruned.
+
+    A Sequential or Functional model is copied, its layers wrapped in `PrunableLayer`s; the model
+    that was given stays as it is. What Keras can't copy (subclassed models, models of such layers)
+    is made prunable in place, and returned: Keras has no other way. All weights are carried over,
+    and so is how the model was compiled (the copy with a fresh optimizer).
+
+    Prunable are the kernels of Dense, EinsumDense, all convolutions, recurrent cells, and
+    of what is made of them (attention, Bidirectional, TimeDistributed, your own blocks). Your own
+    layers with weights of their own declare them, in a method `get_prunable_weights()` or in
+    `kernels`. `prunable_table` tells what was made prunable, what not, and why.
 
     Args:
-        model: a built Sequential or Functional Keras 3 model.
+        model: any built Keras 3 model.
+        include: layers to prune: classes, name patterns (`"block1*"`) or predicates
+            `layer -> bool`; a layer within a chosen one is chosen too. Default: all.
+        exclude: layers to leave out; wins over `include`.
+        kernels: further layers and their kernels: `{MyLayer: "matrix"}`,
+            `{keras.layers.Embedding: "embeddings"}`; classes, or their names.
 
     Raises:
-        LotteryError: not a Keras model, subclassed, not built, already prunable, or
-            without a layer that can be pruned.
+        LotteryError: not a Keras 3 model on the TensorFlow backend, not built, already prunable,
+            without a layer that can be pruned, or with a rule that concerns no layer.
 
     Example:
         >>> import keras, tf_lottery as lottery
-        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)])
         >>> model = lottery.make_prunable(plain)
         >>> lottery.prune(model, rate=0.5)
         >>> lottery.sparsity(model)
         0.5
     """
-    _check_clonable(model)
-    layers = [layer for _, layer in walk(model)]
-    if any(isinstance(layer, PrunableLayer) for layer in layers):
-        raise LotteryError(f"Expected a plain Keras model. Received: {model.name!r}, already prunable")
-    if not any(kernel_names(layer) for layer in layers):
-        known = ", ".join(cls.__name__ for cls in KERNELS)
-        kinds = sorted({type(layer).__name__ for layer in layers})
+    check_plain(model)
+    choice = Choice.of(include, exclude, kernels)
+    chosen = choice.kernels_of(model)
+    if not chosen:
+        known = ", ".join(known if isinstance(known, str) else known.__name__ for known in KERNELS)
+        kinds = sorted({type(layer).__name__ for path, layer, _ in walk(model) if path})
         raise LotteryError(
-            f"Expected a model with layers that can be pruned ({known}). Received: {', '.join(kinds)}"
+            f"Expected a model with layers that can be pruned ({known}; your own with {DECLARES} or "
+            f"kernels=). Received: {', '.join(kinds)}"
         )
-    copy = _convert(model, lambda layer: PrunableLayer(_copy(layer)) if kernel_names(layer) else _copy(layer))
-    if left := kernels_left_out(copy):
-        warnings.warn(f"These weights can't be pruned yet and stay dense: {', '.join(left)}", stacklevel=2)
-    return copy
-
-
-def kernels_left_out(model: keras.Model) -> list[str]:
-    """Return the paths of trainable weights of two or more dimensions that have no mask."""
-    masked = {id(kernel) for kernel, _ in kernels(model).values()}
-    trainable = {id(variable) for variable in model.trainable_variables} - masked
-    return [
-        path
-        for path, variable in named_variables(model).items()
-        if id(variable) in trainable and len(variable.shape) > 1
-    ]
+    ids = {id(variable) for variable in chosen.values()}
+    with _scope(model):
+        try:
+            copy = _copy_model(model, lambda layer: _wrap(layer, ids))
+            _check_meant(model, ids, copy)
+            prunable = compile_like(model, copy)
+        except _CannotCopy:
+            prunable = make_prunable_in_place(model, chosen)
+    if undeclared := [row.path for row in rows(prunable) if row.why == UNDECLARED]:
+        warnings.warn(
+            f"These weights of layers of your own stay dense: {', '.join(undeclared)}. "
+            f"Declare kernels with a method {DECLARES}, or kernels=.",
+            stacklevel=2,
+        )
+    return prunable
 
 
 def strip(model: keras.Model) -> keras.Model:
     """Return the plain Keras model, zeros baked in: no `PrunableLayer`, no masks.
 
     It computes the same, to the last bit, and can be saved and loaded without
-    tf_lottery installed (but for `vit`, which has layers of ours).
+    tf_lottery installed (but for `vit`, which has layers of ours). A model that was made prunable
+    in place is stripped in place, and returned.
+
+    Args:
+        model: from `make_prunable`.
 
     Raises:
         LotteryError: if the model isn't prunable.
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.prune(model, rate=0.5)
+        >>> type(lottery.strip(model).layers[0]).__name__
+        'Dense'
     """
     kernels(model)
-    return _convert(model, lambda layer: _copy(layer.layer if isinstance(layer, PrunableLayer) else layer))
-
-
-def _convert(model: keras.Model, clone_layer) -> keras.Model:
-    def clone(layer):
-        if isinstance(layer, keras.Model):  # Keras passes on only those that it can't take apart
-            raise _subclassed(layer)
-        return clone_layer(layer)
-
-    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
+    if isinstance(model, PrunableModel):
+        return strip_in_place(model)
     try:
-        copy = keras.models.clone_model(model, clone_function=clone, recursive=True)
-    except LotteryError:
-        raise
-    except (ValueError, TypeError, NotImplementedError) as error:
-        if not getattr(model, "inputs", None):
-            raise _subclassed(model) from error
-        reason = " ".join(str(error).split())[:200]
+        copy = _copy_model(
+            model, lambda layer: copy_layer(layer.layer if isinstance(layer, PrunableLayer) else layer)
+        )
+    except _CannotCopy as error:
         raise LotteryError(
-            f"Expected a model that Keras can copy. Received: {model.name!r} ({reason})"
+            f"Expected a model that Keras can copy. Received: {model.name!r} ({error})"
         ) from error
-    finally:
-        model.compiled = compiled
-    pairs = list(zip(variables_without_masks(model), variables_without_masks(copy), strict=True))
-    for source, target in pairs:
-        if source.shape != target.shape:
-            raise RuntimeError(f"{source.path} and {target.path} don't correspond")
-        target.assign(source)
-    for source, target in zip(model.layers, copy.layers, strict=True):
-        target.trainable = source.trainable
-    if compiled and (settings := model.get_compile_config()):
-        try:
-            copy.compile_from_config(settings)
-        except (TypeError, ValueError):
-            warnings.warn(
-                f"The copy of {model.name!r} isn't compiled, since Keras can't copy a loss or metric that is "
-                "neither its own nor registered: call compile on the copy.",
-                stacklevel=3,
-            )
-    return copy
+    return compile_like(model, copy)
 
 
-def _copy(layer: keras.Layer) -> keras.Layer:
-    copy = type(layer).from_config(layer.get_config())
-    if hasattr(layer, "activation"):  # a user's own function may have the name of one of Keras's
-        copy.activation = layer.activation
-    return copy
+def freeze_zeros(model: keras.Model, **choice: Any) -> keras.Model:
+    """Return a model in which weights that are zero stay so: for fine-tuning what was pruned anywhere.
+
+    Args:
+        model: a built plain model that has zeros, as `strip`, another library or a file gave it.
+        **choice: `include`, `exclude` and `kernels`, as of `make_prunable`.
+
+    Returns:
+        The prunable model, as of `make_prunable`, its masks the weights that aren't 0.0.
+
+    Raises:
+        LotteryError: as `make_prunable`.
+
+    Example:
+        >>> import keras, numpy as np, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
+        >>> plain.set_weights([np.array([[0.5], [0.0], [0.0], [2.0]])])
+        >>> lottery.sparsity(lottery.freeze_zeros(plain))
+        0.5
+    """
+    prunable = make_prunable(model, **choice)
+    set_masks(
+        prunable,
+        {path: keras.ops.convert_to_numpy(kernel) != 0 for path, (kernel, _) in kernels(prunable).items()},
+    )
+    return prunable
 
 
-def _check_clonable(model: keras.Model) -> None:
+def check_plain(model: keras.Model) -> None:
+    """Check that a model can be made prunable.
+
+    Raises:
+        LotteryError: if it isn't a built plain Keras 3 model on TensorFlow.
+    """
     if not isinstance(model, keras.Model):
-        raise LotteryError(f"Expected a Keras 3 model. Received: {type(model).__name__}")
+        raise LotteryError(
+            f"Expected a Keras 3 model. Received: {type(model).__module__}.{type(model).__name__}"
+        )
+    if keras.backend.backend() != "tensorflow":
+        raise LotteryError(
+            f"Expected Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}"
+        )
     if not model.built:
         raise LotteryError(
             f"Expected a built model. Received: {model.name!r}, not built. "
             "Give it a keras.Input or call it once."
         )
+    if next(holders(model), None) is not None:
+        raise LotteryError(f"Expected a plain Keras model. Received: {model.name!r}, already prunable")
 
 
-def _subclassed(model: keras.Model) -> LotteryError:
-    return LotteryError(
-        f"Expected Sequential or Functional models, which Keras can copy. "
-        f"Received: {type(model).__name__} {model.name!r}, a subclassed model"
-    )
+def copy_layer(layer: keras.Layer) -> keras.Layer:
+    """Return a layer with the same configuration and weights of its own, not built."""
+    try:
+        copy = type(layer).from_config(layer.get_config())
+    except Exception as error:  # whatever a layer of the user's own raises
+        raise _CannotCopy(f"{type(layer).__name__}: {' '.join(str(error).split())[:160]}") from error
+    if hasattr(layer, "activation"):  # a user's own function may have the name of one of Keras's
+        copy.activation = layer.activation
+    return copy
+
+
+def _wrap(layer: keras.Layer, chosen: set[int]) -> keras.Layer:
+    indices = [i for i, v in enumerate(getattr(layer, "weights", ())) if id(v) in chosen]
+    if not indices:
+        return copy_layer(layer)
+    copy = copy_layer(layer)
+    for source, target in zip(_with_activations(layer), _with_activations(copy), strict=True):
+        target.activation = source.activation
+    return PrunableLayer(copy, kernels=indices)
+
+
+def _with_activations(layer: keras.Layer) -> list[keras.Layer]:
+    return [inner for path, inner, _ in walk(layer) if path and hasattr(inner, "activation")]
+
+
+def _copy_model(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
+    """Copy structure and weights.
+
+    Raises:
+        _CannotCopy: with the reason.
+    """
+    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
+    try:
+        copy = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
+    except LotteryError:
+        raise
+    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        raise _CannotCopy(" ".join(str(error).split())[:200]) from error
+    finally:
+        model.compiled = compiled
+    sources, targets = variables_without_masks(model), variables_without_masks(copy)
+    if type(copy) is not type(model):
+        raise _CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
+    if [v.shape for v in sources] != [v.shape for v in targets]:
+        raise _CannotCopy("the copy has other weights")
+    for source, target in zip(sources, targets, strict=True):
+        target.assign(source)
+    for source, target in zip(model.layers, copy.layers, strict=True):
+        target.trainable = source.trainable
+    return copy
+
+
+def _check_meant(model: keras.Model, chosen: set[int], copy: keras.Model) -> None:
+    """Check that the copy has masks for exactly the kernels that are meant."""
+    meant = [id(variable) in chosen for variable in variables_without_masks(model)]
+    masked = {id(kernel) for holder in holders(copy) for kernel, _ in holder.masked()}
+    if meant != [id(variable) in masked for variable in variables_without_masks(copy)]:
+        raise _CannotCopy("the copy's masks would be of other weights")
+
+
+def _scope(model: keras.Model):
+    """The scope of the strategy that a model was made under, unless we are in one."""
+    strategy = getattr(model, "distribute_strategy", None)
+    outside = strategy is None or tf.distribute.has_strategy()
+    return contextlib.nullcontext() if outside else strategy.scope()

@@ -1,19 +1,177 @@
 """Which variables of a layer are kernels that can be pruned.
 
-A further layer is a line in `KERNELS`.
+A further layer is a line in `KERNELS`. A layer of the user's own says so itself, in a method
+`get_prunable_weights()` that returns its kernels, or is declared to `make_prunable`.
 """
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
 
 import keras
 
-KERNELS: dict[type, tuple[str, ...]] = {
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.paths import named_variables, own_weights, walk
+
+KERNELS: dict[type | str, tuple[str, ...]] = {
     keras.layers.Dense: ("kernel",),
+    keras.layers.EinsumDense: ("kernel",),
+    keras.layers.Conv1D: ("kernel",),
     keras.layers.Conv2D: ("kernel",),
+    keras.layers.Conv3D: ("kernel",),
+    keras.layers.Conv1DTranspose: ("kernel",),
+    keras.layers.Conv2DTranspose: ("kernel",),
+    keras.layers.Conv3DTranspose: ("kernel",),
+    keras.layers.DepthwiseConv1D: ("kernel",),
+    keras.layers.DepthwiseConv2D: ("kernel",),
+    keras.layers.SeparableConv1D: ("depthwise_kernel", "pointwise_kernel"),
+    keras.layers.SeparableConv2D: ("depthwise_kernel", "pointwise_kernel"),
+    keras.layers.SimpleRNNCell: ("kernel", "recurrent_kernel"),
+    keras.layers.LSTMCell: ("kernel", "recurrent_kernel"),
+    keras.layers.GRUCell: ("kernel", "recurrent_kernel"),
+    "ConvLSTMCell": ("kernel", "recurrent_kernel"),  # Keras doesn't export it
 }
+"""Subclasses included. Attention, recurrent layers, `Bidirectional` and `TimeDistributed` hold
+layers of these."""
+
+ON_REQUEST: dict[type, tuple[str, ...]] = {keras.layers.Embedding: ("embeddings",)}
+"""Pruned only where `include` or `kernels` names them."""
+
+DECLARES = "get_prunable_weights"
+"""The method of a layer of the user's own; tensorflow-model-optimization calls it so, too."""
+
+Rule = type | str | Callable[[keras.Layer], bool]
 
 
-def kernel_names(layer: keras.Layer) -> tuple[str, ...]:
-    """Return the attributes of `layer` that hold prunable kernels, () if it has none.
+@dataclass(frozen=True)
+class Choice:
+    """What to prune.
 
-    Looks at the exact class: a subclass may use its kernel in another way.
+    Attributes:
+        include: layers to prune, each a class, a name pattern or a predicate; empty: all that have
+            kernels. A layer within a chosen one is chosen too.
+        exclude: layers to leave out; wins over `include`.
+        kernels: further layers: class or class name -> names of their kernels.
     """
-    return KERNELS.get(type(layer), ())
+
+    include: tuple[Rule, ...] = ()
+    exclude: tuple[Rule, ...] = ()
+    kernels: Mapping[type | str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, include: Any, exclude: Any, kernels: Mapping | None) -> "Choice":
+        """Return the choice that arguments of `make_prunable` make.
+
+        Raises:
+            LotteryError: arguments of another kind.
+        """
+        declared = {}
+        for layer, names in (kernels or {}).items():
+            names = (names,) if isinstance(names, str) else tuple(names)
+            if not isinstance(layer, (type, str)) or not names or not all(isinstance(n, str) for n in names):
+                raise LotteryError(
+                    "Expected kernels as {layer class: names of its kernels}. "
+                    f"Received: {layer!r}: {names!r}"
+                )
+            declared[layer] = names
+        return cls(_rules("include", include), _rules("exclude", exclude), declared)
+
+    def kernels_of(self, model: keras.Layer) -> dict[str, keras.Variable]:
+        """Return path -> variable of the kernels that are chosen in a built model, each once.
+
+        Raises:
+            LotteryError: a rule that concerns no layer, a declared kernel that isn't there.
+        """
+        paths = {id(variable): path for path, variable in named_variables(model).items()}
+        found, unused = {}, {*self.include, *self.exclude, *self.kernels}
+        for path, layer, above in walk(model):
+            chosen = not self.include
+            for rule in self.include:
+                if any(_matches(rule, *each) for each in (*above, (path, layer))):
+                    unused.discard(rule)
+                    chosen = True
+            for rule in self.exclude:
+                if any(_matches(rule, *each) for each in (*above, (path, layer))):
+                    unused.discard(rule)
+                    chosen = False
+            for declared in self.kernels:
+                if _is(layer, declared):
+                    unused.discard(declared)
+            if chosen:
+                found |= {paths[id(variable)]: variable for variable in self._own_kernels(layer)}
+        for rule in unused:
+            layers = [path for path, _, _ in walk(model)]
+            raise LotteryError(
+                f"Expected include, exclude and kernels to concern layers of the model "
+                f"({', '.join(layers[:12])}{', ...' if len(layers) > 12 else ''}). "
+                f"Received: {getattr(rule, '__name__', rule)!r}, which concerns none"
+            )
+        return found
+
+    def _own_kernels(self, layer: keras.Layer) -> Iterator[keras.Variable]:
+        if hasattr(layer, DECLARES):
+            yield from _declared(layer)
+        for known, names in (*self.kernels.items(), *KERNELS.items()):
+            if _is(layer, known):
+                yield from _named(layer, names)
+        for known, names in ON_REQUEST.items():
+            if isinstance(layer, known) and self._asks_for(layer, known):
+                yield from _named(layer, names)
+
+    def _asks_for(self, layer: keras.Layer, cls: type) -> bool:
+        """Whether an Embedding is meant, not just a block that has one in it."""
+        return any(isinstance(rule, type) and issubclass(rule, cls) for rule in self.include) or any(
+            not isinstance(rule, type) and _matches(rule, layer.name, layer) for rule in self.include
+        )
+
+
+def _declared(layer: keras.Layer) -> Sequence[keras.Variable]:
+    weights = getattr(layer, DECLARES)()
+    there = {id(v): v for v in layer.weights}
+    if not isinstance(weights, Sequence) or not all(id(w) in there for w in weights):
+        raise LotteryError(
+            f"Expected {DECLARES}() of {type(layer).__name__} to return variables of the layer. "
+            f"Received: {weights!r}"
+        )
+    return weights
+
+
+def _named(layer: keras.Layer, names: Sequence[str]) -> list[keras.Variable]:
+    by_name = {variable.name: variable for variable in own_weights(layer)}
+    found = []
+    for name in names:
+        # An attribute may be a property that hides a variable (Dense.kernel with LoRA).
+        variable = by_name.get(name, getattr(layer, name, None))
+        if not isinstance(variable, keras.Variable):
+            raise LotteryError(
+                f"Expected a built {type(layer).__name__} with a variable {name!r}. "
+                f"Received: {layer.name!r} with {', '.join(by_name) or 'none'}"
+            )
+        found.append(variable)
+    return found
+
+
+def _rules(argument: str, given: Any) -> tuple[Rule, ...]:
+    rules = tuple(given) if isinstance(given, (list, tuple, set)) else () if given is None else (given,)
+    for rule in rules:
+        is_layer = isinstance(rule, type) and issubclass(rule, keras.Layer)
+        if not is_layer and (isinstance(rule, type) or not (isinstance(rule, str) or callable(rule))):
+            raise LotteryError(
+                f"Expected {argument} as layer classes, name patterns or predicates. Received: {rule!r}"
+            )
+    return rules
+
+
+def _matches(rule: Rule, path: str, layer: keras.Layer) -> bool:
+    if isinstance(rule, type):
+        return isinstance(layer, rule)
+    if isinstance(rule, str):
+        return fnmatchcase(layer.name, rule) or fnmatchcase(path, rule)
+    return bool(rule(layer))
+
+
+def _is(layer: keras.Layer, declared: type | str) -> bool:
+    if isinstance(declared, str):
+        return any(cls.__name__ == declared for cls in type(layer).__mro__)
+    return isinstance(layer, declared)

@@ -28,6 +28,54 @@ def mask_gradient(kernel, kernel_mask):
     return kernel, grad
 
 
+class MaskedScope(keras.StatelessScope):
+    """Within it, whoever reads a kernel gets it with a masked gradient.
+
+    Nothing else changes: other variables are read and written as they are, what is assigned to is
+    written at once (a scope of Keras's would hold it back, also in loops, where it can't be
+    taken out again), and an outer scope goes on holding.
+
+    Args:
+        pairs: of kernel and mask.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[keras.Variable, keras.Variable]]):
+        super().__init__(collect_losses=True, initialize_variables=False)
+        self._pairs = {id(kernel): (kernel, kernel_mask) for kernel, kernel_mask in pairs}
+
+    def __enter__(self) -> "MaskedScope":
+        super().__enter__()
+        # Computed here, not where they are read: that may be within a loop.
+        for key, (kernel, _) in self._pairs.items():
+            outer = self.original_scope and self.original_scope.get_current_value(kernel)
+            # `kernel.value` would be cast already where computing is in 16 bits.
+            self._give(key, kernel._value if outer is None else outer)
+        return self
+
+    def get_current_value(self, variable: keras.Variable):
+        """Return what a variable is read as, None for itself."""
+        value = super().get_current_value(variable)
+        if value is None and self.original_scope is not None:
+            return self.original_scope.get_current_value(variable)
+        return value
+
+    def add_update(self, update: tuple) -> None:
+        """Write what the user's code assigns."""
+        variable, value = update
+        if self.original_scope is not None:
+            self.original_scope.add_update(update)
+        else:
+            variable._direct_assign(value)
+        if id(variable) in self._pairs:
+            self._give(id(variable), value)
+
+    def _give(self, key: int, value) -> None:
+        _, kernel_mask = self._pairs[key]
+        self.state_mapping[key] = mask_gradient(
+            ops.convert_to_tensor(value), ops.convert_to_tensor(kernel_mask)
+        )
+
+
 class _Unchanged(keras.constraints.Constraint):
     """Asks nothing, but makes optimizers assign through the variable."""
 
@@ -88,3 +136,10 @@ def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
         kernel.constraint = _Unchanged()
     kernel_mask.assign = assign_mask
     kernel_mask.force = force_mask
+
+
+def unguard(kernel: keras.Variable) -> None:
+    """Make a kernel an ordinary variable again."""
+    del kernel.assign
+    if isinstance(kernel.constraint, _Unchanged):
+        kernel.constraint = None

@@ -1,26 +1,31 @@
 """`PrunableLayer`: a Keras layer together with the masks of its kernels."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.kernels import KERNELS, kernel_names
-from tf_lottery.layers.masking import guard, mask_gradient
+from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice
+from tf_lottery.layers.masking import MaskedScope, guard
+from tf_lottery.layers.paths import HoldsMasks, children, named_variables
 
 
 @keras.saving.register_keras_serializable(package="tf_lottery")
-class PrunableLayer(keras.layers.Wrapper):
+class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
     """Wraps a layer and holds a non-trainable boolean mask beside each of its kernels.
 
     A pruned weight is exactly 0.0 in the stored variable, its gradient and therefore its
-    optimizer slots too. The inner layer runs as it is, inside a `keras.StatelessScope` that
-    gives it kernels with masked gradients; the wrapper knows nothing of what it computes.
+    optimizer slots too. The inner layer, whatever it is, runs as it is: only who reads a
+    kernel gets it with a masked gradient.
 
     Args:
-        layer: a layer of a class in `tf_lottery.layers.kernels.KERNELS`.
+        layer: a layer that has kernels, or holds layers that have.
+        kernels: which of its weights are kernels: names (`"kernel"`, or a path such as
+            `"query/kernel"`) or indices in `layer.weights`. Default: those of the classes in
+            `tf_lottery.layers.kernels.KERNELS`, and what a layer's own method
+            `get_prunable_weights` returns.
         **kwargs: as of `keras.layers.Layer`. The name defaults to the inner layer's, so
             `model.get_layer` finds it under the name it had.
 
@@ -35,24 +40,37 @@ class PrunableLayer(keras.layers.Wrapper):
         ['kernel_mask']
     """
 
-    def __init__(self, layer: keras.Layer, **kwargs: Any):
-        if not kernel_names(layer):
-            known = ", ".join(cls.__name__ for cls in KERNELS)
-            raise LotteryError(
-                f"Expected a layer with prunable kernels ({known}). "
-                f"Received: {type(layer).__name__} {getattr(layer, 'name', '')!r}"
-            )
+    def __init__(self, layer: keras.Layer, kernels: Sequence[str | int] | None = None, **kwargs: Any):
+        if not isinstance(layer, keras.Layer):
+            raise LotteryError(f"Expected a Keras layer. Received: {type(layer).__name__}")
+        if kernels is None and not _may_have_kernels(layer):
+            raise _without_kernels(layer)
         kwargs.setdefault("name", layer.name)
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("trainable", layer.trainable)
         super().__init__(layer, **kwargs)
         self.supports_masking = layer.supports_masking
+        self.autocast = layer.autocast
+        self._chosen = None if kernels is None else tuple(kernels)
+        self.__dict__["_masked"] = []  # not tracked: kernels are the inner layer's
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Build the inner layer as a call of its own would, whatever its arguments are; call it."""
+        if not self.built and not _is_whole(self.layer):
+            with keras.name_scope(self.name):
+                self.layer(*_symbolic(args), **_symbolic(kwargs))
+        return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Build the inner layer if it isn't built, then the masks, all ones."""
         super().build(input_shape)
-        for name in kernel_names(self.layer):
-            kernel = getattr(self.layer, name)
+        if not _is_whole(self.layer):
+            raise LotteryError(
+                "Expected a layer whose kernels are all there once it is built. "
+                f"Received: {self.layer.name!r}. Call it before, or build what is in it in its build method."
+            )
+        for name, kernel in self._kernels().items():
+            name = name.replace("/", "_")
             kernel_mask = self.add_weight(
                 shape=kernel.shape,
                 dtype="bool",
@@ -62,28 +80,112 @@ class PrunableLayer(keras.layers.Wrapper):
             )
             setattr(self, f"{name}_mask", kernel_mask)
             guard(kernel, kernel_mask)
+            self._masked.append((kernel, kernel_mask))
 
-    def kernels(self) -> Iterator[tuple[str, keras.Variable, keras.Variable]]:
-        """Yield name, kernel and mask variable of each prunable kernel."""
-        for name in kernel_names(self.layer):
-            yield name, getattr(self.layer, name), getattr(self, f"{name}_mask")
+    def _kernels(self) -> dict[str, keras.Variable]:
+        """Return name -> variable, in the order of the inner layer's weights."""
+        named, weights = named_variables(self.layer), self.layer.weights
+        if self._chosen is None:
+            chosen = {id(v) for v in Choice().kernels_of(self.layer).values()}
+        else:
+            try:
+                chosen = {id(weights[k] if isinstance(k, int) else named[k]) for k in self._chosen}
+            except (IndexError, KeyError) as error:
+                raise LotteryError(
+                    f"Expected kernels of {self.layer.name!r} as names of its weights "
+                    f"({', '.join(named)}) or indices. Received: {list(self._chosen)}"
+                ) from error
+        if not chosen:
+            raise _without_kernels(self.layer)
+        return {name: variable for name, variable in named.items() if id(variable) in chosen}
 
-    def call(self, inputs: Any, **kwargs: Any) -> Any:
+    def masked(self) -> list[tuple[keras.Variable, keras.Variable]]:
+        """Return the pairs of kernel and mask variable."""
+        return self._masked
+
+    def stands_for(self) -> keras.Layer:
+        """Return the inner layer."""
+        return self.layer
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Call the inner layer; gradients of pruned weights are zero."""
-        # A nested scope hides an outer one, so every variable is passed on, not kernels only.
-        masks = {id(kernel): ops.convert_to_tensor(kernel_mask) for _, kernel, kernel_mask in self.kernels()}
-        present = []
-        for variable in self.layer.variables:
-            value = ops.convert_to_tensor(variable)
-            if id(variable) in masks:
-                value = mask_gradient(value, masks[id(variable)])
-            present.append((variable, value))
-        with keras.StatelessScope(present, collect_losses=True) as scope:
-            outputs = self.layer(inputs, **kwargs)
-        for variable, given in present:
-            value = scope.get_current_value(variable)
-            if value is not given:
-                variable.assign(value)
+        with MaskedScope(self._masked) as scope:
+            outputs = self.layer(*args, **kwargs)
         for loss in scope.losses:
             self.add_loss(loss)
         return outputs
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the inner layer's."""
+        return self.layer.compute_output_spec(*args, **kwargs)
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the inner layer's."""
+        return self.layer.compute_output_shape(*args, **kwargs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        """Return nothing: the inner layer has set the mask of sequences, if there is one."""
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return what builds the inner layer."""
+        return self.layer.get_build_config()
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build the inner layer, then the masks."""
+        if not self.layer.built:
+            self.layer.build_from_config(config)
+        if self.layer.built:
+            self.build()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that build this layer again."""
+        config = super().get_config()
+        if self._chosen is not None:
+            # Names that Keras numbers (`dense_3`) are others in another process.
+            chosen = {id(kernel) for kernel, _ in self._masked}
+            indices = [i for i, v in enumerate(self.layer.weights) if id(v) in chosen]
+            config["kernels"] = indices or list(self._chosen)
+        return config
+
+
+def _may_have_kernels(layer: keras.Layer) -> bool:
+    """Whether a layer, perhaps not built yet, is or holds one that has kernels."""
+    if hasattr(layer, DECLARES) or any(
+        isinstance(layer, known) for known in KERNELS if isinstance(known, type)
+    ):
+        return True
+    # Keras makes the inner layers of attention when it is built.
+    return (not layer.built and not children(layer) and not _is_plain(layer)) or any(
+        _may_have_kernels(child) for child in children(layer)
+    )
+
+
+def _is_plain(layer: keras.Layer) -> bool:
+    """Whether a layer is of Keras and makes no layers when it is built."""
+    attention = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+    return type(layer).__module__.startswith("keras.") and not isinstance(layer, attention)
+
+
+def _is_whole(layer: keras.Layer) -> bool:
+    """Whether a layer is built, and all that it holds that may have kernels."""
+    below = (child for child in children(layer) if child.built or _may_have_kernels(child))
+    return layer.built and all(_is_whole(child) for child in below)
+
+
+def _symbolic(arguments: Any) -> Any:
+    """Return arguments with a `KerasTensor` in place of each tensor."""
+
+    def replace(value):
+        if not ops.is_tensor(value) and not hasattr(value, "__array__"):
+            return value
+        return keras.KerasTensor(value.shape, keras.backend.standardize_dtype(value.dtype))
+
+    return tree.map_structure(replace, arguments)
+
+
+def _without_kernels(layer: keras.Layer) -> LotteryError:
+    known = ", ".join(known if isinstance(known, str) else known.__name__ for known in KERNELS)
+    return LotteryError(
+        f"Expected a layer with prunable kernels ({known}, or one with a method {DECLARES}). "
+        f"Received: {type(layer).__name__} {getattr(layer, 'name', '')!r}"
+    )
