@@ -12,16 +12,21 @@ A path is the names of the layers from the outermost model down and the variable
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from tf_lottery import arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.pruning import masks as masks_
+from tf_lottery.pruning.compare import Comparison, compare_masks
+from tf_lottery.pruning.correspond import correspond
+
+if TYPE_CHECKING:
+    import keras
 
 FORMAT = "tf_lottery.ticket"
 VERSION = 1
@@ -37,6 +42,17 @@ class Ticket:
         weights: variable path -> array at the rewind point, pruned weights 0.0.
         trained: variable path -> array after training; empty if it doesn't travel along.
         provenance: where the ticket comes from: study, round, seed, rewind point, ...
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> build = lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+        >>> model = lottery.make_prunable(build())
+        >>> lottery.prune(model, rate=0.5)
+        >>> ticket = lottery.Ticket.of(model)
+        >>> ticket.density
+        0.5
+        >>> lottery.sparsity(ticket.apply(build()))
+        0.5
     """
 
     masks: Mapping[str, np.ndarray]
@@ -48,6 +64,97 @@ class Ticket:
     def density(self) -> float:
         """Fraction of prunable weights that remain."""
         return masks_.density(self.masks)
+
+    @classmethod
+    def of(cls, model: "keras.Model", provenance: Mapping[str, Any] | None = None) -> "Ticket":
+        """Return the ticket that a prunable model is: its masks and its present weights.
+
+        Args:
+            model: from `make_prunable`.
+            provenance: where it comes from; plain values that JSON can hold.
+
+        Raises:
+            LotteryError: if the model isn't prunable.
+        """
+        from tf_lottery.layers.access import get_masks
+        from tf_lottery.layers.paths import named_variables
+
+        masks = get_masks(model)
+        weights = {path: np.array(variable.numpy()) for path, variable in named_variables(model).items()}
+        return cls(masks, weights, {}, dict(provenance or {}))
+
+    def apply(
+        self,
+        model: "keras.Model",
+        weights: Literal["start", "trained"] | None = "start",
+        partial: bool = False,
+    ) -> "keras.Model":
+        """Give a model the ticket's masks, and weights if asked for.
+
+        What corresponds is found by path; where only Keras's numbering of layers differs, in order.
+        The optimizer's slots of pruned weights become zero.
+
+        Args:
+            model: a built model of the same architecture, plain or prunable.
+            weights: `start`: those that the ticket starts from, everything else (biases,
+                normalization) included. `trained`: those after training, if they travel along.
+                None: masks only; the model keeps its weights (mask transfer).
+            partial: whether parts of the network may differ, such as the output layer on another
+                data set (Morcos et al. 2019): those stay as they are, dense, and a warning names them.
+
+        Returns:
+            The prunable model: the one given if it was prunable, else as of `make_prunable`.
+
+        Raises:
+            LotteryError: a ticket of another architecture, or without trained weights; the model isn't
+                touched.
+        """
+        from tf_lottery.layers.ticket import apply_ticket
+
+        return apply_ticket(model, self.masks, self.weights, self.trained, weights, partial)
+
+    def reinitialize(self, seed: int, build: "Callable[[], keras.Model] | None" = None) -> "Ticket":
+        """Return the same masks with weights drawn afresh: the control of the paper.
+
+        The whole network is built again, so biases, normalization and whatever its layers draw are
+        drawn as they were.
+
+        Args:
+            seed: of the draw.
+            build: builds the network, plain. Not needed where the ticket knows how: those of studies, and
+                of searches over models that Keras can write down.
+
+        Raises:
+            LotteryError: the ticket doesn't know its network and `build` isn't given, another
+                network, or one that draws the same weights again.
+        """
+        from tf_lottery.models.redraw import redraw
+
+        weights = redraw(self.masks, self.weights, self.provenance, seed, build)
+        return Ticket(self.masks, weights, {}, {**self.provenance, "reinitialized": seed})
+
+    def compare(self, other: "Ticket") -> Comparison:
+        """Return how far two tickets agree: kept by both, by chance, Jaccard, distance; print it.
+
+        Raises:
+            LotteryError: if they are of different architectures.
+        """
+        if not isinstance(other, Ticket):
+            raise LotteryError(f"Expected a Ticket. Received: {type(other).__name__}")
+        shapes = [{path: mask.shape for path, mask in ticket.masks.items()} for ticket in (self, other)]
+        found = correspond(*shapes)
+        if not found.complete:
+            raise LotteryError(f"Expected a ticket of the same architecture. Received: {found.differences()}")
+        theirs = {path: other.masks[there] for path, there in found.pairs.items()}
+        return compare_masks(self.masks, theirs, self._starts_as(other, found.pairs))
+
+    def _starts_as(self, other: "Ticket", pairs: Mapping[str, str]) -> bool:
+        """Whether survivors that both keep start from the same bits."""
+        for path, there in pairs.items():
+            both = self.masks[path] & other.masks[there]
+            if self.weights[path][both].tobytes() != other.weights[there][both].tobytes():
+                return False
+        return True
 
     def save(self, path: str | Path) -> None:
         """Write the ticket to one npz file, atomically.

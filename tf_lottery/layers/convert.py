@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,15 +11,12 @@ import tensorflow as tf
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels, set_masks
 from tf_lottery.layers.compiled import compile_like
+from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
 from tf_lottery.layers.in_place import PrunableModel, make_prunable_in_place, strip_in_place
 from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice, Rule
 from tf_lottery.layers.paths import holders, variables_without_masks, walk
 from tf_lottery.layers.prunable import PrunableLayer
 from tf_lottery.layers.table import UNDECLARED, rows
-
-
-class _CannotCopy(Exception):
-    """Keras, or a layer in the model, can't be copied."""
 
 
 def make_prunable(
@@ -70,14 +67,7 @@ def make_prunable(
             f"Expected a model with layers that can be pruned ({known}; your own with {DECLARES} or "
             f"kernels=). Received: {', '.join(kinds)}"
         )
-    ids = {id(variable) for variable in chosen.values()}
-    with _scope(model):
-        try:
-            copy = _copy_model(model, lambda layer: _wrap(layer, ids))
-            _check_meant(model, ids, copy)
-            prunable = compile_like(model, copy)
-        except _CannotCopy:
-            prunable = make_prunable_in_place(model, chosen)
+    prunable = make_prunable_kernels(model, chosen)
     if undeclared := [row.path for row in rows(prunable) if row.why == UNDECLARED]:
         warnings.warn(
             f"These weights of layers of your own stay dense: {', '.join(undeclared)}. "
@@ -85,6 +75,19 @@ def make_prunable(
             stacklevel=2,
         )
     return prunable
+
+
+def make_prunable_kernels(model: keras.Model, chosen: Mapping[str, keras.Variable]) -> keras.Model:
+    """As `make_prunable`, of exactly these kernels: path -> variable."""
+    check_plain(model)
+    ids = {id(variable) for variable in chosen.values()}
+    with _scope(model):
+        try:
+            copy = copy_model(model, lambda layer: _wrap(layer, ids))
+            _check_meant(model, ids, copy)
+            return compile_like(model, copy)
+        except CannotCopy:
+            return make_prunable_in_place(model, chosen)
 
 
 def strip(model: keras.Model) -> keras.Model:
@@ -112,10 +115,10 @@ def strip(model: keras.Model) -> keras.Model:
     if isinstance(model, PrunableModel):
         return strip_in_place(model)
     try:
-        copy = _copy_model(
+        copy = copy_model(
             model, lambda layer: copy_layer(layer.layer if isinstance(layer, PrunableLayer) else layer)
         )
-    except _CannotCopy as error:
+    except CannotCopy as error:
         raise LotteryError(
             f"Expected a model that Keras can copy. Received: {model.name!r} ({error})"
         ) from error
@@ -173,56 +176,11 @@ def check_plain(model: keras.Model) -> None:
         raise LotteryError(f"Expected a plain Keras model. Received: {model.name!r}, already prunable")
 
 
-def copy_layer(layer: keras.Layer) -> keras.Layer:
-    """Return a layer with the same configuration and weights of its own, not built."""
-    try:
-        copy = type(layer).from_config(layer.get_config())
-    except Exception as error:  # whatever a layer of the user's own raises
-        raise _CannotCopy(f"{type(layer).__name__}: {' '.join(str(error).split())[:160]}") from error
-    if hasattr(layer, "activation"):  # a user's own function may have the name of one of Keras's
-        copy.activation = layer.activation
-    return copy
-
-
 def _wrap(layer: keras.Layer, chosen: set[int]) -> keras.Layer:
     indices = [i for i, v in enumerate(getattr(layer, "weights", ())) if id(v) in chosen]
     if not indices:
         return copy_layer(layer)
-    copy = copy_layer(layer)
-    for source, target in zip(_with_activations(layer), _with_activations(copy), strict=True):
-        target.activation = source.activation
-    return PrunableLayer(copy, kernels=indices)
-
-
-def _with_activations(layer: keras.Layer) -> list[keras.Layer]:
-    return [inner for path, inner, _ in walk(layer) if path and hasattr(inner, "activation")]
-
-
-def _copy_model(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    """Copy structure and weights.
-
-    Raises:
-        _CannotCopy: with the reason.
-    """
-    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
-    try:
-        copy = keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
-    except LotteryError:
-        raise
-    except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        raise _CannotCopy(" ".join(str(error).split())[:200]) from error
-    finally:
-        model.compiled = compiled
-    sources, targets = variables_without_masks(model), variables_without_masks(copy)
-    if type(copy) is not type(model):
-        raise _CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
-    if [v.shape for v in sources] != [v.shape for v in targets]:
-        raise _CannotCopy("the copy has other weights")
-    for source, target in zip(sources, targets, strict=True):
-        target.assign(source)
-    for source, target in zip(model.layers, copy.layers, strict=True):
-        target.trainable = source.trainable
-    return copy
+    return PrunableLayer(copy_layer(layer), kernels=indices)
 
 
 def _check_meant(model: keras.Model, chosen: set[int], copy: keras.Model) -> None:
@@ -230,7 +188,7 @@ def _check_meant(model: keras.Model, chosen: set[int], copy: keras.Model) -> Non
     meant = [id(variable) in chosen for variable in variables_without_masks(model)]
     masked = {id(kernel) for holder in holders(copy) for kernel, _ in holder.masked()}
     if meant != [id(variable) in masked for variable in variables_without_masks(copy)]:
-        raise _CannotCopy("the copy's masks would be of other weights")
+        raise CannotCopy("the copy's masks would be of other weights")
 
 
 def _scope(model: keras.Model):

@@ -1,11 +1,9 @@
 """Networks by name, or by the user's own builder, initialized from a seed."""
 
 import hashlib
-import random
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
@@ -13,6 +11,7 @@ from tf_lottery.importing import import_function
 from tf_lottery.models.conv import conv2, conv4, conv6
 from tf_lottery.models.lenet import lenet_300_100
 from tf_lottery.models.resnet import resnet20
+from tf_lottery.models.seeded import seeded
 from tf_lottery.models.vit import vit
 
 MODELS: dict[str, Callable[..., keras.Model]] = {
@@ -44,13 +43,12 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
             that doesn't return a built Keras model with `classes` outputs.
     """
     builder = _builder(config)
-    states = random.getstate(), np.random.get_state()
     policy = keras.config.dtype_policy()
     keras.utils.clear_session(free_memory=False)  # automatic names count from zero again
     keras.config.set_dtype_policy(policy)  # which the line above forgets
-    keras.utils.set_random_seed(seed)
     try:
-        model = builder(input_shape=input_shape, classes=classes, **config.kwargs)
+        with seeded(seed):
+            model = builder(input_shape=input_shape, classes=classes, **config.kwargs)
     except LotteryError:
         raise
     except Exception as error:
@@ -58,9 +56,6 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
             f"Expected {config.build or config.name} to build a model for inputs {input_shape}, "
             f"{classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
     if not isinstance(model, keras.Model) or not model.built or not getattr(model, "inputs", None):
         raise LotteryError(
             f"Expected a built Sequential or Functional Keras model from {config.build}. Received: {model!r}"

@@ -12,7 +12,7 @@ from keras import ops
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import named_variables
+from tf_lottery.layers.paths import named_variables
 
 
 def model_variables(model: keras.Model) -> dict[str, keras.Variable]:

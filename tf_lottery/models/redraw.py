@@ -1,0 +1,87 @@
+"""The network of a ticket, built again with weights drawn afresh."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tf_lottery.config import ModelConfig
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.paths import named_variables
+from tf_lottery.models.build import build as build_named
+from tf_lottery.models.seeded import seeded
+from tf_lottery.pruning.correspond import correspond
+from tf_lottery.seeding import derive
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def redraw(
+    masks: Arrays,
+    start: Arrays,
+    known: Mapping[str, Any],
+    seed: int,
+    build: Callable[[], keras.Model] | None,
+) -> dict[str, np.ndarray]:
+    """Return the weights of `Ticket.reinitialize`.
+
+    Args:
+        masks: of the ticket.
+        start: the weights that it starts from.
+        known: its provenance.
+        seed: of the draw.
+        build: builds the network; None: from what is known.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise LotteryError(f"Expected a seed, a whole number from 0. Received: {seed!r}")
+    model = _network(known, derive(seed, 0, "reinit"), build)
+    drawn = {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
+    found = correspond(
+        {path: value.shape for path, value in start.items() if not path.startswith("other/")},
+        {path: value.shape for path, value in drawn.items() if not path.startswith("other/")},
+    )
+    if not found.complete:
+        raise LotteryError(f"Expected the ticket's network. Received: another one ({found.differences()})")
+    weights = {path: drawn[there] for path, there in found.pairs.items()}
+    weights |= {path: drawn.get(path, value) for path, value in start.items() if path not in weights}
+    for path, mask in masks.items():
+        if np.ptp(weights[path]) and np.array_equal(weights[path][mask], start[path][mask]):
+            raise LotteryError(
+                f"Expected new weights from a random reinitialization. Received: the same in {path}. "
+                "Its initializer has a seed of its own, or build returns the same model: leave the seed out, "
+                "build a new model."
+            )
+        weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
+    return weights
+
+
+def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> keras.Model:
+    if build is None and {"model", "input_shape", "classes"} <= known.keys():
+        return build_named(ModelConfig(**known["model"]), tuple(known["input_shape"]), known["classes"], seed)
+    if build is None and "architecture" in known:
+        build = _from_json(known["architecture"])
+    if build is None:
+        raise LotteryError(
+            "Expected a ticket that knows its network, or build=. Received: neither. "
+            "Give a function that builds the plain model."
+        )
+    with seeded(seed):
+        model = build()
+    if not isinstance(model, keras.Model) or not model.built:
+        raise LotteryError(f"Expected build to return a built Keras model. Received: {model!r}")
+    return model
+
+
+def _from_json(architecture: str) -> Callable[[], keras.Model]:
+    def build():
+        try:
+            return keras.models.model_from_json(architecture)
+        except Exception as error:  # a layer that isn't known here
+            raise LotteryError(
+                "Expected layers that are known here. Received: "
+                f"{' '.join(str(error).split())[:160]}. Give build=, a function that builds the plain model."
+            ) from error
+
+    return build
