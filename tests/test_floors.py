@@ -21,12 +21,12 @@ FLOORS = {
         "importing",
         "workers",
     ],
-    1: ["arrays", "pruning", "ticket"],
-    2: ["layers", "models", "data"],
+    1: ["arrays", "pruning"],
+    2: ["layers", "models", "ticket", "tfmot", "data"],
     3: ["training"],
     4: ["experiment"],
     5: ["analysis"],
-    6: ["live", "dry_run", "study_run", "cli"],
+    6: ["callbacks", "search", "live", "dry_run", "study_run", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

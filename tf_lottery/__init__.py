@@ -2,14 +2,18 @@
 
 The public API, loaded when it is first used:
 
-    make_prunable, strip            plain Keras model <-> prunable model
+    LotterySearch                   tickets of a Keras model, around its `fit`
+    make_prunable, strip,
+    freeze_zeros, prunable_table    plain Keras model <-> prunable model
     prune, get_masks, set_masks,
-    sparsity, PrunableLayer         masks by hand
+    sparsity, PrunableLayer,
+    callbacks                       masks by hand
     load_config, run_study,
     Execution                       whole studies, and who trains their runs
     plan, execute, RunSpec, Record,
     StudyConfig                     their parts
-    RewindManager, Ticket           rewind points and tickets on disk
+    RewindManager, Ticket,
+    ticket_from_tfmot               rewind points and tickets on disk
 """
 
 import importlib
@@ -20,23 +24,28 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Execution": "tf_lottery.experiment.execution",
     "LotteryError": "tf_lottery.errors",
+    "LotterySearch": "tf_lottery.search.search",
     "PrunableLayer": "tf_lottery.layers.prunable",
     "Record": "tf_lottery.experiment.spec",
     "RewindManager": "tf_lottery.training.rewind",
     "RunSpec": "tf_lottery.experiment.spec",
     "StudyConfig": "tf_lottery.config",
     "Ticket": "tf_lottery.ticket",
+    "callbacks": "tf_lottery.callbacks",
     "execute": "tf_lottery.experiment.execute",
+    "freeze_zeros": "tf_lottery.layers.convert",
     "get_masks": "tf_lottery.layers.access",
     "load_config": "tf_lottery.config_file",
     "make_prunable": "tf_lottery.layers.convert",
     "matching_round": "tf_lottery.experiment.matching",
     "plan": "tf_lottery.experiment.plan",
+    "prunable_table": "tf_lottery.layers.table",
     "prune": "tf_lottery.layers.access",
     "run_study": "tf_lottery.experiment.executor",
     "set_masks": "tf_lottery.layers.access",
     "sparsity": "tf_lottery.layers.access",
     "strip": "tf_lottery.layers.convert",
+    "ticket_from_tfmot": "tf_lottery.tfmot",
 }
 __all__ = sorted(_PUBLIC)
 
@@ -44,7 +53,8 @@ __all__ = sorted(_PUBLIC)
 def __getattr__(name: str):
     if name not in _PUBLIC:
         raise AttributeError(f"module 'tf_lottery' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    value = importlib.import_module(_PUBLIC[name])
+    value = value if name == "callbacks" else getattr(value, name)
     globals()[name] = value
     return value
 

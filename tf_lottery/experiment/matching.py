@@ -1,26 +1,23 @@
 """The matching rule: which tickets do as well as the dense network.
 
 A round is matching if validation accuracy at early stop, on the mean over replicates, is
-at least the dense network's minus the tolerance, at this round AND every denser one. The
-test set chooses nothing.
+at least the dense network's minus the tolerance, at this round AND every denser one. (Searches
+around `fit` monitor what their user names.) The test set chooses nothing.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from statistics import mean
 
-from tf_lottery.experiment.spec import Record
+from tf_lottery.experiment.spec import Finished
 
 ROUNDING = 1e-12
 """Accuracies this close are equal: .98 - .97 is more than .01 in binary floating point."""
 
 
-def monitored(record: Record) -> float:
-    """What stop rules and matching read: validation accuracy at early stop."""
-    return record.early_stop_validation_accuracy
-
-
-def by_round(records: Iterable[Record], arm: str, value: Callable[[Record], float]) -> dict[int, list[float]]:
+def by_round(
+    records: Iterable[Finished], arm: str, value: Callable[[Finished], float]
+) -> dict[int, list[float]]:
     """Return round -> one value a replicate, trials averaged first, in order of rounds."""
     trials = defaultdict(list)
     for record in records:
@@ -32,7 +29,7 @@ def by_round(records: Iterable[Record], arm: str, value: Callable[[Record], floa
     return dict(rounds)
 
 
-def matching_round(records: Iterable[Record], tolerance: float = 0.0) -> int | None:
+def matching_round(records: Iterable[Finished], tolerance: float = 0.0) -> int | None:
     """Return the sparsest matching round, None if no pruned round matches.
 
     Args:
@@ -40,7 +37,7 @@ def matching_round(records: Iterable[Record], tolerance: float = 0.0) -> int | N
         tolerance: how far below the dense network's accuracy is still matching, as a
             fraction (0.005: half a point).
     """
-    values = by_round(records, "ticket", monitored)
+    values = by_round(records, "ticket", lambda record: record.monitored)
     if 0 not in values:
         return None
     needed = mean(values[0]) - tolerance

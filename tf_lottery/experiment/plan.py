@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.arms import ARMS, dense, ticket
-from tf_lottery.experiment.matching import ROUNDING, monitored
-from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.experiment.matching import ROUNDING
+from tf_lottery.experiment.spec import Finished, RunSpec
 
 
-def plan(study: StudyConfig, records: Iterable[Record]) -> list[RunSpec]:
+def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     """Return the runs that can start now, in the order in which to start them.
 
     Args:
@@ -31,7 +31,7 @@ def plan(study: StudyConfig, records: Iterable[Record]) -> list[RunSpec]:
     return list(waiting.values())
 
 
-def collect(study: StudyConfig, records: Iterable[Record]) -> list[Record]:
+def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
     """Return the study's finished runs, labelled with their place in it, in the same order."""
     finished = {record.key: record for record in records}
     specs = [spec for spec in reached(study, finished) if _is_finished(spec, finished)]
@@ -63,7 +63,7 @@ def foreseen(study: StudyConfig) -> list[RunSpec] | None:
     return [spec for chain in chains for spec in _with_arms(study, chain)]
 
 
-def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
+def reached(study: StudyConfig, finished: dict[str, Finished]) -> list[RunSpec]:
     """Return every run that the algorithm asks for so far, finished or ready to start.
 
     Round 0 trains the dense network. Then, as long as no stop rule holds: prune the last
@@ -84,7 +84,7 @@ def reached(study: StudyConfig, finished: dict[str, Record]) -> list[RunSpec]:
     return [spec for chain in chains for spec in _with_arms(study, chain)]
 
 
-def spent(study: StudyConfig, records: Iterable[Record]) -> set[str]:
+def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     """Return keys of the finished runs whose last weights no further run of the study will need.
 
     Those of controls, and of tickets whose next round is finished in all arms. The last
@@ -108,14 +108,14 @@ def spent(study: StudyConfig, records: Iterable[Record]) -> set[str]:
     return found
 
 
-def _is_finished(spec: RunSpec, finished: dict[str, Record]) -> bool:
+def _is_finished(spec: RunSpec, finished: dict[str, Finished]) -> bool:
     """A dense run without a rewind point that is asked for now is trained again, to the same
     bits: what was trained from it stays valid."""
     record = finished.get(spec.key)
     return record is not None and set(spec.snapshots) <= set(record.spec.snapshots)
 
 
-def _keeping(spec: RunSpec, finished: dict[str, Record]) -> RunSpec:
+def _keeping(spec: RunSpec, finished: dict[str, Finished]) -> RunSpec:
     """The spec, also keeping the rewind points that are there already."""
     there = finished[spec.key].spec.snapshots if spec.key in finished else ()
     return spec.model_copy(update={"snapshots": tuple(dict.fromkeys((*there, *spec.snapshots)))})
@@ -142,7 +142,7 @@ def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished)
         return True
 
     def mean(at: int) -> float:
-        return sum(monitored(finished[chain[at].key]) for chain in chains) / len(chains)
+        return sum(finished[chain[at].key].monitored for chain in chains) / len(chains)
 
     return mean(0) - mean(round) > study.pruning.max_accuracy_drop + ROUNDING
 

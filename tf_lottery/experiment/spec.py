@@ -102,12 +102,8 @@ class LayerCount(Strict):
     remaining: int
 
 
-class Record(_FromJson):
-    """What one finished run gave. Accuracies are fractions, times seconds.
-
-    `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
-    of the network; `final_*` after the last step.
-    """
+class Finished(_FromJson):
+    """What planner and matching read of a finished run, whoever trained it."""
 
     model_config = ConfigDict(extra="ignore")  # what a later version adds
 
@@ -124,29 +120,19 @@ class Record(_FromJson):
 
     first_step: int
     last_step: int
-    early_stop_iteration: int
-    best_validation_loss: float
-    early_stop_validation_accuracy: float
-    early_stop_test_loss: float
-    early_stop_test_accuracy: float
-    final_validation_loss: float
-    final_validation_accuracy: float
-    final_test_loss: float
-    final_test_accuracy: float
-
-    steps_per_second: float
-    """Of the training steps with their data: without compiling and evaluating."""
     seconds: dict[str, float]
     """Where the time went: `compile`, `train`, `evaluate`, `total`."""
-    resolved: dict[str, Any]
-    """What the rules decided (device, strategy, replicas, xla, threads), and what it takes to
-    build the network again: input_shape, classes."""
     checks: dict[str, Any]
     """What was asserted in the run."""
     digests: dict[str, str]
     """Of the run's files."""
     environment: dict[str, str] = Field(default={})
     """Package versions, processor."""
+
+    @property
+    def monitored(self) -> float:
+        """What stop rules and matching read: more is better."""
+        raise NotImplementedError
 
     @computed_field
     @property
@@ -160,6 +146,35 @@ class Record(_FromJson):
         """Fraction of all parameters that remain, biases and normalization included."""
         pruned = self.weights_total - self.weights_remaining
         return (self.parameters_total - pruned) / self.parameters_total
+
+
+class Record(Finished):
+    """What one finished run gave. Accuracies are fractions, times seconds.
+
+    `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
+    of the network; `final_*` after the last step.
+    """
+
+    early_stop_iteration: int
+    best_validation_loss: float
+    early_stop_validation_accuracy: float
+    early_stop_test_loss: float
+    early_stop_test_accuracy: float
+    final_validation_loss: float
+    final_validation_accuracy: float
+    final_test_loss: float
+    final_test_accuracy: float
+
+    steps_per_second: float
+    """Of the training steps with their data: without compiling and evaluating."""
+    resolved: dict[str, Any]
+    """What the rules decided (device, strategy, replicas, xla, threads), and what it takes to
+    build the network again: input_shape, classes."""
+
+    @property
+    def monitored(self) -> float:
+        """Validation accuracy at early stop."""
+        return self.early_stop_validation_accuracy
 
     def row(self) -> dict[str, Any]:
         """Return one flat row: what `show --json` prints."""

@@ -1,5 +1,6 @@
 """The start of a run: its masks, its weights, its optimizer, its first step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,8 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
         LotteryError: a layer that would be emptied, a reinitialization that isn't one.
     """
     trainer.reset_optimizer()
-    set_masks(trainer.model, _masks(spec, store, trainer))
+    shapes = {path: mask.shape for path, mask in get_masks(trainer.model).items()}
+    set_masks(trainer.model, next_masks(spec, store, shapes))
     if spec.start == "rewind":
         return _rewind(spec, store, trainer, steps_per_epoch)
     weights = trainer.initial_weights(spec.init_seed)
@@ -48,9 +50,20 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     return Start(0, {"reinit_correlation_first_layer": correlation})
 
 
-def _masks(spec: RunSpec, store: Store, trainer: Trainer) -> masks_.Masks:
+def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> masks_.Masks:
+    """Return a run's masks: the parent's, pruned once more by its last weights.
+
+    Args:
+        spec: of the run.
+        store: that has the parent.
+        shapes: kernel path -> shape, for a run that has no parent: it keeps all.
+
+    Raises:
+        DamagedError: a file of the parent isn't as it was written.
+        LotteryError: scores that aren't finite, a layer that would be emptied.
+    """
     if spec.parent is None:
-        return masks_.ones({path: mask.shape for path, mask in get_masks(trainer.model).items()})
+        return masks_.ones(shapes)
     before, last = store.masks(spec.parent), store.weights(spec.parent)
     pruning = spec.pruning
     evidence = Evidence({path: last[f"model/{path}"] for path in before}, pruning.seed)

@@ -20,7 +20,7 @@ from tf_lottery.config import StorageConfig
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.experiment import failures
 from tf_lottery.experiment.failures import Failure
-from tf_lottery.experiment.spec import RECORD_VERSION, Record, RunSpec
+from tf_lottery.experiment.spec import RECORD_VERSION, Finished, Record, RunSpec
 from tf_lottery.lock import held
 from tf_lottery.paths import RunPaths, StudyPaths
 from tf_lottery.pruning.masks import Masks
@@ -44,6 +44,8 @@ class Store:
         storage: what is kept, and how often.
     """
 
+    record_type: type[Finished] = Record
+    """What the store holds."""
     writes = True
     """Whether this process writes there, and may share its runs with others."""
 
@@ -278,4 +280,4 @@ class Store:
             raise ValueError("digest differs")
         if content["version"] != RECORD_VERSION:
             return None  # another version's: its runs are trained again
-        return Record.model_validate(content)
+        return self.record_type.model_validate(content)

@@ -69,6 +69,14 @@ def set_masks(model: keras.Model, masks: Mapping[str, np.ndarray]) -> None:
 
     Raises:
         LotteryError: paths, shapes or values that don't fit.
+
+    Example:
+        >>> import keras, numpy as np, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="output")])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.set_masks(model, {"output/kernel": np.eye(2, dtype=bool)})
+        >>> lottery.sparsity(model)
+        0.5
     """
     found = kernels(model)
     if masks.keys() != found.keys():
@@ -120,15 +128,34 @@ def prune(
     Raises:
         LotteryError: an unknown criterion or scope, a rate out of range, a pattern that
             matches no layer, a layer that would be left empty.
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((10,)), keras.layers.Dense(10)])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.prune(model, rate=0.2)
+        >>> lottery.prune(model, rate=0.2)
+        >>> lottery.sparsity(model)
+        0.36
     """
     for value in (rate, *(layer_rates or {}).values()):
-        if not isinstance(value, Real) or not 0 <= value < 1:
-            raise LotteryError(f"Expected a pruning rate from 0 up to, not including, 1. Received: {value!r}")
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not 0 <= value < 1 or (value is rate and not rate):
+            raise LotteryError(
+                "Expected a pruning rate between 0 and 1, as a fraction (a layer's may be 0). "
+                f"Received: {value!r}"
+            )
+    prune_at(model, rates_of(list(get_masks(model)), rate, layer_rates or {}), criterion, scope, seed)
+
+
+def prune_at(
+    model: keras.Model, rates: Mapping[str, float], criterion: str, scope: str, seed: int = 0
+) -> None:
+    """As `prune`, with a rate for each kernel: path -> rate from 0 up to, not including, 1."""
     if criterion not in CRITERIA:
         raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
-    masks = get_masks(model)
     scores = CRITERIA[criterion](Evidence(get_kernels(model), seed))
-    set_masks(model, select(scores, masks, rates_of(list(masks), rate, layer_rates or {}), scope))
+    set_masks(model, select(scores, get_masks(model), rates, scope))
 
 
 def sparsity(model: keras.Model, over: str = "prunable") -> float:
@@ -141,6 +168,14 @@ def sparsity(model: keras.Model, over: str = "prunable") -> float:
 
     Raises:
         LotteryError: for another `over`, or a model without prunable layers.
+
+    Example:
+        >>> import keras, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+        >>> model = lottery.make_prunable(plain)
+        >>> lottery.prune(model, rate=0.5)
+        >>> lottery.sparsity(model), lottery.sparsity(model, over="all")
+        (0.5, 0.4)
     """
     if over not in ("prunable", "all"):
         raise LotteryError(f"Expected over='prunable' or over='all'. Received: {over!r}")

@@ -1,0 +1,94 @@
+"""`RewindSnapshot`: a rewind point, kept on disk in the middle of a `fit`."""
+
+from pathlib import Path
+
+import keras
+
+from tf_lottery import steps
+from tf_lottery.errors import LotteryError
+from tf_lottery.training.rewind import RewindManager
+
+
+class RewindSnapshot(keras.callbacks.Callback):
+    """Keeps every variable of model and optimizer after a training step; `RewindManager` restores it.
+
+    Args:
+        step: the rewind point: `500it` (steps), `2ep` (epochs), or a number of steps; 0 is before
+            the first.
+        directory: where it is kept; a point that is there already, with other weights, is never
+            overwritten.
+        first_step: steps that the network has had before this `fit`.
+
+    Attributes:
+        digest: of what was kept, None as long as nothing is.
+
+    Raises:
+        LotteryError: in `fit`, if the step isn't reached, or lies within steps that Keras takes at once
+            (`steps_per_execution`).
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model = lottery.make_prunable(plain)
+        >>> model.compile("adam", "mse")
+        >>> directory = tempfile.mkdtemp()
+        >>> snapshot = lottery.callbacks.RewindSnapshot("2it", directory)
+        >>> x, y = np.ones((8, 4)), np.ones((8, 2))
+        >>> _ = model.fit(x, y, batch_size=2, callbacks=[snapshot], verbose=0)
+        >>> lottery.prune(model, rate=0.5)
+        >>> lottery.RewindManager(directory).restore(2, model) == snapshot.digest
+        True
+    """
+
+    def __init__(self, step: str | int, directory: str | Path, first_step: int = 0):
+        super().__init__()
+        self.step = steps.validate(f"{step}it" if isinstance(step, int) else step)
+        self.directory, self.first_step = Path(directory), first_step
+        self.digest: str | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Keep step 0."""
+        self.digest, self._at = None, self.first_step
+        per_epoch = self.params.get("steps")
+        self._target = None if self.step.endswith("ep") and not per_epoch else self._steps(per_epoch or 0)
+        if self._target == self.first_step:
+            self._keep()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Keep the step, if it is this one."""
+        before, now = self._at, self._begun + batch + 1
+        self._at = now
+        if self._target is None or not before < self._target <= now:
+            return
+        if now != self._target:
+            raise LotteryError(
+                "Expected a rewind point that isn't within steps taken at once (steps_per_execution). "
+                f"Received: {self.step}, within steps {before} to {now}"
+            )
+        self._keep()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Count steps from here."""
+        self._begun = self._at
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Where Keras didn't know how many steps an epoch has, it does now."""
+        if self._target is None:
+            self._target = self._steps(self._at - self._begun)
+            if self._target == self._at:
+                self._keep()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Check that the step was reached."""
+        if self.digest is None:
+            raise LotteryError(
+                f"Expected a rewind point within the training, {self._at} steps. Received: {self.step}"
+            )
+
+    def _steps(self, per_epoch: int) -> int:
+        return steps.iterations(self.step, per_epoch)
+
+    def _keep(self) -> None:
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        self.digest = RewindManager(self.directory).save(self._at, self.model, self.model.optimizer)

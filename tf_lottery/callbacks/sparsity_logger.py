@@ -1,0 +1,57 @@
+"""`SparsityLogger`: the sparsity curves in TensorBoard."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_lottery import atomic
+from tf_lottery.layers.access import get_masks, sparsity
+
+
+class SparsityLogger(keras.callbacks.Callback):
+    """Writes the sparsity of a prunable model, whole and by kernel, after each epoch.
+
+    Args:
+        log_dir: of TensorBoard; the same as `keras.callbacks.TensorBoard`'s, or another.
+        first_epoch: counted from here on: the epochs of earlier rounds.
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+        >>> model = lottery.make_prunable(plain)
+        >>> model.compile("adam", "mse")
+        >>> logger = lottery.callbacks.SparsityLogger(tempfile.mkdtemp())
+        >>> history = model.fit(np.ones((8, 4)), np.ones((8, 2)), callbacks=[logger], verbose=0)
+        >>> history.history["sparsity"]
+        [0.0]
+    """
+
+    def __init__(self, log_dir: str | Path, first_epoch: int = 0):
+        super().__init__()
+        self.log_dir, self.first_epoch = Path(log_dir), first_epoch
+        self._writer: Any = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Open the file."""
+        sparsity(self.model)  # a plain model is refused before it is trained
+        self._writer = tf.summary.create_file_writer(str(atomic.make_directory(self.log_dir)))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the curves; the sparsity is in the history too."""
+        masks = get_masks(self.model)
+        whole = sparsity(self.model)
+        if logs is not None:
+            logs["sparsity"] = whole
+        with self._writer.as_default(step=self.first_epoch + epoch):
+            tf.summary.scalar("sparsity", whole)
+            tf.summary.scalar("sparsity of all parameters", sparsity(self.model, over="all"))
+            for path, mask in masks.items():
+                tf.summary.scalar(f"sparsity by kernel/{path}", 1 - np.count_nonzero(mask) / mask.size)
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Close the file."""
+        self._writer.close()
