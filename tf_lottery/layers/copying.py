@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.paths import variables_without_masks, walk
+from tf_lottery.layers.paths import HoldsMasks, variables_without_masks, walk
 
 
 class CannotCopy(Exception):
@@ -54,7 +54,8 @@ def rebuild(model: keras.Model) -> keras.Model:
     """Return a new plain model of the same structure, its weights drawn afresh.
 
     Args:
-        model: built and plain; a subclassed one needs a configuration that Keras can read.
+        model: built; plain, or prunable, of which the plain one is built. A subclassed one needs a
+            configuration that Keras can read.
 
     Raises:
         LotteryError: if there is no way to build it again.
@@ -76,6 +77,11 @@ def rebuild(model: keras.Model) -> keras.Model:
         f"Expected a model that can be built again from its configuration. Received: {type(model).__name__} "
         f"{model.name!r} ({reason}). Give a function that builds it instead of the model."
     )
+
+
+def _copy_inner(layer: keras.Layer) -> keras.Layer:
+    inner = layer.stands_for() if isinstance(layer, HoldsMasks) else None
+    return copy_layer(inner or layer)
 
 
 def _clone(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:

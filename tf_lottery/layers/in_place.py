@@ -3,6 +3,7 @@
 The model gets a class of its own, derived from the one it had, until it is stripped.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,8 +27,7 @@ class PrunableModel(HoldsMasks):
         """Call the model; gradients of pruned weights are zero."""
         with MaskedScope(self._masked) as scope:
             outputs = super().call(*args, **kwargs)
-        for loss in scope.losses:
-            self.add_loss(loss)
+        scope.give_losses(self)
         return outputs
 
     def get_config(self) -> dict[str, Any]:
@@ -77,10 +77,7 @@ keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)(Pruna
 
 def make_prunable_in_place(model: keras.Model, kernels: Mapping[str, keras.Variable]) -> keras.Model:
     """Give a built model masks, all ones. Args: kernels: path -> variable."""
-    plain = type(model)
-    # What is loaded is found under this name, whatever the class was.
-    register = keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)
-    prunable = register(type(f"Prunable{plain.__name__}", (PrunableModel, plain), {"_plain_class": plain}))
+    prunable = _class_of(type(model))
     pairs = []
     model._tracker.unlock()
     try:
@@ -111,6 +108,13 @@ def strip_in_place(model: keras.Model) -> keras.Model:
         unguard(kernel)
     _forget_functions(model)
     return model
+
+
+@functools.cache
+def _class_of(plain: type) -> type:
+    # What is loaded is found under this name, whatever the class was.
+    register = keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)
+    return register(type(f"Prunable{plain.__name__}", (PrunableModel, plain), {"_plain_class": plain}))
 
 
 def _untrack(model: keras.Model, variables: Sequence[keras.Variable]) -> None:

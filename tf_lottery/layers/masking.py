@@ -53,11 +53,14 @@ class MaskedScope(keras.StatelessScope):
         return self
 
     def get_current_value(self, variable: keras.Variable):
-        """Return what a variable is read as, None for itself."""
+        """Return what a variable is read as; None, in an outer scope, for itself."""
         value = super().get_current_value(variable)
-        if value is None and self.original_scope is not None:
+        if value is not None:
+            return value
+        if self.original_scope is not None:
             return self.original_scope.get_current_value(variable)
-        return value
+        self._initialize(variable)
+        return variable._value
 
     def add_update(self, update: tuple) -> None:
         """Write what the user's code assigns."""
@@ -65,9 +68,26 @@ class MaskedScope(keras.StatelessScope):
         if self.original_scope is not None:
             self.original_scope.add_update(update)
         else:
+            self._initialize(variable)
             variable._direct_assign(value)
+            value = variable._value  # read anew: no gradient goes through what was assigned
         if id(variable) in self._pairs:
             self._give(id(variable), value)
+
+    def give_losses(self, layer: keras.Layer) -> None:
+        """Let each layer in `layer` have the losses that it added; to be called after the scope."""
+        for inner in layer._flatten_layers():
+            for loss in self.losses:
+                if id(loss) in inner._loss_ids:
+                    inner.add_loss(loss)
+
+    def _initialize(self, variable: keras.Variable) -> None:
+        """Give a variable its value that was made within the scope: a seed, as the first is drawn."""
+        if variable._value is None:
+            self.__exit__()
+            with keras.StatelessScope():  # it does so as it is left
+                pass
+            super().__enter__()
 
     def _give(self, key: int, value) -> None:
         _, kernel_mask = self._pairs[key]

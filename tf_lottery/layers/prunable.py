@@ -1,5 +1,6 @@
 """`PrunableLayer`: a Keras layer together with the masks of its kernels."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,8 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("trainable", layer.trainable)
         super().__init__(layer, **kwargs)
+        # Keras tells arguments apart by it, and finds masks of sequences for them.
+        self._call_signature = inspect.signature(layer.call)
         self.supports_masking = layer.supports_masking
         self.autocast = layer.autocast
         self._chosen = None if kernels is None else tuple(kernels)
@@ -111,8 +114,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         """Call the inner layer; gradients of pruned weights are zero."""
         with MaskedScope(self._masked) as scope:
             outputs = self.layer(*args, **kwargs)
-        for loss in scope.losses:
-            self.add_loss(loss)
+        scope.give_losses(self.layer)
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

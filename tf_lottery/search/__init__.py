@@ -1,0 +1,1 @@
+"""`LotterySearch`: rounds of training and pruning around a Keras model's own `fit`."""

@@ -1,0 +1,115 @@
+"""The arguments of `fit`, looked at before the first round: what can't be read twice is refused."""
+
+import hashlib
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from tf_lottery import arrays
+from tf_lottery.errors import LotteryError
+
+_TAKEN = ("initial_epoch",)
+_SETTINGS = (
+    *("batch_size", "epochs", "steps_per_epoch", "validation_split", "validation_steps"),
+    *("validation_freq", "shuffle"),
+)
+
+
+def check(arguments: Mapping[str, Any]) -> None:
+    """Check what a search can tell before it trains.
+
+    Args:
+        arguments: of `fit`, `x` and `y` among them.
+
+    Raises:
+        LotteryError: an argument that `fit` doesn't have, data that can be read only once.
+    """
+    known = inspect.signature(keras.Model.fit).parameters
+    for name in arguments:
+        if name not in known or name in _TAKEN:
+            raise LotteryError(
+                f"Expected arguments of fit ({', '.join(n for n in known if n not in ('self', *_TAKEN))}). "
+                f"Received: {name!r}"
+            )
+    if arguments.get("x") is None:
+        raise LotteryError("Expected training data. Received: x=None")
+    validation = arguments.get("validation_data")
+    parts = validation if isinstance(validation, (tuple, list)) else (validation,)
+    for name, value in (("x", arguments["x"]), *(("validation_data", part) for part in parts)):
+        if hasattr(value, "__next__"):
+            raise LotteryError(
+                "Expected data that can be read in each round: arrays, a tf.data.Dataset or a "
+                f"keras.utils.PyDataset. Received: {name} as a {type(value).__name__}, read only once"
+            )
+    epochs = arguments.get("epochs", 1)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+        raise LotteryError(f"Expected epochs, a whole number from 1. Received: {epochs!r}")
+
+
+def validated(arguments: Mapping[str, Any]) -> bool:
+    """Return whether there is validation data."""
+    return arguments.get("validation_data") is not None or bool(arguments.get("validation_split"))
+
+
+def steps_per_epoch(arguments: Mapping[str, Any]) -> int | None:
+    """Return how many steps an epoch of `fit` has, None if only training tells."""
+    if arguments.get("steps_per_epoch"):
+        return int(arguments["steps_per_epoch"])
+    x = arguments["x"]
+    if isinstance(x, tf.data.Dataset):
+        count = int(x.cardinality())
+        if count == tf.data.INFINITE_CARDINALITY:
+            raise LotteryError("Expected steps_per_epoch for a data set without end. Received: none")
+        return count if count > 0 else None
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    leaves = [leaf for leaf in tree.flatten(x) if hasattr(leaf, "shape")]
+    if not leaves:
+        return None
+    examples = int(leaves[0].shape[0])
+    if split := arguments.get("validation_split"):
+        examples = math.floor(examples * (1 - split))  # as Keras does
+    return math.ceil(examples / (arguments.get("batch_size") or 32))
+
+
+def digest(arguments: Mapping[str, Any]) -> str:
+    """Return the sha256 of arrays, or of what a data set says of itself."""
+    total = hashlib.sha256()
+    for name in ("x", "y", "sample_weight", "validation_data"):
+        for index, leaf in enumerate(tree.flatten(arguments.get(name))):
+            total.update(f"{name}/{index}|".encode())
+            if isinstance(leaf, tf.data.Dataset):
+                total.update(f"{leaf.element_spec}|{int(leaf.cardinality())}".encode())
+            elif isinstance(leaf, (np.ndarray, tf.Tensor)) or hasattr(leaf, "__array__"):
+                array = np.asarray(leaf)
+                if array.dtype.hasobject:
+                    array = array.astype(str)
+                total.update(arrays.digest({"": array}).encode())
+            else:
+                total.update(type(leaf).__name__.encode())
+    return total.hexdigest()
+
+
+def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings among the arguments, as JSON holds them."""
+    settings = {}
+    for name in (
+        "batch_size",
+        "epochs",
+        "steps_per_epoch",
+        "validation_split",
+        "validation_steps",
+        "shuffle",
+    ):
+        if arguments.get(name) is not None:
+            settings[name] = arguments[name]
+    if arguments.get("class_weight"):
+        settings["class_weight"] = {str(k): float(v) for k, v in arguments["class_weight"].items()}
+    settings["callbacks"] = [type(callback).__name__ for callback in arguments.get("callbacks") or ()]
+    return settings

@@ -1,0 +1,179 @@
+"""One run of a search: start, `fit`, measure, keep."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tf_lottery import arrays, steps
+from tf_lottery.arrays import Arrays
+from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
+from tf_lottery.experiment.environment import environment
+from tf_lottery.experiment.spec import LayerCount, RunSpec
+from tf_lottery.experiment.start import check_reinitialized, next_masks
+from tf_lottery.layers.access import get_masks, kernels, parameters
+from tf_lottery.search.afresh import afresh
+from tf_lottery.search.monitor import Monitor
+from tf_lottery.search.network import Network
+from tf_lottery.search.record import FitRecord, SearchStore
+
+
+class FitRun:
+    """Trains runs through `model.fit`.
+
+    Args:
+        network: used again from run to run.
+        store: of the search.
+        monitor: what rounds are compared by.
+        arguments: of `fit`.
+        steps_per_epoch: None if only training tells.
+        watch: a callback that shows progress.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        store: SearchStore,
+        monitor: Monitor | None,
+        arguments: Mapping[str, Any],
+        steps_per_epoch: int | None,
+        watch: keras.callbacks.Callback | None = None,
+    ):
+        self.network, self.store, self.monitor = network, store, monitor
+        self._arguments, self._per_epoch, self._watch = dict(arguments), steps_per_epoch, watch
+
+    def run(self, spec: RunSpec) -> FitRecord:
+        """Train a run and store it.
+
+        Raises:
+            DamagedError: a file of an earlier run that isn't as it was written.
+            LotteryError: a training that diverges, a rewind point that isn't reached.
+        """
+        began = time.perf_counter()
+        run = self.store.begin(spec.key)
+        first, checks = self._prepare(spec)
+        best = _Best(self.network, self.monitor)
+        snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
+        label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
+        callbacks = afresh(self._arguments.get("callbacks") or (), label)
+        watching = [self._watch] if self._watch else []
+        arguments = {"verbose": 0, **self._arguments}
+        arguments["callbacks"] = [*snapshots, *callbacks, best, *watching]
+        arguments["initial_epoch"] = first // self._per_epoch if first else 0
+        keras.utils.set_random_seed(spec.order_seed)
+        trained = time.perf_counter()
+        history = self.network.model.fit(**arguments)
+        trained = time.perf_counter() - trained
+        self._check_zeros()
+        masks = get_masks(self.network.model)
+        digests = {f"rewind/{s._target}it": s.digest for s in snapshots} | {
+            "masks": arrays.save(run.masks, masks, compress=True),
+            "weights_last": arrays.save(run.weights_last, self.network.weights()),
+            "weights_early_stop": arrays.save(run.weights_early_stop, best.weights),
+        }
+        checks["zeros_checked_times"] = 1
+        return self.store.finish(
+            FitRecord(
+                key=spec.key,
+                spec=spec,
+                weights_total=sum(mask.size for mask in masks.values()),
+                weights_remaining=sum(int(mask.sum()) for mask in masks.values()),
+                parameters_total=parameters(self.network.model),
+                layers={p: LayerCount(total=m.size, remaining=int(m.sum())) for p, m in masks.items()},
+                first_step=first,
+                last_step=first + best.steps,
+                seconds={"train": trained, "total": time.perf_counter() - began},
+                checks=checks,
+                digests=digests,
+                environment=environment(),
+                monitor=best.monitor.name,
+                mode=best.monitor.mode,
+                value=best.value,
+                epoch=best.epoch,
+                final={name: values[-1] for name, values in history.history.items()},
+                history={name: [float(v) for v in values] for name, values in history.history.items()},
+                epochs=[epoch + 1 for epoch in history.epoch],
+            )
+        )
+
+    def _prepare(self, spec: RunSpec) -> tuple[int, dict[str, Any]]:
+        """Set masks, weights and optimizer; return the first step and what was asserted."""
+        network = self.network
+        shapes = {path: mask.shape for path, mask in get_masks(network.model).items()}
+        masks = next_masks(spec, self.store, shapes)
+        if spec.start == "initialize":
+            network.begin(masks, network.initial, 0)
+            return 0, {}
+        original = self.store.rewind_point(spec.root, 0)
+        theta_0 = {name: value for name, value in original.items() if name.startswith("model/")}
+        if spec.start == "reinitialize":
+            weights = network.redrawn(spec.init_seed)
+            drawn = [f"model/{path}" for path in get_masks(network.model)]
+            correlation = check_reinitialized(network.renamed(theta_0, "model/"), weights, drawn)
+            network.begin(masks, weights, 0)
+            return 0, {"reinit_correlation_first_layer": correlation}
+        return self._rewind(spec, masks)
+
+    def _rewind(self, spec: RunSpec, masks: Mapping) -> tuple[int, dict[str, Any]]:
+        step = self.rewind_step(spec.rewind.to)
+        found = self.store.rewind_point(spec.root, step)
+        parts: dict[str, Arrays] = {
+            part: {name: value for name, value in found.items() if name.startswith(part)}
+            for part in ("model/", "optimizer/")
+        }
+        self.network.begin(masks, parts["model/"], step)
+        if spec.rewind.optimizer == "restore":
+            self.network.restore_optimizer(parts["optimizer/"])
+        return step, {"rewind_digest": self.store.rewind_digest(spec.root, step)}
+
+    def rewind_step(self, point: str) -> int:
+        """Return the training step of a rewind point."""
+        return steps.iterations(point, self._per_epoch or 0)
+
+    def learn(self, record: FitRecord) -> None:
+        """Take from the dense run what only training tells: the steps of an epoch, the monitor."""
+        epochs = len(record.epochs)
+        self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
+        self.monitor = Monitor(record.monitor, record.mode)
+
+    def _check_zeros(self) -> None:
+        for path, (kernel, kernel_mask) in kernels(self.network.model).items():
+            if (kernel.numpy()[~kernel_mask.numpy()] != 0).any():
+                raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
+
+
+class _Best(keras.callbacks.Callback):
+    """Keeps the weights of the epoch at which the monitored quantity is best, in memory."""
+
+    def __init__(self, network: Network, monitor: Monitor | None):
+        super().__init__()
+        self._network, self.monitor = network, monitor
+        self.value: float | None = None
+        self.epoch = self.steps = 0
+        self.weights: Arrays = {}
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Count steps: `batch` is the last of those that were taken at once."""
+        self._in_epoch = batch + 1
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Begin to count."""
+        self._in_epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Keep the weights, if they are the best."""
+        self.steps += self._in_epoch
+        logs = self._logged = logs or {}
+        if self.monitor is None:
+            self.monitor = Monitor.default(logs)
+        value = self.monitor.read(logs, epoch)
+        if value is None:
+            return
+        if self.value is None or self.monitor.goodness(value) > self.monitor.goodness(self.value):
+            self.value, self.epoch, self.weights = value, epoch + 1, self._network.weights()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Check that there was something to monitor."""
+        if self.value is None:
+            raise self.monitor.missing(self._logged)

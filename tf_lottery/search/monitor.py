@@ -1,0 +1,85 @@
+"""What a search compares rounds by: a quantity that `fit` logs, and which way is better."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tf_lottery.errors import LotteryError
+
+MODES = ("auto", "max", "min")
+# Keras's metrics of which more is better, as parts of their names.
+_MORE = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "similarity", "sensitivity")
+_MORE += ("specificity", "true_positives", "true_negatives", "pearson", "concordance", "dice")
+_LESS = ("loss", "error", "mse", "mae", "mape", "msle", "entropy", "divergence", "hinge", "poisson")
+_LESS += ("false_positives", "false_negatives", "logcosh", "perplexity")
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A quantity of the logs.
+
+    Attributes:
+        name: as `fit` calls it: `val_accuracy`, `val_loss`, `val_head_auc`.
+        mode: `max` or `min`: which is better.
+    """
+
+    name: str
+    mode: str
+
+    @classmethod
+    def of(cls, name: str, mode: str = "auto") -> "Monitor":
+        """Return the monitor of a name.
+
+        Raises:
+            LotteryError: a name that doesn't tell which way is better, with mode `auto`.
+        """
+        if mode not in MODES:
+            raise LotteryError(f"Expected mode of {', '.join(MODES)}. Received: {mode!r}")
+        if not isinstance(name, str) or not name:
+            raise LotteryError(
+                f"Expected the name of what is monitored, such as 'val_loss'. Received: {name!r}"
+            )
+        if mode == "auto":
+            plain = name.lower()
+            less, more = any(part in plain for part in _LESS), any(part in plain for part in _MORE)
+            if less == more:
+                raise LotteryError(
+                    f"Expected mode='max' or mode='min': whether more of {name!r} is better isn't known. "
+                    "Received: mode='auto'"
+                )
+            mode = "min" if less else "max"
+        return cls(name, mode)
+
+    @classmethod
+    def default(cls, logs: Mapping[str, float]) -> "Monitor":
+        """Return validation accuracy, if it is logged, else the validation loss."""
+        accuracies = [name for name in logs if name.startswith("val_") and "acc" in name]
+        return cls.of(accuracies[0] if accuracies else "val_loss")
+
+    def goodness(self, value: float) -> float:
+        """Return the value so that more is better."""
+        return value if self.mode == "max" else -value
+
+    def read(self, logs: Mapping[str, float], epoch: int) -> float | None:
+        """Return the value in an epoch's logs, None if it wasn't measured there.
+
+        Raises:
+            LotteryError: NaN or infinity.
+        """
+        if self.name not in logs:
+            if not self.name.startswith("val_"):  # validation may come every few epochs
+                raise self.missing(logs)
+            return None
+        value = float(logs[self.name])
+        if not math.isfinite(value):
+            raise LotteryError(
+                f"Expected a finite {self.name}. Received: {value} after epoch {epoch + 1}: the training "
+                "diverged. Lower the learning rate."
+            )
+        return value
+
+    def missing(self, logs: Mapping[str, float]) -> LotteryError:
+        """Return the error of a quantity that isn't there."""
+        return LotteryError(
+            f"Expected monitor as one of what fit logs ({', '.join(logs)}). Received: {self.name!r}"
+        )

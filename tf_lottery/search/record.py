@@ -1,0 +1,40 @@
+"""What a run that `fit` trained gave."""
+
+from typing import Any
+
+from tf_lottery.experiment.spec import Finished
+from tf_lottery.experiment.store import Store
+
+
+class FitRecord(Finished):
+    """One finished run of a search.
+
+    `value` is the monitored quantity at early stop, the epoch at which it was best: found afterwards, as in
+    the paper.
+    """
+
+    monitor: str
+    """What was monitored, as `fit` calls it."""
+    mode: str
+    """`max` or `min`: which is better."""
+    value: float
+    epoch: int
+    """Of early stop, counted from 1, rewound epochs included."""
+    final: dict[str, float]
+    """The logs of the last epoch."""
+    history: dict[str, list[float]]
+    """What `fit` returned."""
+    epochs: list[int]
+    """To which the history belongs, counted from 1."""
+    resolved: dict[str, Any] = {}
+
+    @property
+    def monitored(self) -> float:
+        """The value at early stop, more is better."""
+        return self.value if self.mode == "max" else -self.value
+
+
+class SearchStore(Store):
+    """The runs of a search on disk."""
+
+    record_type = FitRecord

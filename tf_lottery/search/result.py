@@ -1,0 +1,194 @@
+"""What a search found: table, picture, tickets, trained networks."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.matching import matching_round
+from tf_lottery.experiment.plan import collect
+from tf_lottery.search.network import Network
+from tf_lottery.search.picture import draw
+from tf_lottery.search.record import FitRecord, SearchStore
+from tf_lottery.search.table import header, row
+from tf_lottery.ticket import Ticket
+
+_MODEL = "model/"
+
+
+class SearchResult:
+    """The finished rounds of a `LotterySearch`.
+
+    Attributes:
+        records: all runs, the dense network's first.
+        monitor: what rounds are compared by.
+        theta_0: what the weights at step 0 are.
+        directory: where the runs are kept.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        store: SearchStore,
+        network: Network,
+        temporary: tempfile.TemporaryDirectory | None,
+    ):
+        self._study, self._store, self._network = study, store, network
+        self._temporary = temporary  # lives as long as the result
+        self.records: list[FitRecord] = collect(study, store.records())
+        self.monitor = self.records[0].monitor
+        self.theta_0, self.directory = network.theta_0, store.paths.root
+
+    @property
+    def rounds(self) -> list[FitRecord]:
+        """The runs of the ticket arm by round; round 0 is the dense network."""
+        return [record for record in self.records if record.spec.arm == "ticket"]
+
+    @property
+    def densities(self) -> list[float]:
+        """Fraction of prunable weights that remain, by round."""
+        return [record.density for record in self.rounds]
+
+    @property
+    def history(self) -> list[dict[str, list[float]]]:
+        """What `fit` returned, by round."""
+        return [record.history for record in self.rounds]
+
+    def matching_round(self, tolerance: float = 0.0) -> int | None:
+        """Return the sparsest round that does as well as the dense network, as does every denser one.
+
+        Args:
+            tolerance: how much worse the monitored quantity may be, in its own units.
+
+        Returns:
+            None if no pruned round does.
+        """
+        return matching_round(self.rounds, tolerance)
+
+    def matching_ticket(self, tolerance: float = 0.0) -> Ticket:
+        """Return the sparsest matching ticket.
+
+        Args:
+            tolerance: as of `matching_round`.
+
+        Raises:
+            LotteryError: if no pruned round matches.
+        """
+        found = self.matching_round(tolerance)
+        if found is None:
+            dense, *others = (f"{record.value:.4g}" for record in self.rounds)
+            raise LotteryError(
+                f"Expected a round that matches the dense network's {self.monitor} {dense} within "
+                f"{tolerance:g}. Received: {', '.join(others)}"
+            )
+        return self.ticket(round=found)
+
+    def ticket(self, round: int | None = None, density: float | None = None) -> Ticket:
+        """Return a round's ticket: its masks and the weights of the rewind point, and those at early stop.
+
+        Args:
+            round: which; or
+            density: the round whose density is nearest.
+
+        Raises:
+            LotteryError: neither or both, a round that there isn't, a density that no round is near.
+        """
+        record = self._find(round, density)
+        masks = self._store.masks(record.key)
+        state = self._store.rewind_point(record.spec.root or record.key, record.first_step)
+        weights = _of_model(state)
+        trained = _of_model(self._store.weights(record.key, "early_stop"))
+        for values in (weights, trained):
+            for path, mask in masks.items():
+                values[path] = values[path] * mask
+        provenance = {
+            "search": str(self.directory),
+            "seed": self._study.seed,
+            "round": record.spec.round,
+            "density": record.density,
+            "rewind_to": self._study.rewind.to,
+            "theta_0": self.theta_0,
+            "monitor": record.monitor,
+            "value": record.value,
+            "run": record.key,
+            "environment": record.environment,
+        }
+        if self._network.architecture is not None:
+            provenance["architecture"] = self._network.architecture
+        return Ticket(masks, weights, trained, provenance)
+
+    def trained(self, round: int | None = None, density: float | None = None) -> keras.Model:
+        """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
+
+        Args:
+            round: which; or
+            density: the round whose density is nearest.
+
+        Raises:
+            LotteryError: as `ticket`; also if the model can't be built again (a subclassed one without a
+                configuration: give a function that builds it).
+        """
+        record = self._find(round, density)
+        masks, weights = self._store.masks(record.key), self._store.weights(record.key, "early_stop")
+        return self._network.plain(masks, weights)
+
+    def summary(self, tolerance: float = 0.0) -> str:
+        """Return the table, and in words what was found.
+
+        Args:
+            tolerance: as of `matching_round`.
+        """
+        found = self.matching_round(tolerance)
+        lines = [f"theta_0: {self.theta_0}.", *header(self.monitor)]
+        for record in self.records:
+            star = record.spec.arm == "ticket" and record.spec.round == found
+            lines.append(row(record, star))
+        dense = self.rounds[0]
+        lines.append(f"Dense network: {self.monitor} {dense.value:.4g} (epoch {dense.epoch}).")
+        if found is None:
+            lines.append(f"No pruned round matches it within {tolerance:g}.")
+        else:
+            ticket = self.rounds[found]
+            lines.append(
+                f"* Sparsest matching ticket: round {found}, {ticket.density:.1%} of the weights "
+                f"({ticket.weights_remaining:,} of {ticket.weights_total:,}): {self.monitor} "
+                f"{ticket.value:.4g} (epoch {ticket.epoch})."
+            )
+            controls = [r.value for r in self.records if r.spec.arm != "ticket" and r.spec.round == found]
+            if controls:
+                lines.append(
+                    f"The same mask, randomly reinitialized: {sum(controls) / len(controls):.4g} "
+                    f"(mean of {len(controls)})."
+                )
+        return "\n".join(lines)
+
+    def plot(self, path: str | Path, tolerance: float = 0.0) -> Path:
+        """Draw the monitored quantity, and the epoch at which it is best, against the density.
+
+        Args:
+            path: of the PNG.
+            tolerance: as of `matching_round`.
+        """
+        return draw(self.records, Path(path), self.matching_round(tolerance))
+
+    def _find(self, round: int | None, density: float | None) -> FitRecord:
+        rounds = self.rounds
+        if (round is None) == (density is None):
+            raise LotteryError(f"Expected round or density. Received: round={round!r}, density={density!r}")
+        if round is not None:
+            if isinstance(round, bool) or not isinstance(round, int) or not 0 <= round < len(rounds):
+                raise LotteryError(f"Expected a round from 0 to {len(rounds) - 1}. Received: {round!r}")
+            return rounds[round]
+        nearest = min(rounds, key=lambda record: abs(record.density - density))
+        if abs(nearest.density - density) > 0.1 * nearest.density:
+            raise LotteryError(
+                f"Expected a density near one of {', '.join(f'{d:.3g}' for d in self.densities)}. "
+                f"Received: {density!r}"
+            )
+        return nearest
+
+
+def _of_model(state: dict) -> dict:
+    return {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}

@@ -1,0 +1,85 @@
+"""A search on the terminal: what theta_0 is, a row for each finished run, a bar for the one in progress."""
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.experiment.plan import expected_runs
+from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.search.network import Network
+from tf_lottery.search.record import FitRecord
+from tf_lottery.search.table import header, row
+
+
+class Watch:
+    """Use as a context manager.
+
+    Args:
+        study: that the search is.
+        network: of it.
+        verbose: 0: silent.
+    """
+
+    def __init__(self, study: StudyConfig, network: Network, verbose: int):
+        self._console = Console(quiet=not verbose, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[count]}"),
+            TimeRemainingColumn(compact=True),
+            console=self._console,
+            transient=True,
+            disable=not verbose or not self._console.is_terminal,
+        )
+        self._all = self._progress.add_task("search", total=expected_runs(study), count="")
+        self._run = self._progress.add_task("", total=1, count="", visible=False)
+        self.callback = _Epochs(self)
+        self._shown: set[str] = set()
+        self._theta_0 = network.theta_0
+
+    def __enter__(self) -> "Watch":
+        self._progress.start()
+        self.say(f"theta_0: {self._theta_0}.")
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, markup=False)
+
+    def planned(self, study: StudyConfig, records: list[FitRecord], waiting: list[RunSpec]) -> None:
+        """Show what is there already, and which run comes next."""
+        for record in sorted(records, key=lambda r: (r.spec.round, r.spec.arm != "ticket", r.spec.trial)):
+            self.finished(record)
+        done = len(self._shown)
+        total = expected_runs(study)
+        self._progress.update(self._all, completed=done, count=f"{done} of {total or '?'} runs")
+        if waiting:
+            name = waiting[0].describe().replace(" replicate 0", "")
+            self._progress.update(self._run, description=name, completed=0, visible=True, count="")
+
+    def finished(self, record: FitRecord) -> None:
+        """Show a finished run."""
+        if record.key in self._shown:
+            return
+        if not self._shown:
+            for line in header(record.monitor):
+                self.say(line)
+        self._shown.add(record.key)
+        self.say(row(record))
+
+    def epoch(self, done: int, total: int) -> None:
+        """Show how far the run in progress is."""
+        self._progress.update(self._run, completed=done, total=total, count=f"epoch {done} of {total}")
+
+
+class _Epochs(keras.callbacks.Callback):
+    def __init__(self, watch: Watch):
+        super().__init__()
+        self._watch = watch
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._watch.epoch(epoch + 1, self.params["epochs"])
