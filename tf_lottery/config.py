@@ -167,6 +167,9 @@ class PruningConfig(Strict):
     layer_rates: dict[str, LayerRate] = {}
     """Rates by layer name pattern (`output: 0.1`, `"conv*": 0.1`); the first that matches
     counts, 0 leaves a layer unpruned."""
+    min_density: float = Field(0.0, ge=0, lt=1)
+    """Fraction of each layer's weights that stays at least: a guard against layers that collapse
+    where scope is global."""
     rounds: int | None = Field(None, ge=0)
     """How many prunings at most; round 0, the dense network, comes before the first."""
     target_density: float | None = Field(None, gt=0, lt=1)

@@ -149,3 +149,16 @@ def test_a_layer_that_was_empty_before_is_nobodys_fault():
 def test_an_unknown_scope_is_refused():
     with pytest.raises(LotteryError, match="'everywhere'"):
         of_one([1, 2, 3], 0.5, scope="everywhere")
+
+
+def test_a_minimum_of_each_layer_stays_and_counts_are_exact():
+    scores = {"small": np.arange(10) / 1000, "large": 1 + np.arange(30) / 10}
+    masks = {path: np.ones(values.shape, bool) for path, values in scores.items()}
+    rates = dict.fromkeys(scores, 0.5)
+    with pytest.raises(LotteryError, match="empties small"):
+        select(scores, masks, rates, "global")
+    pruned = select(scores, masks, rates, "global", min_density=0.15)
+    assert np.flatnonzero(pruned["small"]).tolist() == [8, 9]
+    assert int(pruned["large"].sum()) == 18
+    with pytest.raises(LotteryError, match="Expected at most 3 weights to prune.*Received: 5"):
+        select(scores, {"small": masks["small"]}, rates, "layer", min_density=0.7)

@@ -67,6 +67,7 @@ def _pruned(study: StudyConfig, chain: Chain, arm: str, round: int, trial: int, 
             rate=pruning.rate,
             layer_rates=pruning.layer_rates,
             seed=derive(study.seed, replicate, "prune", round) if draws else 0,
+            min_density=pruning.min_density,
         ),
         **start,
     )

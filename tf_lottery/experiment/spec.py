@@ -27,6 +27,8 @@ class Pruning(Strict):
     layer_rates: dict[str, float] = {}
     seed: int = 0
     """Of criteria that draw."""
+    min_density: float = 0.0
+    """Of each layer."""
 
 
 class _FromJson(Strict):

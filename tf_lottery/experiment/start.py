@@ -69,7 +69,7 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
     evidence = Evidence({path: last[f"model/{path}"] for path in before}, pruning.seed)
     scores = CRITERIA[pruning.criterion](evidence)
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
-    masks = select(scores, before, rates, pruning.scope)
+    masks = select(scores, before, rates, pruning.scope, pruning.min_density)
     if not masks_.shrinks(before, masks):
         raise RuntimeError("a pruned weight came back: please report this")
     return masks

@@ -113,6 +113,7 @@ def prune(
     scope: str = "layer",
     layer_rates: Mapping[str, float] | None = None,
     seed: int = 0,
+    min_density: float = 0.0,
 ) -> None:
     """Prune the lowest-scored of the remaining weights of a model, in place.
 
@@ -124,6 +125,8 @@ def prune(
         scope: `layer` or `global`: where scores compete.
         layer_rates: layer name pattern -> rate, e.g. `{"output": 0.1}`.
         seed: for the random criterion.
+        min_density: fraction of each layer's weights that stays at least: with scope `global`, layers
+            whose weights are small by their initialization may collapse otherwise.
 
     Raises:
         LotteryError: an unknown criterion or scope, a rate out of range, a pattern that
@@ -145,17 +148,26 @@ def prune(
                 "Expected a pruning rate between 0 and 1, as a fraction (a layer's may be 0). "
                 f"Received: {value!r}"
             )
-    prune_at(model, rates_of(list(get_masks(model)), rate, layer_rates or {}), criterion, scope, seed)
+    if not isinstance(min_density, Real) or not 0 <= min_density < 1:
+        raise LotteryError(f"Expected min_density from 0 up to, not including, 1. Received: {min_density!r}")
+    prune_at(
+        model, rates_of(list(get_masks(model)), rate, layer_rates or {}), criterion, scope, seed, min_density
+    )
 
 
 def prune_at(
-    model: keras.Model, rates: Mapping[str, float], criterion: str, scope: str, seed: int = 0
+    model: keras.Model,
+    rates: Mapping[str, float],
+    criterion: str,
+    scope: str,
+    seed: int = 0,
+    min_density: float = 0.0,
 ) -> None:
     """As `prune`, with a rate for each kernel: path -> rate from 0 up to, not including, 1."""
     if criterion not in CRITERIA:
         raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
     scores = CRITERIA[criterion](Evidence(get_kernels(model), seed))
-    set_masks(model, select(scores, get_masks(model), rates, scope))
+    set_masks(model, select(scores, get_masks(model), rates, scope, min_density))
 
 
 def sparsity(model: keras.Model, over: str = "prunable") -> float:

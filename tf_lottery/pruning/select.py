@@ -1,5 +1,6 @@
 """Scores and masks -> the next round's masks: exact counts, ties by index, no empty layer."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -14,6 +15,7 @@ def select(
     masks: Mapping[str, np.ndarray],
     rates: Mapping[str, float],
     scope: str = "layer",
+    min_density: float = 0.0,
 ) -> Masks:
     """Prune the lowest-scored of the remaining weights.
 
@@ -24,6 +26,8 @@ def select(
         rates: kernel path -> fraction of the remaining weights to prune, in [0, 1].
         scope: `layer`: scores compete within a layer, each at its own rate. `global`:
             they compete over all layers whose rate isn't 0; those share one rate.
+        min_density: fraction of each layer's weights that stays at least: its highest-scored ones
+            don't compete (a guard against layers that collapse).
 
     Returns:
         New masks, subsets of the old. Exactly round(rate x remaining) weights went, per
@@ -31,7 +35,8 @@ def select(
         layer, layers in the order of `masks`).
 
     Raises:
-        LotteryError: scores that are NaN or infinite, or a layer that would be left empty.
+        LotteryError: scores that are NaN or infinite, a layer that would be left empty, or more to
+            prune than the minimum leaves.
     """
     for path, mask in masks.items():
         if not np.all(np.isfinite(scores[path][mask])):
@@ -40,21 +45,22 @@ def select(
                 "that gave them diverged: try a lower training.learning_rate."
             )
     if scope == "layer":
-        pruned = {path: _prune_group(scores, masks, [path], rates[path])[path] for path in masks}
+        pruned = {path: _prune_group(scores, masks, [path], rates[path], min_density)[path] for path in masks}
     elif scope == "global":
-        pruned = {**masks, **_prune_globally(scores, masks, rates)}
+        pruned = {**masks, **_prune_globally(scores, masks, rates, min_density)}
     else:
         raise LotteryError(f"Expected scope 'layer' or 'global'. Received: {scope!r}")
     for path, mask in pruned.items():
         if masks[path].any() and not mask.any():
             raise LotteryError(
                 f"Expected every layer to keep a weight. Received: a pruning that empties {path}. "
-                "Stop a round earlier, or lower its rate with pruning.layer_rates."
+                "Stop a round earlier, lower its rate with layer_rates, or keep a share of every layer "
+                "with min_density=0.01."
             )
     return pruned
 
 
-def _prune_globally(scores, masks, rates) -> Masks:
+def _prune_globally(scores, masks, rates, min_density: float) -> Masks:
     competing = [path for path in masks if rates[path] > 0]
     distinct = {rates[path] for path in competing}
     if len(distinct) > 1:
@@ -62,14 +68,30 @@ def _prune_globally(scores, masks, rates) -> Masks:
             f"Expected one rate (or 0, to leave a layer out), since scope is global. "
             f"Received: {sorted(distinct)}"
         )
-    return _prune_group(scores, masks, competing, distinct.pop()) if competing else {}
+    return _prune_group(scores, masks, competing, distinct.pop(), min_density) if competing else {}
 
 
-def _prune_group(scores, masks, paths: list[str], rate: float) -> Masks:
+def _prune_group(scores, masks, paths: list[str], rate: float, min_density: float) -> Masks:
     flat_masks = np.concatenate([masks[path].ravel() for path in paths])
-    alive = np.flatnonzero(flat_masks)
-    values = np.concatenate([scores[path].ravel() for path in paths])[alive]
-    going = len(alive) - keep_next(len(alive), rate)
-    flat_masks[alive[np.argsort(values, kind="stable")[:going]]] = False
+    values = np.concatenate([scores[path].ravel() for path in paths])
+    going = np.count_nonzero(flat_masks) - keep_next(np.count_nonzero(flat_masks), rate)
+    competing = np.concatenate([_competing(scores[path], masks[path], min_density) for path in paths])
+    alive = np.flatnonzero(competing)
+    if going > len(alive):
+        raise LotteryError(
+            f"Expected at most {len(alive)} weights to prune, since {min_density:.1%} of each layer stay. "
+            f"Received: {going} in {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
+        )
+    flat_masks[alive[np.argsort(values[alive], kind="stable")[:going]]] = False
     parts = np.split(flat_masks, np.cumsum([masks[path].size for path in paths])[:-1])
     return {path: part.reshape(masks[path].shape) for path, part in zip(paths, parts, strict=True)}
+
+
+def _competing(scores: np.ndarray, mask: np.ndarray, min_density: float) -> np.ndarray:
+    """The weights of a layer that may go, flat."""
+    competing = mask.ravel().copy()
+    spared = math.ceil(min_density * mask.size)
+    if spared:
+        alive = np.flatnonzero(competing)
+        competing[alive[np.argsort(scores.ravel()[alive], kind="stable")[-spared:]]] = False
+    return competing

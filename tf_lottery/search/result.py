@@ -1,9 +1,11 @@
 """What a search found: table, picture, tickets, trained networks."""
 
 import tempfile
+from numbers import Real
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
@@ -26,6 +28,7 @@ class SearchResult:
         monitor: what rounds are compared by.
         theta_0: what the weights at step 0 are.
         directory: where the runs are kept.
+        ended: why the search ended early, None if it didn't.
     """
 
     def __init__(
@@ -34,12 +37,13 @@ class SearchResult:
         store: SearchStore,
         network: Network,
         temporary: tempfile.TemporaryDirectory | None,
+        ended: str | None = None,
     ):
         self._study, self._store, self._network = study, store, network
         self._temporary = temporary  # lives as long as the result
         self.records: list[FitRecord] = collect(study, store.records())
         self.monitor = self.records[0].monitor
-        self.theta_0, self.directory = network.theta_0, store.paths.root
+        self.theta_0, self.directory, self.ended = network.theta_0, store.paths.root, ended
 
     @property
     def rounds(self) -> list[FitRecord]:
@@ -81,7 +85,7 @@ class SearchResult:
             dense, *others = (f"{record.value:.4g}" for record in self.rounds)
             raise LotteryError(
                 f"Expected a round that matches the dense network's {self.monitor} {dense} within "
-                f"{tolerance:g}. Received: {', '.join(others)}"
+                f"{tolerance:g}. Received: {', '.join(others) or 'no pruned round'}"
             )
         return self.ticket(round=found)
 
@@ -102,7 +106,7 @@ class SearchResult:
         trained = _of_model(self._store.weights(record.key, "early_stop"))
         for values in (weights, trained):
             for path, mask in masks.items():
-                values[path] = values[path] * mask
+                values[path] = np.where(mask, values[path], np.zeros_like(values[path]))  # no -0.0
         provenance = {
             "search": str(self.directory),
             "seed": self._study.seed,
@@ -145,6 +149,8 @@ class SearchResult:
         for record in self.records:
             star = record.spec.arm == "ticket" and record.spec.round == found
             lines.append(row(record, star))
+        if self.ended:
+            lines.append(f"Ended early: {self.ended}")
         dense = self.rounds[0]
         lines.append(f"Dense network: {self.monitor} {dense.value:.4g} (epoch {dense.epoch}).")
         if found is None:
@@ -181,6 +187,8 @@ class SearchResult:
             if isinstance(round, bool) or not isinstance(round, int) or not 0 <= round < len(rounds):
                 raise LotteryError(f"Expected a round from 0 to {len(rounds) - 1}. Received: {round!r}")
             return rounds[round]
+        if not isinstance(density, Real) or not 0 < density <= 1:
+            raise LotteryError(f"Expected a density, a fraction above 0. Received: {density!r}")
         nearest = min(rounds, key=lambda record: abs(record.density - density))
         if abs(nearest.density - density) > 0.1 * nearest.density:
             raise LotteryError(

@@ -10,13 +10,16 @@ import keras
 from pydantic import ValidationError
 
 from tf_lottery.config import RewindConfig, StudyConfig
-from tf_lottery.errors import DamagedError, LotteryError
+from tf_lottery.errors import DamagedError, LotteryError, StudyError
 from tf_lottery.experiment.plan import plan
+from tf_lottery.experiment.start import check_reinitialized
+from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.kernels import Rule
 from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
 from tf_lottery.search.directory import open_directory
 from tf_lottery.search.fit_run import FitRun
@@ -26,6 +29,7 @@ from tf_lottery.search.plan import SearchPruning, study_of
 from tf_lottery.search.record import SearchStore
 from tf_lottery.search.result import SearchResult
 from tf_lottery.search.watch import Watch
+from tf_lottery.seeding import derive
 
 ENGINES = ("fit", "loop")
 
@@ -50,6 +54,8 @@ class LotterySearch:
         criterion: `magnitude` or `random`.
         scope: `layer` or `global`: where weights compete.
         layer_rates: layer name pattern -> rate; 0 leaves a layer unpruned.
+        min_density: fraction of each layer's weights that stays at least; with scope `global` layers
+            may collapse otherwise.
         include, exclude, kernels: what is prunable, as of `make_prunable`.
         monitor: what rounds are compared by, as `fit` logs it. Default: validation accuracy if it is
             logged, else `val_loss`.
@@ -93,6 +99,7 @@ class LotterySearch:
         criterion: str = "magnitude",
         scope: Literal["layer", "global"] = "layer",
         layer_rates: Mapping[str, float] | None = None,
+        min_density: float = 0.0,
         include: Rule | Sequence[Rule] | None = None,
         exclude: Rule | Sequence[Rule] | None = None,
         kernels: Mapping[type | str, str | Sequence[str]] | None = None,
@@ -105,7 +112,7 @@ class LotterySearch:
         engine: Literal["fit", "loop"] = "fit",
         verbose: int = 1,
     ):
-        if isinstance(model, keras.Model):
+        if isinstance(model, keras.Model) or hasattr(model, "fit"):  # tf_keras models can be called too
             check_plain(model)
         elif isinstance(model, type) or not callable(model):
             raise LotteryError(
@@ -121,8 +128,12 @@ class LotterySearch:
             raise LotteryError(f"Expected scope 'layer' or 'global'. Received: {scope!r}")
         if rounds is None and until is None and target_density is None:
             rounds = 10
-        self._monitor = Monitor.of(monitor, mode) if monitor else None
-        self._pruning = _pruning(rate, rounds, until, target_density, criterion, scope, layer_rates)
+        if monitor is None and mode != "auto":
+            raise LotteryError(f"Expected mode='auto', since no monitor is named. Received: {mode!r}")
+        self._monitor = None if monitor is None else Monitor.of(monitor, mode)
+        self._pruning = _pruning(
+            rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
+        )
         self._rewind = _rewind(rewind_to, rewind_optimizer)
         self._model, self._choice = model, {"include": include, "exclude": exclude, "kernels": kernels}
         self._controls, self._seed = controls, seed
@@ -150,6 +161,7 @@ class LotterySearch:
         epochs = arguments.get("epochs", 1)
         self._check_rewind(per_epoch, epochs)
         network = Network(self._model, self._seed, self._choice)
+        self._check_network(network)
         study = self._study(network, arguments)
         temporary = None if self._directory else tempfile.TemporaryDirectory(prefix="tf_lottery_")
         paths = StudyPaths(Path(self._directory or temporary.name))
@@ -162,10 +174,11 @@ class LotterySearch:
             open_directory(paths, study, self._settings(network, arguments))
             watch = Watch(study, network, self._verbose)
             run = self._runner(network, store, arguments, per_epoch, watch)
-            self._drive(study, store, run, watch)
-        return SearchResult(study, store, network, temporary)
+            ended = self._drive(study, store, run, watch)
+        return SearchResult(study, store, network, temporary, ended)
 
-    def _drive(self, study: StudyConfig, store: SearchStore, run: FitRun, watch: Watch) -> None:
+    def _drive(self, study: StudyConfig, store: SearchStore, run: FitRun, watch: Watch) -> str | None:
+        """Train what the planner asks for; return why it ended early, None if it didn't."""
         with watch:
             while True:
                 try:
@@ -176,11 +189,18 @@ class LotterySearch:
                     waiting = plan(study, records)
                     watch.planned(study, records, waiting)
                     if not waiting:
-                        return
+                        return None
                     watch.finished(run.run(waiting[0]))
                 except DamagedError as error:
                     aside = store.set_aside(error)
                     watch.say(f"{error} Set aside as {aside}; the run is trained again.")
+                except StudyError:
+                    raise
+                except LotteryError as error:  # an emptied layer, a training that diverges
+                    if not records:
+                        raise
+                    watch.say(f"The search ends before its {waiting[0].describe()}: {error}")
+                    return str(error)
 
     def _runner(self, network, store, arguments, per_epoch, watch) -> FitRun:
         return FitRun(network, store, self._monitor, arguments, per_epoch, watch.callback)
@@ -212,6 +232,14 @@ class LotterySearch:
                 f"Expected validation_data or validation_split, since {name} is monitored. Received: neither"
             )
 
+    def _check_network(self, network: Network) -> None:
+        """Check what would end the search after its first round."""
+        kernels = list(get_masks(network.model))
+        rates_of(kernels, self._pruning.rate, self._pruning.layer_rates)
+        if self._controls:
+            drawn = network.redrawn(derive(self._seed, 0, "check"))
+            check_reinitialized(network.initial, drawn, [f"model/{path}" for path in kernels])
+
     def _check_rewind(self, per_epoch: int | None, epochs: int) -> None:
         point = self._rewind.to
         number, unit = int(point[:-2]), point[-2:]
@@ -223,14 +251,16 @@ class LotterySearch:
             )
 
 
-def _pruning(rate, rounds, until, target_density, criterion, scope, layer_rates) -> SearchPruning:
+def _pruning(
+    rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
+) -> SearchPruning:
     for name, value, ends in (("rate", rate, False), ("target_density", target_density, True)):
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not (ends and value is None) and not (number and 0 < value < 1):
             raise LotteryError(f"Expected {name} between 0 and 1, as a fraction. Received: {value!r}")
     if rounds is not None:
         _check_whole("rounds", rounds, 1)
-    if until is not None and not (isinstance(until, Real) and until >= 0):
+    if until is not None and (isinstance(until, bool) or not isinstance(until, Real) or not until >= 0):
         raise LotteryError(f"Expected until from 0, in units of what is monitored. Received: {until!r}")
     try:
         return SearchPruning(
@@ -240,12 +270,13 @@ def _pruning(rate, rounds, until, target_density, criterion, scope, layer_rates)
             layer_rates={name: float(value) for name, value in (layer_rates or {}).items()},
             rounds=rounds,
             target_density=target_density,
+            min_density=min_density,
             max_accuracy_drop=None if until is None else float(until),
         )
     except (ValidationError, TypeError, ValueError) as error:
         raise LotteryError(
-            f"Expected layer_rates as rates from 0 up to, not including, 1, by layer name (0 only with scope="
-            f"'global'). Received: {layer_rates!r}"
+            "Expected layer_rates as rates from 0 up to, not including, 1, by layer name (0 only with scope "
+            f"'global'), and min_density likewise. Received: {layer_rates!r} and {min_density!r}"
         ) from error
 
 

@@ -1,0 +1,27 @@
+"""Networks of keras.applications, through the benchmark that prints their table."""
+
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+SHARES = {
+    "MobileNetV2": (53, 0.984),
+    "ResNet50": (54, 0.996),
+    "EfficientNetB0": (82, 0.987),
+    "DenseNet121": (121, 0.988),
+    "ConvNeXtTiny": (59, 0.997),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHARES)
+def test_pruned_trained_stripped_and_loaded_elsewhere_with_equal_outputs(monkeypatch, name):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from applications import measure
+
+    found = measure(name, size=32)
+    count, share = SHARES[name]
+    assert found["kernels"] == count
+    assert found["prunable"] > share
+    assert found["sparsity"] == pytest.approx(0.8, abs=1e-6)
