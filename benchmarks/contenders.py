@@ -55,13 +55,18 @@ def loop(network, cores, masks="yes", validate="no"):
     return lambda steps: ours.run(0, order, range(100, steps + 1, 100), at_stop)
 
 
-def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto"):
-    """Keras `model.fit`, in one of the settings that a user would try."""
+def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto", masks="no"):
+    """Keras `model.fit`, in one of the settings that a user would try; with masks at 20% density, or none."""
     import keras
     import tensorflow as tf
 
     data, training = dataset(network), NETWORKS[network][2]
     model = plain(network, data)
+    if masks == "yes":
+        import tf_lottery as lottery
+
+        model = lottery.make_prunable(model)
+        lottery.prune(model, rate=SPARSITY)
     settings = {"learning_rate": training.learning_rate, **training.optimizer_options}
     model.compile(
         keras.optimizers.get({"class_name": training.optimizer, "config": settings}),

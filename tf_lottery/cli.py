@@ -174,8 +174,16 @@ def rm(
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="mnist, fashion_mnist, cifar10, digits")]) -> None:
+def data(
+    name: Annotated[str, typer.Argument(help="mnist, fashion_mnist, cifar10, digits, sentences")],
+) -> None:
     """Fetch a data set, verify it, and say where it came from."""
+    if name == "sentences":  # texts, so none of the sources of studies
+        from tf_lottery.data import sentences
+
+        labels = sentences.load_sentences()[1]
+        print(f"sentences: {len(labels):,} labelled ones, in {sentences.published()}")
+        return
     from tf_lottery.config import DataConfig
     from tf_lottery.data import sources
 

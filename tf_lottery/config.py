@@ -225,7 +225,13 @@ class StorageConfig(Strict):
 
 
 class StudyConfig(Strict):
-    """One study: data x model x training x pruning x rewind x arms x replicates."""
+    """One study: data x model x training x pruning x rewind x arms x replicates.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> lottery.StudyConfig(name="mine", pruning={"rate": 0.3, "rounds": 2}).pruning.rate
+        0.3
+    """
 
     name: StudyName
     """Also the name of its directory under `saved_models/`."""

@@ -50,6 +50,11 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
     Raises:
         LotteryError: no such config, YAML that doesn't parse, an unknown key (with the
             nearest known one) or a value out of range.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> lottery.load_config("mnist_lenet", ["pruning.rounds=8"]).pruning.rounds
+        8
     """
     path = _find(config)
     try:

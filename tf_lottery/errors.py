@@ -8,6 +8,14 @@ class LotteryError(ValueError):
 
     The message is one line: what was expected, what was received, what to do. The
     command line prints it without a traceback and exits with 2.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> try:
+        ...     lottery.Execution(workers=0)
+        ... except lottery.LotteryError as error:
+        ...     print(error)
+        Expected at least one worker. Received: 0
     """
 
 

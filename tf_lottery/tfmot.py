@@ -72,9 +72,13 @@ def ticket_from_tfmot(model: Any, initial: Any = None) -> Ticket:
             weights of another model, a file that is missing or can't be read, no tfmot.
 
     Example:
-        >>> from tf_lottery.tfmot import ticket_from_tfmot
-        >>> ticket = ticket_from_tfmot("pruned.h5", initial="start.h5")    # doctest: +SKIP
-        >>> ticket.save("pruned.ticket.npz")                               # doctest: +SKIP
+        >>> import numpy as np, tf_keras, tf_lottery as lottery
+        >>> output = tf_keras.layers.Dense(1, name="output")
+        >>> stripped = tf_keras.Sequential([tf_keras.Input((4,)), output])
+        >>> stripped.set_weights([np.array([[0.5], [0.0], [0.0], [2.0]]), np.array([0.1])])
+        >>> ticket = lottery.ticket_from_tfmot(stripped)
+        >>> ticket.density, list(ticket.weights)
+        (0.5, ['output/kernel', 'output/bias'])
     """
     tfmot = load_tfmot()
     source = _model(tfmot, model)

@@ -21,6 +21,7 @@ class RewindSnapshot(keras.callbacks.Callback):
 
     Attributes:
         digest: of what was kept, None as long as nothing is.
+        kept_at: the training step at which it was.
 
     Raises:
         LotteryError: in `fit`, if the step isn't reached, or lies within steps that Keras takes at once
@@ -45,6 +46,7 @@ class RewindSnapshot(keras.callbacks.Callback):
         self.step = steps.validate(f"{step}it" if isinstance(step, int) else step)
         self.directory, self.first_step = Path(directory), first_step
         self.digest: str | None = None
+        self.kept_at: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Keep step 0."""
@@ -91,4 +93,5 @@ class RewindSnapshot(keras.callbacks.Callback):
     def _keep(self) -> None:
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
+        self.kept_at = self._at
         self.digest = RewindManager(self.directory).save(self._at, self.model, self.model.optimizer)

@@ -43,6 +43,20 @@ def execute(
         DamagedError: a file of an earlier run that isn't as it was written.
         StudyError: nothing can be written.
         LotteryError: settings that don't fit the data or the model, a training that diverges.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> from pathlib import Path
+        >>> from tf_lottery.experiment.store import Store
+        >>> from tf_lottery.experiment.study import prepare
+        >>> from tf_lottery.paths import StudyPaths
+        >>> small = ["training.steps=20it", "training.evaluate_every=20it", "pruning.rounds=0"]
+        >>> paths = StudyPaths(Path("digits"))
+        >>> study = prepare(lottery.load_config("digits_quick", small), paths)
+        >>> (spec,) = lottery.plan(study, [])
+        >>> record = lottery.execute(spec, Store(paths))
+        >>> record.last_step, lottery.plan(study, [record])
+        (20, [])
     """
     began = time.perf_counter()
     bench, observer = bench or Bench(), observer or StudyObserver()

@@ -29,6 +29,11 @@ class Execution:
         shard: `2/4` trains the second of every four replicates.
         strict_environment: refuse to mix runs of other package versions or processors.
         retry_failed: train runs again that failed for cause.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> lottery.Execution(workers=4, shard="2/3").workers
+        4
     """
 
     executor: str = "local"

@@ -36,6 +36,11 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0) -> int |
         records: of one study; rounds that not all replicates have finished don't count.
         tolerance: how far below the dense network's accuracy is still matching, as a
             fraction (0.005: half a point).
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> lottery.matching_round([]) is None
+        True
     """
     values = by_round(records, "ticket", lambda record: record.monitored)
     if 0 not in values:

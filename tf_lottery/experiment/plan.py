@@ -22,6 +22,12 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     Returns:
         Specs whose parents are finished, by replicate, round, arm and trial. Empty when
         the study is finished.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> study = lottery.load_config("digits_quick", ["replicates=2", "data.digest=unknown"])
+        >>> [spec.describe() for spec in lottery.plan(study, [])]
+        ['ticket replicate 0 round 0', 'ticket replicate 1 round 0']
     """
     finished = {record.key: record for record in records}
     waiting = {}

@@ -42,6 +42,13 @@ class RunSpec(_FromJson):
 
     The labels (arm, replicate, round, trial) aren't part of the key: two arms that ask for
     the same training share it.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> study = lottery.load_config("digits_quick", ["data.digest=unknown"])
+        >>> spec, *_ = lottery.plan(study, [])
+        >>> spec.describe(), spec.start, len(spec.key)
+        ('ticket replicate 0 round 0', 'initialize', 64)
     """
 
     arm: str
@@ -155,6 +162,13 @@ class Record(Finished):
 
     `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
     of the network; `final_*` after the last step.
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> small = ["training.steps=20it", "training.evaluate_every=20it", "pruning.rounds=1"]
+        >>> dense, ticket, *_ = lottery.run_study("digits_quick", "digits", overrides=small)
+        >>> dense.density, round(ticket.density, 3), ticket.layers["hidden2/kernel"].remaining
+        (1.0, 0.802, 24000)
     """
 
     early_stop_iteration: int

@@ -66,9 +66,13 @@ class Choice:
         Raises:
             LotteryError: arguments of another kind.
         """
+        if not isinstance(kernels or {}, Mapping):
+            raise LotteryError(
+                f"Expected kernels as {{layer class: names of its kernels}}. Received: {kernels!r}"
+            )
         declared = {}
         for layer, names in (kernels or {}).items():
-            names = (names,) if isinstance(names, str) else tuple(names)
+            names = tuple(names) if isinstance(names, (list, tuple)) else (names,)
             if not isinstance(layer, (type, str)) or not names or not all(isinstance(n, str) for n in names):
                 raise LotteryError(
                     "Expected kernels as {layer class: names of its kernels}. "

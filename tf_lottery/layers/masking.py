@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 
@@ -22,10 +23,19 @@ def mask_gradient(kernel, kernel_mask):
 
     def grad(*args, upstream=None):
         (upstream,) = args if upstream is None else (upstream,)
+        if isinstance(upstream, tf.IndexedSlices):  # of the rows that an Embedding looked up
+            return _mask_rows(upstream, kernel_mask), None
         # Not a product: that would keep NaN, and leave -0.0 in optimizer slots.
         return ops.where(kernel_mask, upstream, ops.zeros_like(upstream)), None
 
     return kernel, grad
+
+
+def _mask_rows(gradient: tf.IndexedSlices, kernel_mask: tf.Tensor) -> tf.IndexedSlices:
+    """Keep it sparse: optimizers of Keras treat rows that were looked up twice otherwise than their sum."""
+    kept = tf.gather(kernel_mask, gradient.indices)
+    values = tf.where(kept, gradient.values, tf.zeros_like(gradient.values))
+    return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
 
 
 class MaskedScope(keras.StatelessScope):

@@ -8,6 +8,7 @@ import keras
 from keras import ops, tree
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.layers import in_place  # noqa: F401  registers its models with Keras where ours are
 from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice
 from tf_lottery.layers.masking import MaskedScope, guard
 from tf_lottery.layers.paths import HoldsMasks, children, named_variables

@@ -1,8 +1,8 @@
 """Callbacks that start each round afresh, and don't write over what an earlier round wrote."""
 
 import copy
+import os
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import keras
 
@@ -35,15 +35,24 @@ def _afresh(callback: keras.callbacks.Callback, label: str) -> keras.callbacks.C
         if isinstance(value, (list, dict, set)):
             setattr(fresh, name, copy.copy(value))
     for attribute, kind in _FILES.items():
-        if isinstance(path := getattr(fresh, attribute, None), (str, PurePath)):
-            setattr(fresh, attribute, type(path)(_labelled(PurePath(path), label, kind)))
+        if isinstance(path := getattr(fresh, attribute, None), (str, os.PathLike)):
+            _rename(fresh, os.fspath(path), _labelled(os.fspath(path), label, kind))
     return fresh
 
 
-def _labelled(path: PurePath, label: str, kind: str) -> PurePath:
+def _rename(callback: keras.callbacks.Callback, path: str, new: str) -> None:
+    """Put another path in place of one, also where a callback has made paths of files of it."""
+    for name, value in vars(callback).items():
+        text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+        if text == path or text.startswith(os.path.join(path, "")):
+            setattr(callback, name, new + text[len(path) :])
+
+
+def _labelled(path: str, label: str, kind: str) -> str:
     if kind == "directory":
-        return path / label
-    for suffix in (".weights.h5", path.suffix):
-        if suffix and path.name.endswith(suffix):
-            return path.with_name(f"{path.name.removesuffix(suffix)}.{label}{suffix}")
-    return path.with_name(f"{path.name}.{label}")
+        return os.path.join(path, label)
+    directory, name = os.path.split(path)
+    stem, suffix = os.path.splitext(name)
+    if name.endswith(".weights.h5"):
+        stem, suffix = name.removesuffix(".weights.h5"), ".weights.h5"
+    return os.path.join(directory, f"{stem}.{label}{suffix}")

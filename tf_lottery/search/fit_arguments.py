@@ -52,6 +52,11 @@ def check(arguments: Mapping[str, Any]) -> None:
         raise LotteryError(f"Expected epochs, a whole number from 1. Received: {epochs!r}")
 
 
+def callbacks_of(arguments: Mapping[str, Any]) -> list[keras.callbacks.Callback]:
+    """Return the callbacks as a list, however they were given."""
+    return tree.flatten(arguments.get("callbacks") or [])
+
+
 def validated(arguments: Mapping[str, Any]) -> bool:
     """Return whether there is validation data."""
     return arguments.get("validation_data") is not None or bool(arguments.get("validation_split"))
@@ -99,17 +104,11 @@ def digest(arguments: Mapping[str, Any]) -> str:
 def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings among the arguments, as JSON holds them."""
     settings = {}
-    for name in (
-        "batch_size",
-        "epochs",
-        "steps_per_epoch",
-        "validation_split",
-        "validation_steps",
-        "shuffle",
-    ):
+    for name in _SETTINGS:
         if arguments.get(name) is not None:
-            settings[name] = arguments[name]
+            value = arguments[name]
+            settings[name] = value if isinstance(value, (bool, str)) else np.asarray(value).tolist()
     if arguments.get("class_weight"):
         settings["class_weight"] = {str(k): float(v) for k, v in arguments["class_weight"].items()}
-    settings["callbacks"] = [type(callback).__name__ for callback in arguments.get("callbacks") or ()]
+    settings["callbacks"] = [type(callback).__name__ for callback in callbacks_of(arguments)]
     return settings

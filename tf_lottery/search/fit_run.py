@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_lottery import arrays, steps
 from tf_lottery.arrays import Arrays
@@ -13,10 +15,28 @@ from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.spec import LayerCount, RunSpec
 from tf_lottery.experiment.start import check_reinitialized, next_masks
 from tf_lottery.layers.access import get_masks, kernels, parameters
+from tf_lottery.paths import RunPaths
 from tf_lottery.search.afresh import afresh
+from tf_lottery.search.fit_arguments import callbacks_of
 from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord, SearchStore
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave; as in a `FitRecord`."""
+
+    monitor: Monitor
+    value: float
+    epoch: int
+    weights: Arrays
+    """At early stop."""
+    steps: int
+    """That were trained."""
+    history: dict[str, list[float | None]]
+    epochs: list[int]
+    rewind_digests: dict[str, str]
 
 
 class FitRun:
@@ -53,26 +73,16 @@ class FitRun:
         began = time.perf_counter()
         run = self.store.begin(spec.key)
         first, checks = self._prepare(spec)
-        best = _Best(self.network, self.monitor)
-        snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
-        label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
-        callbacks = afresh(self._arguments.get("callbacks") or (), label)
-        watching = [self._watch] if self._watch else []
-        arguments = {"verbose": 0, **self._arguments}
-        arguments["callbacks"] = [*snapshots, *callbacks, best, *watching]
-        arguments["initial_epoch"] = first // self._per_epoch if first else 0
-        keras.utils.set_random_seed(spec.order_seed)
-        trained = time.perf_counter()
-        history = self.network.model.fit(**arguments)
-        trained = time.perf_counter() - trained
+        train_began = time.perf_counter()
+        trained = self._train(spec, run, first)
+        seconds = time.perf_counter() - train_began
         self._check_zeros()
         masks = get_masks(self.network.model)
-        digests = {f"rewind/{s._target}it": s.digest for s in snapshots} | {
+        digests = trained.rewind_digests | {
             "masks": arrays.save(run.masks, masks, compress=True),
             "weights_last": arrays.save(run.weights_last, self.network.weights()),
-            "weights_early_stop": arrays.save(run.weights_early_stop, best.weights),
+            "weights_early_stop": arrays.save(run.weights_early_stop, trained.weights),
         }
-        checks["zeros_checked_times"] = 1
         return self.store.finish(
             FitRecord(
                 key=spec.key,
@@ -82,19 +92,44 @@ class FitRun:
                 parameters_total=parameters(self.network.model),
                 layers={p: LayerCount(total=m.size, remaining=int(m.sum())) for p, m in masks.items()},
                 first_step=first,
-                last_step=first + best.steps,
-                seconds={"train": trained, "total": time.perf_counter() - began},
-                checks=checks,
+                last_step=first + trained.steps,
+                seconds={"train": seconds, "total": time.perf_counter() - began},
+                checks=checks | {"zeros_checked_times": 1},
                 digests=digests,
                 environment=environment(),
-                monitor=best.monitor.name,
-                mode=best.monitor.mode,
-                value=best.value,
-                epoch=best.epoch,
-                final={name: values[-1] for name, values in history.history.items()},
-                history={name: [float(v) for v in values] for name, values in history.history.items()},
-                epochs=[epoch + 1 for epoch in history.epoch],
+                monitor=trained.monitor.name,
+                mode=trained.monitor.mode,
+                value=trained.value,
+                epoch=trained.epoch,
+                final={name: values[-1] for name, values in trained.history.items()},
+                history=trained.history,
+                epochs=trained.epochs,
             )
+        )
+
+    def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
+        """Call `fit`, from a step on; the network is at its start."""
+        best = _Best(self.network, self.monitor)
+        snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
+        label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
+        callbacks = afresh(callbacks_of(self._arguments), label)
+        watching = [self._watch] if self._watch else []
+        arguments = {"verbose": 0, **self._arguments}
+        # A history of this run alone: one of the user's goes on from round to round.
+        own = keras.callbacks.History()
+        arguments["callbacks"] = [*snapshots, *callbacks, best, *watching, own]
+        arguments["initial_epoch"] = first // self._per_epoch if first else 0
+        keras.utils.set_random_seed(spec.order_seed)
+        self.network.model.fit(**arguments)
+        return Trained(
+            best.monitor,
+            best.value,
+            best.epoch,
+            best.weights,
+            best.steps,
+            _scalars(own.history),
+            [epoch + 1 for epoch in own.epoch],
+            {f"rewind/{snapshot.kept_at}it": snapshot.digest for snapshot in snapshots},
         )
 
     def _prepare(self, spec: RunSpec) -> tuple[int, dict[str, Any]]:
@@ -143,6 +178,14 @@ class FitRun:
                 raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
 
 
+def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
+    """Return what JSON can hold of a history: scalars, None where one isn't finite."""
+    kept = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
+    return {
+        name: [float(v) if np.isfinite(float(v)) else None for v in values] for name, values in kept.items()
+    }
+
+
 class _Best(keras.callbacks.Callback):
     """Keeps the weights of the epoch at which the monitored quantity is best, in memory."""
 
@@ -169,6 +212,8 @@ class _Best(keras.callbacks.Callback):
             self.monitor = Monitor.default(logs)
         value = self.monitor.read(logs, epoch)
         if value is None:
+            if any(name.startswith("val_") for name in logs):  # it was validated: it won't come any more
+                raise self.monitor.missing(logs)
             return
         if self.value is None or self.monitor.goodness(value) > self.monitor.goodness(self.value):
             self.value, self.epoch, self.weights = value, epoch + 1, self._network.weights()

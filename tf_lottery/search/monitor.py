@@ -1,6 +1,7 @@
 """What a search compares rounds by: a quantity that `fit` logs, and which way is better."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -52,9 +53,11 @@ class Monitor:
 
     @classmethod
     def default(cls, logs: Mapping[str, float]) -> "Monitor":
-        """Return validation accuracy, if it is logged, else the validation loss."""
-        accuracies = [name for name in logs if name.startswith("val_") and "acc" in name]
-        return cls.of(accuracies[0] if accuracies else "val_loss")
+        """Return validation accuracy, if one is logged, else the validation loss."""
+        found = [name for name in logs if re.fullmatch(r"val_(.*_)?acc(uracy)?(_\d+)?", name)]
+        if "val_accuracy" in found or len(found) > 1:  # of several outputs none is singled out
+            found = [name for name in found if name == "val_accuracy"]
+        return cls(found[0], "max") if found else cls("val_loss", "min")
 
     def goodness(self, value: float) -> float:
         """Return the value so that more is better."""

@@ -1,5 +1,9 @@
 """The network of a search: built once, brought to the start of each run."""
 
+import contextlib
+import hashlib
+import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -66,10 +70,12 @@ class Network:
         settings = compile_settings(self.model)
         return {
             "class": self.plain_class.__name__,
+            "architecture": _unnumbered(self.architecture),
             "shapes": [shape for name, shape in shapes.items() if not name.startswith("model/other/")],
             "kernels": [list(mask.shape) for mask in get_masks(self.model).values()],
             "optimizers": [_plain(config) for config in self._configs.values()],
             "loss": _plain(settings.get("loss")),
+            "loss_weights": _plain(settings.get("loss_weights")),
             "metrics": _plain(settings.get("metrics")),
         }
 
@@ -173,9 +179,18 @@ def _theta_0(built: bool, seed: int, taken: int) -> str:
 
 def _architecture(model: keras.Model) -> str | None:
     try:
-        return model.to_json()
+        written = json.loads(model.to_json())
     except Exception:  # a model of the user's own that can't be written
         return None
+    written.pop("compile_config", None)  # it may name a loss that no file can hold
+    return json.dumps(written)
+
+
+def _unnumbered(architecture: str | None) -> str | None:
+    """Return an architecture's digest, whatever numbers Keras gave its layers (`dense_1`)."""
+    if architecture is None:
+        return None
+    return hashlib.sha256(re.sub(r"_\d+(?=\")", "", architecture).encode()).hexdigest()
 
 
 def _plain(value: Any) -> Any:
@@ -186,4 +201,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in value.items() if key != "name"}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    return getattr(value, "__name__", type(value).__name__)
+    name = getattr(value, "__name__", type(value).__name__)
+    if isinstance(value, (keras.losses.Loss, keras.metrics.Metric)):
+        with contextlib.suppress(Exception):  # one of the user's own that can't be written
+            return {"class": name, **_plain(value.get_config())}
+    return name

@@ -20,10 +20,10 @@ class FitRecord(Finished):
     value: float
     epoch: int
     """Of early stop, counted from 1, rewound epochs included."""
-    final: dict[str, float]
+    final: dict[str, float | None]
     """The logs of the last epoch."""
-    history: dict[str, list[float]]
-    """What `fit` returned."""
+    history: dict[str, list[float | None]]
+    """What `fit` returned, scalars only; None for NaN and infinity."""
     epochs: list[int]
     """To which the history belongs, counted from 1."""
     resolved: dict[str, Any] = {}

@@ -56,7 +56,7 @@ class SearchResult:
         return [record.density for record in self.rounds]
 
     @property
-    def history(self) -> list[dict[str, list[float]]]:
+    def history(self) -> list[dict[str, list[float | None]]]:
         """What `fit` returned, by round."""
         return [record.history for record in self.rounds]
 

@@ -23,6 +23,7 @@ from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
 from tf_lottery.search.directory import open_directory
 from tf_lottery.search.fit_run import FitRun
+from tf_lottery.search.loop_run import LoopRun
 from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
 from tf_lottery.search.plan import SearchPruning, study_of
@@ -203,6 +204,8 @@ class LotterySearch:
                     return str(error)
 
     def _runner(self, network, store, arguments, per_epoch, watch) -> FitRun:
+        if self._engine == "loop":
+            return LoopRun(network, store, self._monitor, arguments, watch.callback)
         return FitRun(network, store, self._monitor, arguments, per_epoch, watch.callback)
 
     def _study(self, network: Network, arguments: Mapping[str, Any]) -> StudyConfig:

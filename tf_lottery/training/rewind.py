@@ -18,11 +18,16 @@ class RewindManager:
         directory: where the states are kept, one `<step>it.npz` a rewind point.
 
     Example:
-        manager = RewindManager("rewind")
-        optimizer.build(model.trainable_variables)
-        manager.save(0, model, optimizer)            # before training
-        ...                                          # train, prune
-        manager.restore(0, model)                    # survivors return to theta_0
+        >>> import keras, numpy as np, tf_lottery as lottery
+        >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="output")])
+        >>> model, optimizer = lottery.make_prunable(plain), keras.optimizers.Adam()
+        >>> optimizer.build(model.trainable_variables)
+        >>> manager = lottery.RewindManager("rewind")
+        >>> theta_0 = manager.save(0, model, optimizer)
+        >>> _ = model.get_layer("output").layer.kernel.assign(np.ones((4, 2)))  # training
+        >>> lottery.prune(model, rate=0.5)
+        >>> manager.restore(0, model) == theta_0
+        True
     """
 
     def __init__(self, directory: str | Path):

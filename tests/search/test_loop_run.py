@@ -1,0 +1,96 @@
+"""The compiled loop as a search's engine: the same search, the same start, clear refusals."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_lottery as lottery
+
+
+def build():
+    model = keras.Sequential(
+        [keras.Input((64,)), layers.Dense(30, "relu", name="hidden"), layers.Dense(10, name="output")]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    flat = [split.x.reshape(len(split), -1) for split in (digits.train, digits.validation)]
+    return {"x": flat[0], "y": digits.train.y, "validation_data": (flat[1], digits.validation.y)}
+
+
+@pytest.fixture(scope="module")
+def results(data):
+    settings = {"rate": 0.5, "rounds": 2, "controls": 1, "rewind_to": "1ep", "verbose": 0}
+    return [
+        lottery.LotterySearch(build, engine=engine, **settings).fit(**data, epochs=4)
+        for engine in ("loop", "fit")
+    ]
+
+
+def test_the_loop_finds_what_fit_finds(results, data):
+    loop, fit = results
+    assert loop.densities == fit.densities
+    for ours, theirs in zip(loop.records, fit.records, strict=True):
+        assert (ours.spec.arm, ours.spec.round) == (theirs.spec.arm, theirs.spec.round)
+        assert ours.value == pytest.approx(theirs.value, abs=0.06)
+        assert set(ours.history) == set(theirs.history)
+        # An epoch of `fit` has one more step, of the examples that don't fill a batch.
+        assert ours.epochs == theirs.epochs
+    assert loop.rounds[0].value > 0.9
+
+
+def test_both_start_from_the_same_weights(results):
+    loop, fit = (result.ticket(round=0).weights for result in results)
+    states = [result._store.rewind_point(result.rounds[0].key, 0) for result in results]
+    kernels = [name for name in states[0] if name.endswith("kernel")]
+    assert len(kernels) == 2
+    assert all((states[0][name] == states[1][name]).all() for name in kernels)
+    assert loop.keys() == fit.keys()
+
+
+def test_the_trained_network_is_as_good_as_the_table_says(results, data):
+    loop, _ = results
+    for record in loop.rounds:
+        model = loop.trained(round=record.spec.round)
+        _, accuracy = model.evaluate(*data["validation_data"], verbose=0)
+        assert accuracy == pytest.approx(record.value, abs=1e-6)
+
+
+def test_monitored_by_the_loss(data):
+    search = lottery.LotterySearch(build, rounds=1, monitor="val_loss", engine="loop", verbose=0)
+    result = search.fit(**data, epochs=2)
+    assert result.rounds[1].value == min(result.history[1]["val_loss"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "received"),
+    [
+        ({"callbacks": [keras.callbacks.EarlyStopping()]}, "callbacks"),
+        ({"class_weight": {0: 1.0}}, "class_weight"),
+        ({"y": "one_hot"}, "labels of shape"),
+        ({"validation_data": [1, 2, 3]}, "validation_data"),
+    ],
+)
+def test_what_the_loop_is_not_made_for_is_refused_in_one_line(data, changes, received):
+    arguments = {**data, **changes}
+    if isinstance(arguments["y"], str):
+        arguments["y"] = np.eye(10)[data["y"]]
+    with pytest.raises(lottery.LotteryError, match=f"Received: .*{received}.*engine='fit'") as error:
+        lottery.LotterySearch(build, rounds=1, engine="loop", verbose=0).fit(**arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_another_loss_or_monitor_is_refused(data):
+    def regression():
+        model = keras.Sequential([keras.Input((64,)), layers.Dense(1)])
+        model.compile("adam", "mse")
+        return model
+
+    for model, settings, received in ((regression, {}, "mse"), (build, {"monitor": "val_auc"}, "val_auc")):
+        with pytest.raises(lottery.LotteryError, match=f"Received: .*{received}"):
+            lottery.LotterySearch(model, rounds=1, engine="loop", verbose=0, **settings).fit(**data)
