@@ -80,26 +80,23 @@ class SearchResult:
         Raises:
             LotteryError: if no pruned round matches.
         """
-        found = self.matching_round(tolerance)
-        if found is None:
-            dense, *others = (f"{record.value:.4g}" for record in self.rounds)
-            raise LotteryError(
-                f"Expected a round that matches the dense network's {self.monitor} {dense} within "
-                f"{tolerance:g}. Received: {', '.join(others) or 'no pruned round'}"
-            )
-        return self.ticket(round=found)
+        return self.ticket(tolerance=tolerance)
 
-    def ticket(self, round: int | None = None, density: float | None = None) -> Ticket:
+    def ticket(
+        self, round: int | None = None, density: float | None = None, tolerance: float = 0.0
+    ) -> Ticket:
         """Return a round's ticket: its masks and the weights of the rewind point, and those at early stop.
 
         Args:
             round: which; or
-            density: the round whose density is nearest.
+            density: the round whose density is nearest. Neither: the sparsest matching round.
+            tolerance: as of `matching_round`.
 
         Raises:
-            LotteryError: neither or both, a round that there isn't, a density that no round is near.
+            LotteryError: round and density, a round that there isn't, a density that no round is near,
+                no matching round.
         """
-        record = self._find(round, density)
+        record = self._find(round, density, tolerance)
         masks = self._store.masks(record.key)
         state = self._store.rewind_point(record.spec.root or record.key, record.first_step)
         weights = _of_model(state)
@@ -123,18 +120,21 @@ class SearchResult:
             provenance["architecture"] = self._network.architecture
         return Ticket(masks, weights, trained, provenance)
 
-    def trained(self, round: int | None = None, density: float | None = None) -> keras.Model:
+    def trained(
+        self, round: int | None = None, density: float | None = None, tolerance: float = 0.0
+    ) -> keras.Model:
         """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
 
         Args:
             round: which; or
-            density: the round whose density is nearest.
+            density: the round whose density is nearest. Neither: the sparsest matching round.
+            tolerance: as of `matching_round`.
 
         Raises:
             LotteryError: as `ticket`; also if the model can't be built again (a subclassed one without a
                 configuration: give a function that builds it).
         """
-        record = self._find(round, density)
+        record = self._find(round, density, tolerance)
         masks, weights = self._store.masks(record.key), self._store.weights(record.key, "early_stop")
         return self._network.plain(masks, weights)
 
@@ -179,10 +179,18 @@ class SearchResult:
         """
         return draw(self.records, Path(path), self.matching_round(tolerance))
 
-    def _find(self, round: int | None, density: float | None) -> FitRecord:
+    def _find(self, round: int | None, density: float | None, tolerance: float) -> FitRecord:
         rounds = self.rounds
-        if (round is None) == (density is None):
+        if round is not None and density is not None:
             raise LotteryError(f"Expected round or density. Received: round={round!r}, density={density!r}")
+        if round is None and density is None:
+            round = self.matching_round(tolerance)
+            if round is None:
+                dense, *others = (f"{record.value:.4g}" for record in rounds)
+                raise LotteryError(
+                    f"Expected a round that matches the dense network's {self.monitor} {dense} within "
+                    f"{tolerance:g}. Received: {', '.join(others)}"
+                )
         if round is not None:
             if isinstance(round, bool) or not isinstance(round, int) or not 0 <= round < len(rounds):
                 raise LotteryError(f"Expected a round from 0 to {len(rounds) - 1}. Received: {round!r}")

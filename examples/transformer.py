@@ -1,0 +1,87 @@
+"""A small transformer that tells good reviews from bad ones: sparsest matching tickets, and their controls.
+
+3,000 real sentences (Kotzias et al. 2015): 2,000 to train on, 500 for validation, 500 for the test. The
+embeddings are pruned too: they are nearly nine tenths of the weights.
+"""
+
+import argparse
+
+import keras
+import numpy as np
+
+import tf_lottery as lottery
+from tf_lottery.data.sentences import encode, load_sentences, vocabulary
+
+WORDS, LENGTH, REDRAWN = 2000, 32, 3
+
+
+def build():
+    """Build and compile: stock layers of Keras, and `compile` as ever."""
+    words = keras.Input((LENGTH,), dtype="int32")
+    x = keras.layers.Embedding(WORDS, 32, mask_zero=True)(words)
+    x = keras.layers.Dropout(0.3)(x)
+    x = keras.layers.Add()([x, keras.layers.MultiHeadAttention(2, 16, dropout=0.3)(x, x)])
+    x = keras.layers.LayerNormalization()(x)
+    hidden = keras.layers.Dense(32)(keras.layers.Dense(64, "relu")(x))
+    x = keras.layers.Add()([x, keras.layers.Dropout(0.3)(hidden)])
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.GlobalAveragePooling1D()(x)
+    model = keras.Model(words, keras.layers.Dense(2)(keras.layers.Dropout(0.3)(x)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
+    return model
+
+
+def accuracies(model):
+    """Return the accuracy on the validation set and on the test set."""
+    return [model.evaluate(*part, verbose=0, return_dict=True)["accuracy"] for part in (validation, test)]
+
+
+def redrawn(ticket, seed):
+    """Train the ticket's masks from other initial weights, as the search does: best epoch, same settings."""
+    model = ticket.reinitialize(seed).apply(build())
+    best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
+    keras.utils.set_random_seed(seed)
+    model.fit(*train, validation_data=validation, epochs=epochs, callbacks=[best], verbose=0)
+    return accuracies(model)
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--small", action="store_true", help="one seed, few epochs and rounds, for the tests")
+parser.add_argument("--seeds", type=int, default=3)
+parser.add_argument("--sentences", help="a JSON file of others")
+options = parser.parse_args()
+seeds, epochs, rounds = (1, 3, 2) if options.small else (options.seeds, 6, 14)
+
+texts, labels = load_sentences(options.sentences)
+order = np.random.default_rng(0).permutation(len(texts))
+parts = np.split(order, [len(texts) * 4 // 6, len(texts) * 5 // 6])
+learned = vocabulary([texts[i] for i in parts[0]], WORDS)
+train, validation, test = ((encode([texts[i] for i in part], learned, LENGTH), labels[part]) for part in parts)
+
+lines, means, curves = [], [], []
+for seed in range(seeds):
+    kernels = {keras.layers.Embedding: "embeddings"}
+    search = lottery.LotterySearch(build, rate=0.3, rounds=rounds, controls=1, kernels=kernels, seed=seed)
+    result = search.fit(*train, validation_data=validation, epochs=epochs, batch_size=32)
+    dense = result.rounds[0].value
+    tolerance = (dense * (1 - dense) / len(parts[1])) ** 0.5  # a standard error of the validation set
+    best = result.matching_round(tolerance)
+    curves.append([record.value for record in result.records])
+    if best is None:
+        lines.append(f"{seed:4}  no pruned round matches the dense network")
+        continue
+    ticket = result.ticket(round=best)
+    controls = [redrawn(ticket, 100 * seed + draw) for draw in range(REDRAWN)]
+    row = [*accuracies(result.trained(round=0)), *accuracies(result.trained(round=best)), *np.mean(controls, 0)]
+    means.append([ticket.density, *row])
+    lines.append(f"{seed:4} {ticket.density:9.1%}" + "".join(f" {value:8.1%}" for value in row))
+
+print(f"\nvalidation, mean of {seeds}:")
+for record, value in zip(result.records, np.mean(curves, 0), strict=True):
+    print(f"{record.density:7.1%} {'dense' if not record.spec.round else record.spec.arm:14} {value:.1%}")
+print("\n                      dense           ticket        redrawn x3")
+print("seed   density    valid     test    valid     test    valid     test")
+print(*lines, sep="\n")
+if means:
+    print(f"mean {np.mean(means, 0)[0]:9.1%}" + "".join(f" {value:8.1%}" for value in np.mean(means, 0)[1:]))
