@@ -51,6 +51,22 @@ def test_compile_settings_are_carried_over():
     assert model.loss == "mse"
 
 
+def test_training_goes_on_after_conversion_as_it_would_have_in_the_plain_model():
+    x, y = np.random.default_rng(0).normal(size=(2, 32, 4)).astype(np.float32)
+    y = y[:, :2]
+    plain = nested_and_shared()
+    plain.compile(keras.optimizers.Adam(0.01), "mse")
+    plain.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    model = lottery.make_prunable(plain)
+    assert int(model.optimizer.iterations) == int(plain.optimizer.iterations) > 0
+    for network in (plain, model):
+        network.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+    stripped = lottery.strip(model)
+    assert int(stripped.optimizer.iterations) == int(model.optimizer.iterations)
+
+
 def test_a_loss_that_keras_could_not_read_from_a_file_is_carried_over():
     def my_loss(y, outputs):
         return keras.ops.mean(outputs - y)

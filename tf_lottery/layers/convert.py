@@ -30,7 +30,7 @@ def make_prunable(
     A Sequential or Functional model is copied, its layers wrapped in `PrunableLayer`s; the model
     that was given stays as it is. What Keras can't copy (subclassed models, models of such layers)
     is made prunable in place, and returned: Keras has no other way. All weights are carried over,
-    and so is how the model was compiled (the copy with a fresh optimizer).
+    and so is how the model was compiled, the optimizer's state included.
 
     Prunable are the kernels of Dense, EinsumDense, all convolutions, recurrent cells, and
     of what is made of them (attention, Bidirectional, TimeDistributed, your own blocks). Your own

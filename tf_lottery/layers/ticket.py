@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import keras
@@ -40,6 +41,8 @@ def apply_ticket(
     there = {p: v for p, v in named_variables(model).items() if not p.startswith(_OTHER)}
     shapes = {path: tuple(variable.shape) for path, variable in there.items()}
     found = correspond({path: np.shape(value) for path, value in values.items()}, shapes)
+    if not start:  # masks are all there is: the rest of the model isn't their concern
+        found = replace(found, foreign=())
     _check(found, partial)
     paths = {path: found.pairs[path] for path in masks if path in found.pairs}
     if not paths:
@@ -72,7 +75,19 @@ def _values(masks: Arrays, start: Arrays, trained: Arrays, weights: str | None) 
         raise LotteryError(
             "Expected a ticket with trained weights. Received: one without. Apply its start, and train it."
         )
+    if weights == "start" and not start:
+        raise LotteryError(
+            "Expected a ticket with weights. Received: masks only. Apply them with weights=None."
+        )
     values = trained if weights == "trained" else start or masks
+    for path, mask in masks.items():
+        if path in values and np.shape(values[path]) != np.shape(mask):
+            raise LotteryError(
+                f"Expected masks of the shapes of their weights. Received: {path} {np.shape(values[path])} "
+                f"with a mask {np.shape(mask)}"
+            )
+        if np.asarray(mask).dtype != bool:
+            raise LotteryError(f"Expected masks of booleans. Received: {path} of {np.asarray(mask).dtype}")
     return {path: value for path, value in values.items() if not path.startswith(_OTHER)}
 
 
