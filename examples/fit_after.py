@@ -1,6 +1,12 @@
-"""An ordinary Keras script: a LeNet-300-100 for scikit-learn's 8 x 8 digits.
+"""`fit_before.py` as a ticket search: three lines changed, and one import.
 
-`fit_after.py` is the same with three lines changed, and one import.
+It printed a table of nine runs, and:
+
+    Dense network: val_accuracy 0.97 (epoch 10).
+    * Sparsest matching ticket: round 3, 12.5% of the weights (6,275 of 50,200): val_accuracy 0.965 (epoch
+    18).
+    The same mask, randomly reinitialized: 0.95 (mean of 1).
+    Test accuracy: 0.9798
 """
 
 import argparse

@@ -1,6 +1,9 @@
 """An ordinary Keras script: a LeNet-300-100 for scikit-learn's 8 x 8 digits.
 
-`fit_after.py` is the same with three lines changed, and one import.
+`fit_after.py` is the same with three lines changed, and one import. It printed:
+
+    Validation accuracy, best epoch: 0.9700
+    Test accuracy: 0.9773
 """
 
 import argparse

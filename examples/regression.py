@@ -1,6 +1,16 @@
 """A regression on a table: scikit-learn's diabetes, 442 patients, monitored by the mean absolute error.
 
-Each ticket has three controls: its mask, with weights drawn afresh.
+Each ticket has three controls: its mask, with weights drawn afresh. It printed a table of 25 runs, and:
+
+    Dense network: val_mae 0.5336 (epoch 5).
+    * Sparsest matching ticket: round 4, 12.9% of the weights (352 of 2,720): val_mae 0.5366 (epoch 22).
+    The same mask, randomly reinitialized: 0.549 (mean of 3).
+    Test, dense network: off by 42.7 on average.
+    Test, sparsest matching ticket: off by 43.7 on average.
+    Test, always the mean of the training targets: off by 58.9.
+
+So an eighth of the weights does, on so small a table, and it isn't the initial weights that win: down to 22%
+of the weights all controls had a lower error than the ticket.
 """
 
 import argparse
@@ -43,7 +53,7 @@ result = search.fit(
     normalize(x_train).numpy(),
     (y_train - mean) / spread,
     validation_split=0.25,
-    epochs=5 if small else 40,
+    epochs=12 if small else 40,
 )
 tolerance = 0.01  # in units of val_mae
 print(result.summary(tolerance))

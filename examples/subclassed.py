@@ -1,7 +1,12 @@
-"""A subclassed model with a `train_step` of its own: found in place, since Keras can't copy such a model.
+"""A subclassed model with a `train_step` of its own: tickets in place, since Keras can't copy such a model.
 
 The `train_step` is mixup (Zhang et al. 2018): it trains on blends of two examples. Weights return to where
-they were after two epochs, not to the initialization.
+they were after two epochs, not to the initialization. It printed what of the model is prunable, a table
+of nine runs (validation accuracy at 12.5% of the weights: 95.4%, randomly reinitialized 93.6%; at 6.2%:
+93.6% and 88.6%), and:
+
+    Sparsest ticket within a point of validation accuracy: 50.0% of the weights.
+    Test accuracy: dense 97.23%, ticket 96.98%.
 """
 
 import argparse
@@ -33,9 +38,10 @@ class Mixup(keras.Model):
         x = share * x + (1 - share) * x[::-1]
         y = share * y + (1 - share) * y[::-1]
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(x, y, self(x, training=True))
+            logits = self(x, training=True)
+            loss = self.compute_loss(x, y, logits)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        return {"loss": loss}
+        return {**self.compute_metrics(x, y, logits), "loss": loss}
 
 
 def build():
@@ -56,7 +62,7 @@ x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=397, random_
 
 print(lottery.prunable_table(lottery.make_prunable(build())), "\n")
 search = lottery.LotterySearch(
-    build, rate=0.5, rounds=2 if small else 5, rewind_to="1ep" if small else "2ep", controls=1
+    build, rate=0.5, rounds=2 if small else 4, rewind_to="1ep" if small else "2ep", controls=1
 )
 result = search.fit(x_train, y_train, validation_split=0.2, epochs=3 if small else 30)
 best = result.matching_round(tolerance=0.01)

@@ -2,7 +2,17 @@
 
 Three networks with the same initial weights are trained on 5,000 articles of clothing: the dense one, the
 ticket, and masks as dense in each layer but drawn at random. Last, a task with fewer classes: `partial=True`
-leaves the output layer dense. `--small`: the digits 0 to 4, and 5 to 9.
+leaves the output layer dense. `--small`: the digits 0 to 4, and 5 to 9. It printed three tables of a search
+(best validation accuracy on MNIST at 6.3% of the weights 0.9770, 0.9802, 0.9765; dense 0.9768, 0.9762,
+0.9772), and:
+
+    Test accuracy on the other data set, 6.3% of the weights, mean of 3:
+    dense         83.06%  (83.47%, 83.08%, 82.64%)
+    ticket        80.95%  (80.76%, 80.54%, 81.54%)
+    random masks  81.38%  (81.14%, 81.75%, 81.24%)
+    Three classes: 96.77%, 6.2% of the weights.
+
+So they don't, here: what wins on digits is no better on clothes than masks drawn at random.
 """
 
 import argparse
@@ -65,7 +75,7 @@ for seed in range(seeds):
     ticket = result.ticket(round=rounds)
     random = np.random.default_rng(seed)
     shuffled = {path: random.permuted(mask, axis=None) for path, mask in ticket.masks.items()}
-    networks = [result.ticket(round=0).apply(build()), ticket.apply(build()), result.ticket(round=0).apply(build())]
+    networks = [result.ticket(round=kept).apply(build()) for kept in (0, rounds, 0)]
     lottery.set_masks(networks[2], shuffled)
     rows.append([tested(network, target, test) for network in networks])
 

@@ -1,7 +1,22 @@
 """A small transformer that tells good reviews from bad ones: sparsest matching tickets, and their controls.
 
 3,000 real sentences (Kotzias et al. 2015): 2,000 to train on, 500 for validation, 500 for the test. The
-embeddings are pruned too: they are nearly nine tenths of the weights.
+embeddings are pruned too: they are nearly nine tenths of the weights. A ticket matches within one standard
+error of the validation set. Its masks are trained three times more from other initial weights ("redrawn").
+
+                          dense           ticket        redrawn x3
+    seed   density    valid     test    valid     test    valid     test
+       0     49.0%    83.4%    77.6%    81.8%    78.8%    83.2%    79.9%
+       1     16.8%    81.6%    79.0%    80.4%    81.0%    82.1%    79.3%
+       2     49.0%    83.8%    79.8%    82.2%    77.2%    83.2%    78.6%
+    mean     38.3%    82.9%    78.8%    81.5%    79.0%    82.8%    79.2%
+
+So a matching ticket is no better than its masks with other weights. Tickets are ahead where fewer weights
+remain, from 11.8% on, where none matched. Validation accuracy in %, mean of three seeds (dense: 82.9):
+
+    density           70.0  49.0  34.3  24.0  16.8  11.8   8.2   5.8   4.0   2.8   2.0   1.4   1.0   0.7
+    ticket            82.7  82.1  81.7  81.7  81.1  79.6  78.6  78.5  76.7  75.5  74.8  70.3  69.9  65.3
+    random_reinit     83.9  83.5  83.5  81.9  81.2  77.9  76.4  73.2  75.7  61.2  61.2  60.5  58.5  60.5
 """
 
 import argparse
@@ -57,7 +72,9 @@ texts, labels = load_sentences(options.sentences)
 order = np.random.default_rng(0).permutation(len(texts))
 parts = np.split(order, [len(texts) * 4 // 6, len(texts) * 5 // 6])
 learned = vocabulary([texts[i] for i in parts[0]], WORDS)
-train, validation, test = ((encode([texts[i] for i in part], learned, LENGTH), labels[part]) for part in parts)
+train, validation, test = (
+    (encode([texts[i] for i in part], learned, LENGTH), labels[part]) for part in parts
+)
 
 lines, means, curves = [], [], []
 for seed in range(seeds):
@@ -73,7 +90,11 @@ for seed in range(seeds):
         continue
     ticket = result.ticket(round=best)
     controls = [redrawn(ticket, 100 * seed + draw) for draw in range(REDRAWN)]
-    row = [*accuracies(result.trained(round=0)), *accuracies(result.trained(round=best)), *np.mean(controls, 0)]
+    row = [
+        *accuracies(result.trained(round=0)),
+        *accuracies(result.trained(round=best)),
+        *np.mean(controls, 0),
+    ]
     means.append([ticket.density, *row])
     lines.append(f"{seed:4} {ticket.density:9.1%}" + "".join(f" {value:8.1%}" for value in row))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 
 import numpy as np
 import pytest
+
+from tf_lottery import paths
 
 SMALL = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
 KEYS = {
@@ -247,3 +250,22 @@ def test_mnist_without_any_source_names_them_all(tmp_path):
     for source in ("the Keras cache", "Keras's own download", "npm", "--set data.name=digits"):
         assert source in err
     assert err.count("\n") == 1
+
+
+def test_sentences_are_fetched_by_name(tmp_path):
+    cached = paths.data_cache() / "sentences"
+    if not cached.exists():
+        pytest.skip("the sentences aren't in the data cache")
+    shutil.copytree(cached, tmp_path / "cache/sentences")
+    code, out, err = cli("data", "sentences", cwd=tmp_path, PATH="")
+    assert (code, err) == (0, "")
+    assert out == f"sentences: 3,000 labelled ones, in {tmp_path}/cache/sentences\n"
+
+
+def test_sentences_without_a_source_say_why(tmp_path):
+    code, _, err = cli("data", "sentences", cwd=tmp_path, PATH="")
+    assert code == 2
+    assert err == (
+        "Error: Expected a source for the sentences. Received: none that works (the npm package "
+        "sentiment@5.0.2: npm isn't on the path).\n"
+    )

@@ -143,3 +143,69 @@ def test_saving_over_a_ticket_replaces_it(path):
     Ticket(TICKET.masks, TICKET.weights, provenance={"round": 4}).save(str(path))
     assert Ticket.load(str(path)).provenance == {"round": 4}
     assert [entry.name for entry in path.parent.iterdir()] == ["winning.npz"]
+
+
+def refusal(path):
+    """Why a ticket isn't loaded; None if it is, as it was."""
+    try:
+        same_as_ours(Ticket.load(path))
+    except LotteryError as error:
+        return str(error)
+
+
+def test_a_flipped_bit_anywhere_is_told_in_one_line(path):
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 97):
+        for bit in (1, 16, 128):
+            flipped = bytearray(whole)
+            flipped[position] ^= bit
+            path.write_bytes(flipped)
+            message = refusal(path)
+            assert message is None or ("\n" not in message and str(path) in message)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY", b"no archive at all" * 100])
+def test_what_is_no_npz_is_told_in_one_line(path, content):
+    path.write_bytes(content)
+    with pytest.raises(LotteryError, match=r"winning\.npz") as caught:
+        Ticket.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def masks(*kept):
+    return {"a/kernel": np.array(kept, bool)}
+
+
+def weights(*values):
+    return {"a/kernel": np.array(values, np.float32)}
+
+
+def test_compared_tickets_agree_by_counting():
+    first = Ticket(masks(1, 1, 1, 0), weights(1, 2, 3, 0))
+    second = Ticket(masks(1, 1, 0, 1), weights(1, 2, 0, 4))
+    found = first.compare(second)
+    assert (found.total.first, found.total.second, found.total.both) == (3, 3, 2)
+    assert (found.total.chance, found.total.jaccard, found.total.distance) == (9 / 4, 2 / 4, 2 / 4)
+    assert found.same_weights  # of those that both keep
+    assert not first.compare(Ticket(masks(1, 1, 0, 1), weights(1, 5, 0, 4))).same_weights
+    assert first.compare(first).total.jaccard == 1
+
+
+def test_compared_tickets_may_have_been_numbered_otherwise():
+    first = Ticket({"dense/kernel": MASK, "dense_1/kernel": ~MASK}, {})
+    second = Ticket({"dense_4/kernel": MASK, "dense_5/kernel": ~MASK}, {})
+    assert first.compare(second).total.distance == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "received"),
+    [
+        (Ticket({"b/kernel": np.ones(4, bool)}, {}), "not here: a/kernel; only here: b/kernel"),
+        (Ticket({"a/kernel": np.ones(5, bool)}, {}), r"other shapes: a/kernel \(4,\) is \(5,\) here"),
+        ({"a/kernel": np.ones(4, bool)}, "dict"),
+        (None, "NoneType"),
+    ],
+)
+def test_what_cannot_be_compared(other, received):
+    with pytest.raises(LotteryError, match=f"Received: {received}$"):
+        Ticket(masks(1, 1, 1, 0), weights(1, 2, 3, 0)).compare(other)

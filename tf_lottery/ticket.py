@@ -69,6 +69,9 @@ class Ticket:
     def of(cls, model: "keras.Model", provenance: Mapping[str, Any] | None = None) -> "Ticket":
         """Return the ticket that a prunable model is: its masks and its present weights.
 
+        Bring the weights that the ticket is to start from back first (`RewindManager`, `set_weights`):
+        after a training they are the trained ones.
+
         Args:
             model: from `make_prunable`.
             provenance: where it comes from; plain values that JSON can hold.
@@ -150,6 +153,8 @@ class Ticket:
 
     def _starts_as(self, other: "Ticket", pairs: Mapping[str, str]) -> bool:
         """Whether survivors that both keep start from the same bits."""
+        if any(path not in self.weights or there not in other.weights for path, there in pairs.items()):
+            return False  # masks only: nobody knows
         for path, there in pairs.items():
             both = self.masks[path] & other.masks[there]
             if self.weights[path][both].tobytes() != other.weights[there][both].tobytes():

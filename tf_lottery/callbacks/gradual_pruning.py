@@ -1,6 +1,9 @@
 """`GradualPruning`: gradual magnitude pruning within one `fit`."""
 
+from numbers import Integral, Real
+
 import keras
+import numpy as np
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, prune_at
@@ -53,29 +56,18 @@ class GradualPruning(keras.callbacks.Callback):
         exclude: tuple[str, ...] = (),
     ):
         super().__init__()
-        if not 0 <= initial_sparsity <= final_sparsity < 1 or not final_sparsity:
-            raise LotteryError(
-                "Expected sparsities with 0 <= initial_sparsity <= final_sparsity < 1. "
-                f"Received: {initial_sparsity!r} and {final_sparsity!r}"
-            )
-        if not 0 <= begin_step < end_step or frequency < 1:
-            raise LotteryError(
-                "Expected 0 <= begin_step < end_step, and a frequency of 1 or more. "
-                f"Received: {begin_step!r}, {end_step!r} and {frequency!r}"
-            )
-        if criterion not in CRITERIA or scope not in ("layer", "global"):
-            raise LotteryError(
-                f"Expected a criterion of {', '.join(CRITERIA)} and scope 'layer' or 'global'. "
-                f"Received: {criterion!r} and {scope!r}"
-            )
+        _check(initial_sparsity, final_sparsity, begin_step, end_step, frequency)
+        _check_choice(criterion, scope)
         decay = load_tfmot().sparsity.keras.PolynomialDecay
         self._schedule = decay(initial_sparsity, final_sparsity, begin_step, end_step, power, frequency)
         self._end = end_step
-        self._final, self._criterion, self._scope, self._exclude = final_sparsity, criterion, scope, exclude
+        self._final, self._how = final_sparsity, (criterion, scope, tuple(exclude))
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Begin with step 0."""
-        get_masks(self.model)  # a plain model is refused before it is trained
+        masks = get_masks(self.model)  # a plain model is refused before it is trained
+        if foreign := [path for path in self._how[2] if path not in masks]:
+            raise LotteryError(f"Expected exclude of {', '.join(masks)}. Received: {foreign[0]!r}")
         self._step = self._begun = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -88,17 +80,43 @@ class GradualPruning(keras.callbacks.Callback):
         for step in range(before + 1, self._step + 1):
             due, sparsity = self._schedule(step)
             if bool(due) or step == self._end:
-                self._prune(self._final if step >= self._end else float(sparsity))
+                _prune(self.model, self._final if step >= self._end else float(sparsity), *self._how)
 
-    def _prune(self, sparsity: float) -> None:
-        rates = {}
-        masks = {path: mask for path, mask in get_masks(self.model).items() if path not in self._exclude}
-        groups = [[path] for path in masks] if self._scope == "layer" else [list(masks)]
-        for paths in groups:
-            left = sum(int(masks[path].sum()) for path in paths)
-            wanted = sum(masks[path].size for path in paths) - round(
-                sparsity * sum(masks[path].size for path in paths)
-            )
-            rates |= dict.fromkeys(paths, max(0.0, (left - wanted) / left))
-        zeros = dict.fromkeys(get_masks(self.model), 0.0)
-        prune_at(self.model, zeros | rates, self._criterion, self._scope)
+
+def _check(initial: float, final: float, begin: int, end: int, frequency: int) -> None:
+    """Check the numbers of a schedule."""
+    if (
+        not all(isinstance(value, Real) for value in (initial, final))
+        or not 0 <= initial <= final < 1
+        or not final
+    ):
+        raise LotteryError(
+            "Expected sparsities with 0 <= initial_sparsity <= final_sparsity < 1, the last above 0. "
+            f"Received: {initial!r} and {final!r}"
+        )
+    whole = all(isinstance(value, Integral) for value in (begin, end, frequency))
+    if not whole or not 0 <= begin < end or frequency < 1:
+        raise LotteryError(
+            "Expected whole numbers with 0 <= begin_step < end_step, and a frequency of 1 or more. "
+            f"Received: {begin!r}, {end!r} and {frequency!r}"
+        )
+
+
+def _check_choice(criterion: str, scope: str) -> None:
+    if criterion not in CRITERIA or scope not in ("layer", "global"):
+        raise LotteryError(
+            f"Expected a criterion of {', '.join(CRITERIA)} and scope 'layer' or 'global'. "
+            f"Received: {criterion!r} and {scope!r}"
+        )
+
+
+def _prune(model: keras.Model, sparsity: float, criterion: str, scope: str, exclude: tuple[str, ...]) -> None:
+    """Prune to a sparsity, counted over each kernel or over all that compete."""
+    masks = get_masks(model)
+    competing = [path for path in masks if path not in exclude]
+    rates = dict.fromkeys(masks, 0.0)
+    for paths in [[path] for path in competing] if scope == "layer" else [competing]:
+        left, size = (sum(int(count(masks[path])) for path in paths) for count in (np.count_nonzero, np.size))
+        wanted = size - round(sparsity * size)
+        rates |= dict.fromkeys(paths, max(0.0, (left - wanted) / max(left, 1)))
+    prune_at(model, rates, criterion, scope)

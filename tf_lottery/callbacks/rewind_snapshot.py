@@ -13,10 +13,8 @@ class RewindSnapshot(keras.callbacks.Callback):
     """Keeps every variable of model and optimizer after a training step; `RewindManager` restores it.
 
     Args:
-        step: the rewind point: `500it` (steps), `2ep` (epochs), or a number of steps; 0 is before
-            the first.
-        directory: where it is kept; a point that is there already, with other weights, is never
-            overwritten.
+        step: the rewind point: `500it` (steps), `2ep` (epochs), or a number of steps (0: the start).
+        directory: where it is kept; another state that is there already is never overwritten.
         first_step: steps that the network has had before this `fit`.
 
     Attributes:
@@ -45,14 +43,14 @@ class RewindSnapshot(keras.callbacks.Callback):
         super().__init__()
         self.step = steps.validate(f"{step}it" if isinstance(step, int) else step)
         self.directory, self.first_step = Path(directory), first_step
-        self.digest: str | None = None
-        self.kept_at: int | None = None
+        self.digest = self.kept_at = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Keep step 0."""
         self.digest, self._at = None, self.first_step
-        per_epoch = self.params.get("steps")
-        self._target = None if self.step.endswith("ep") and not per_epoch else self._steps(per_epoch or 0)
+        per_epoch = self.params.get("steps") or 0
+        known = per_epoch or not int(self.step[:-2]) or self.step.endswith("it")
+        self._target = steps.iterations(self.step, per_epoch) if known else None
         if self._target == self.first_step:
             self._keep()
 
@@ -60,14 +58,13 @@ class RewindSnapshot(keras.callbacks.Callback):
         """Keep the step, if it is this one."""
         before, now = self._at, self._begun + batch + 1
         self._at = now
-        if self._target is None or not before < self._target <= now:
-            return
-        if now != self._target:
+        if self._target is not None and before < self._target < now:
             raise LotteryError(
                 "Expected a rewind point that isn't within steps taken at once (steps_per_execution). "
                 f"Received: {self.step}, within steps {before} to {now}"
             )
-        self._keep()
+        if now == self._target:
+            self._keep()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Count steps from here."""
@@ -76,19 +73,15 @@ class RewindSnapshot(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Where Keras didn't know how many steps an epoch has, it does now."""
         if self._target is None:
-            self._target = self._steps(self._at - self._begun)
+            self._target = steps.iterations(self.step, self._at - self._begun)
             if self._target == self._at:
                 self._keep()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Check that the step was reached."""
         if self.digest is None:
-            raise LotteryError(
-                f"Expected a rewind point within the training, {self._at} steps. Received: {self.step}"
-            )
-
-    def _steps(self, per_epoch: int) -> int:
-        return steps.iterations(self.step, per_epoch)
+            reached = f"within the training, {self._at} steps"
+            raise LotteryError(f"Expected a rewind point {reached}. Received: {self.step}")
 
     def _keep(self) -> None:
         if not self.model.optimizer.built:

@@ -60,21 +60,25 @@ def rebuild(model: keras.Model) -> keras.Model:
     Raises:
         LotteryError: if there is no way to build it again.
     """
+    plain_class = getattr(model, "_plain_class", type(model))
     try:
-        if isinstance(model, keras.Sequential) or getattr(model, "inputs", None):
-            copy = _clone(model, copy_layer)
+        if plain_class is not type(model):  # prunable in place
+            plain = model.get_config()["plain"]
+            copy = plain_class.from_config(plain["config"])
+            copy.build_from_config(plain.get("build_config") or {})
+        elif isinstance(model, keras.Sequential) or getattr(model, "inputs", None):
+            copy = _clone(model, _copy_inner)
         else:
-            copy = type(model).from_config(model.get_config())
+            copy = plain_class.from_config(model.get_config())
             copy.build_from_config(model.get_build_config() or {})
-        if [v.shape for v in model.variables] == [v.shape for v in copy.variables] and type(copy) is type(
-            model
-        ):
+        shapes = [[variable.shape for variable in variables_without_masks(each)] for each in (model, copy)]
+        if shapes[0] == shapes[1] and type(copy) is plain_class:
             return copy
         reason = "the copy has another class or other weights"
     except Exception as error:  # whatever a model of the user's own raises
         reason = " ".join(str(error).split())[:160]
     raise LotteryError(
-        f"Expected a model that can be built again from its configuration. Received: {type(model).__name__} "
+        f"Expected a model that can be built again from its configuration. Received: {plain_class.__name__} "
         f"{model.name!r} ({reason}). Give a function that builds it instead of the model."
     )
 

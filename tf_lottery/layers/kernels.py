@@ -150,7 +150,8 @@ def _named(layer: keras.Layer, names: Sequence[str]) -> list[keras.Variable]:
         if not isinstance(variable, keras.Variable):
             raise LotteryError(
                 f"Expected a built {type(layer).__name__} with a variable {name!r}. "
-                f"Received: {layer.name!r} with {', '.join(by_name) or 'none'}"
+                f"Received: {layer.name!r} with {', '.join(by_name) or 'none'}. "
+                "If it isn't built, call the model once."
             )
         found.append(variable)
     return found

@@ -36,8 +36,8 @@ def redraw(
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise LotteryError(f"Expected a seed, a whole number from 0. Received: {seed!r}")
-    model = _network(known, derive(seed, 0, "reinit"), build)
-    drawn = {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
+    drawn, other = (_drawn(known, derive(seed, 0, purpose), build) for purpose in ("reinit", "another"))
+    other = dict(zip(drawn, other.values(), strict=False))  # Keras may number its layers otherwise
     found = correspond(
         {path: value.shape for path, value in start.items() if not path.startswith("other/")},
         {path: value.shape for path, value in drawn.items() if not path.startswith("other/")},
@@ -47,7 +47,8 @@ def redraw(
     weights = {path: drawn[there] for path, there in found.pairs.items()}
     weights |= {path: drawn.get(path, value) for path, value in start.items() if path not in weights}
     for path, mask in masks.items():
-        if np.ptp(weights[path]) and np.array_equal(weights[path][mask], start[path][mask]):
+        new = weights[path]
+        if new.size and np.ptp(new) and np.array_equal(new, other.get(found.pairs[path])):
             raise LotteryError(
                 f"Expected new weights from a random reinitialization. Received: the same in {path}. "
                 "Its initializer has a seed of its own, or build returns the same model: leave the seed out, "
@@ -55,6 +56,11 @@ def redraw(
             )
         weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
     return weights
+
+
+def _drawn(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> dict:
+    model = _network(known, seed, build)
+    return {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
 
 
 def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> keras.Model:

@@ -55,7 +55,7 @@ class Comparison:
         width = max(len("kernel"), *(len(path) for path in self.layers), len("all"))
         lines = [f"{'kernel'.ljust(width)}   first  second    both  by chance  Jaccard  distance"]
         for path, o in (*self.layers.items(), ("all", self.total)):
-            shares = (o.first / o.size, o.second / o.size, o.both / o.size, o.chance / o.size)
+            shares = (kept / max(o.size, 1) for kept in (o.first, o.second, o.both, o.chance))
             first, second, both, chance = (f"{share:.1%}" for share in shares)
             lines.append(
                 f"{path.ljust(width)}  {first:>6}  {second:>6}  {both:>6}  {chance:>9}  {o.jaccard:>7.3f}  "

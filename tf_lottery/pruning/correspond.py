@@ -13,7 +13,7 @@ class Correspondence:
     """What corresponds, and what doesn't.
 
     Attributes:
-        pairs: path of the first -> path of the second, of equal shapes.
+        pairs: path of the first -> path of the second, of equal shapes, in the order of the first.
         missing: paths of the first that the second lacks.
         foreign: paths of the second that the first lacks.
         misshapen: path of the first -> (its shape, the second's), where they differ.
@@ -60,6 +60,7 @@ def correspond(first: Shapes, second: Shapes) -> Correspondence:
                 found |= dict(zip(paths, others, strict=True))
             else:
                 found |= {path: path for path in paths if path in others}
+        found = {path: found[path] for path in first if path in found}
     pairs = {path: other for path, other in found.items() if tuple(first[path]) == tuple(second[other])}
     taken = set(found.values())
     return Correspondence(

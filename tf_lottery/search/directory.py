@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
 from typing import Any
 
-from tf_lottery import atomic
+from tf_lottery import arrays, atomic
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.paths import StudyPaths
@@ -12,11 +16,34 @@ from tf_lottery.paths import StudyPaths
 FILE = "search.json"
 
 
+class Temporary:
+    """A directory that lives as long as this. (`tempfile.TemporaryDirectory` warns when it goes.)"""
+
+    def __init__(self):
+        self.name = tempfile.mkdtemp(prefix="tf_lottery_")
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
+
+
+def check_directory(root: Path) -> None:
+    """Check that a directory is new, empty or a search's, before anything is written there.
+
+    Raises:
+        LotteryError: it holds something else.
+    """
+    if not root.is_dir() or (root / FILE).exists():
+        return
+    if others := [path.name for path in root.iterdir() if not path.name.startswith(".")]:
+        raise LotteryError(
+            f"Expected a new or empty directory, or that of this search. Received: {root}, which holds "
+            f"{', '.join(sorted(others)[:3])}"
+        )
+
+
 def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, Any]) -> None:
     """Make the directory, or check that it holds this search.
 
     Raises:
-        LotteryError: it holds something else, a damaged file, or can't be written.
+        LotteryError: it holds another search, a damaged file, or can't be written.
     """
     atomic.make_directory(paths.root)
     file = paths.root / FILE
@@ -37,12 +64,22 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
                 f"{', '.join(differing)}. Use another directory."
             )
         return
-    if others := [path.name for path in paths.root.iterdir() if not path.name.startswith(".")]:
-        raise LotteryError(
-            f"Expected a new or empty directory, or that of this search. Received: {paths.root}, which holds "
-            f"{', '.join(sorted(others)[:3])}"
-        )
     atomic.write_json(file, {**content, "digest": _digest(content)})
+
+
+def theta_0(paths: StudyPaths, initial: arrays.Arrays) -> tuple[arrays.Arrays, bool]:
+    """Return the weights at step 0 that the directory holds, or keep these; and whether they were there.
+
+    A script that is run again draws others, or has trained its model meanwhile.
+
+    Raises:
+        LotteryError: if they aren't as they were written.
+    """
+    file = paths.root / "theta_0.npz"
+    if file.exists():
+        return arrays.load_sealed(file), True
+    arrays.save_sealed(file, initial)
+    return initial, False
 
 
 def _read(file) -> dict[str, Any]:
@@ -50,7 +87,7 @@ def _read(file) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content.pop("digest") != _digest(content):
             raise ValueError("digest differs")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise LotteryError(
             f"Expected {file} as it was written. Received: other contents ({error}). Use another directory."
         ) from error

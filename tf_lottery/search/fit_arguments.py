@@ -41,12 +41,20 @@ def check(arguments: Mapping[str, Any]) -> None:
         raise LotteryError("Expected training data. Received: x=None")
     validation = arguments.get("validation_data")
     parts = validation if isinstance(validation, (tuple, list)) else (validation,)
-    for name, value in (("x", arguments["x"]), *(("validation_data", part) for part in parts)):
+    given = [(name, arguments.get(name)) for name in ("x", "y", "sample_weight")]
+    for name, value in (*given, *(("validation_data", part) for part in parts)):
         if hasattr(value, "__next__"):
             raise LotteryError(
                 "Expected data that can be read in each round: arrays, a tf.data.Dataset or a "
                 f"keras.utils.PyDataset. Received: {name} as a {type(value).__name__}, read only once"
             )
+    if _endless(validation) and not arguments.get("validation_steps"):
+        raise LotteryError("Expected validation_steps for a data set without end. Received: none")
+    if arguments.get("validation_split") and not hasattr(_first_leaf(arguments["x"]), "shape"):
+        raise LotteryError(
+            "Expected validation_data, since validation_split is for arrays. Received: validation_split="
+            f"{arguments['validation_split']!r}"
+        )
     epochs = arguments.get("epochs", 1)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
         raise LotteryError(f"Expected epochs, a whole number from 1. Received: {epochs!r}")
@@ -67,20 +75,29 @@ def steps_per_epoch(arguments: Mapping[str, Any]) -> int | None:
     if arguments.get("steps_per_epoch"):
         return int(arguments["steps_per_epoch"])
     x = arguments["x"]
+    if _endless(x):
+        raise LotteryError("Expected steps_per_epoch for a data set without end. Received: none")
     if isinstance(x, tf.data.Dataset):
         count = int(x.cardinality())
-        if count == tf.data.INFINITE_CARDINALITY:
-            raise LotteryError("Expected steps_per_epoch for a data set without end. Received: none")
         return count if count > 0 else None
     if isinstance(x, keras.utils.PyDataset):
         return x.num_batches
-    leaves = [leaf for leaf in tree.flatten(x) if hasattr(leaf, "shape")]
-    if not leaves:
+    if not hasattr(first := _first_leaf(x), "shape"):
         return None
-    examples = int(leaves[0].shape[0])
+    examples = int(first.shape[0])
     if split := arguments.get("validation_split"):
         examples = math.floor(examples * (1 - split))  # as Keras does
     return math.ceil(examples / (arguments.get("batch_size") or 32))
+
+
+def _endless(data: Any) -> bool:
+    if isinstance(data, tf.data.Dataset):
+        return int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+    return isinstance(data, keras.utils.PyDataset) and data.num_batches is None
+
+
+def _first_leaf(x: Any) -> Any:
+    return next(iter(tree.flatten(x)), None)
 
 
 def digest(arguments: Mapping[str, Any]) -> str:

@@ -79,6 +79,13 @@ class Network:
             "metrics": _plain(settings.get("metrics")),
         }
 
+    def start_from(self, weights: Arrays) -> None:
+        """Take other weights at step 0: those of an earlier call of the search."""
+        found = self.renamed(weights, _PREFIX)
+        if any(found[name].tobytes() != value.tobytes() for name, value in self.initial.items()):
+            self.theta_0 = "the weights that the search began with, kept in its directory"
+        self.initial = found
+
     def weights(self) -> Arrays:
         """Return copies of all weights, masks aside."""
         return state.capture(self.variables)
@@ -137,6 +144,7 @@ class Network:
         """Return a new plain model with these weights, zeros baked in, compiled as the search's."""
         if isinstance(self.model, PrunableModel):
             copy = self._build() if self._build is not None else rebuild(self.model)
+            copy = strip(copy) if isinstance(copy, PrunableModel) else copy
             target = state.model_variables(copy)
             values = dict(zip(target, self.renamed(weights, _PREFIX).values(), strict=True))
             state.restore(target, values)

@@ -1,6 +1,5 @@
 """What a search found: table, picture, tickets, trained networks."""
 
-import tempfile
 from numbers import Real
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.matching import matching_round
 from tf_lottery.experiment.plan import collect
+from tf_lottery.search.directory import Temporary
 from tf_lottery.search.network import Network
 from tf_lottery.search.picture import draw
 from tf_lottery.search.record import FitRecord, SearchStore
@@ -36,7 +36,7 @@ class SearchResult:
         study: StudyConfig,
         store: SearchStore,
         network: Network,
-        temporary: tempfile.TemporaryDirectory | None,
+        temporary: Temporary | None,
         ended: str | None = None,
     ):
         self._study, self._store, self._network = study, store, network
@@ -121,7 +121,11 @@ class SearchResult:
         return Ticket(masks, weights, trained, provenance)
 
     def trained(
-        self, round: int | None = None, density: float | None = None, tolerance: float = 0.0
+        self,
+        round: int | None = None,
+        density: float | None = None,
+        tolerance: float = 0.0,
+        control: int | None = None,
     ) -> keras.Model:
         """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
 
@@ -129,12 +133,15 @@ class SearchResult:
             round: which; or
             density: the round whose density is nearest. Neither: the sparsest matching round.
             tolerance: as of `matching_round`.
+            control: which of the round's random reinitializations, from 0, in place of the ticket.
 
         Raises:
             LotteryError: as `ticket`; also if the model can't be built again (a subclassed one without a
                 configuration: give a function that builds it).
         """
         record = self._find(round, density, tolerance)
+        if control is not None:
+            record = self._control(record.spec.round, control)
         masks, weights = self._store.masks(record.key), self._store.weights(record.key, "early_stop")
         return self._network.plain(masks, weights)
 
@@ -179,6 +186,15 @@ class SearchResult:
         """
         return draw(self.records, Path(path), self.matching_round(tolerance))
 
+    def _control(self, round: int, control: int) -> FitRecord:
+        found = [r for r in self.records if r.spec.round == round and r.spec.arm == "random_reinit"]
+        if isinstance(control, bool) or not isinstance(control, int) or not 0 <= control < len(found):
+            raise LotteryError(
+                f"Expected one of the {len(found)} controls of round {round}, counted from 0. "
+                f"Received: {control!r}"
+            )
+        return found[control]
+
     def _find(self, round: int | None, density: float | None, tolerance: float) -> FitRecord:
         rounds = self.rounds
         if round is not None and density is not None:
@@ -189,7 +205,7 @@ class SearchResult:
                 dense, *others = (f"{record.value:.4g}" for record in rounds)
                 raise LotteryError(
                     f"Expected a round that matches the dense network's {self.monitor} {dense} within "
-                    f"{tolerance:g}. Received: {', '.join(others)}"
+                    f"{tolerance:g}. Received: {', '.join(others) or 'no pruned round'}"
                 )
         if round is not None:
             if isinstance(round, bool) or not isinstance(round, int) or not 0 <= round < len(rounds):

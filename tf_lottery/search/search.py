@@ -1,6 +1,5 @@
 """`LotterySearch`: finds the winning tickets of a Keras model, around its own `fit`."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -21,7 +20,7 @@ from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
-from tf_lottery.search.directory import open_directory
+from tf_lottery.search.directory import Temporary, check_directory, open_directory, theta_0
 from tf_lottery.search.fit_run import FitRun
 from tf_lottery.search.loop_run import LoopRun
 from tf_lottery.search.monitor import Monitor
@@ -164,8 +163,9 @@ class LotterySearch:
         network = Network(self._model, self._seed, self._choice)
         self._check_network(network)
         study = self._study(network, arguments)
-        temporary = None if self._directory else tempfile.TemporaryDirectory(prefix="tf_lottery_")
+        temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
+        check_directory(paths.root)
         store = SearchStore(paths)
         with held(paths.root / ".lock") as mine:
             if not mine:
@@ -173,6 +173,9 @@ class LotterySearch:
                     f"Expected a directory that no other search is at work in. Received: {paths.root}"
                 )
             open_directory(paths, study, self._settings(network, arguments))
+            kept, there = theta_0(paths, network.initial)
+            if there:
+                network.start_from(kept)
             watch = Watch(study, network, self._verbose)
             run = self._runner(network, store, arguments, per_epoch, watch)
             ended = self._drive(study, store, run, watch)
