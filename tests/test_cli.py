@@ -1,5 +1,6 @@
 """The command line, as typed, in processes of its own."""
 
+import functools
 import json
 import os
 import re
@@ -39,6 +40,8 @@ def start(*arguments, cwd, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests themselves run in the background, children would ignore Ctrl-C.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )
 
 

@@ -58,6 +58,7 @@ def test_a_dry_run_of_a_begun_study_reads_its_runs_without_tensorflow(copy):
     assert "from 4 finished runs" in run.stdout
 
 
+@pytest.mark.slow
 def test_a_dry_run_knows_what_neighbours_have(copy):
     cwd, _ = copy
     changed = ["--set", "pruning.rate=0.5", "--output", "saved_models/other"]
@@ -152,6 +153,7 @@ def test_runs_that_fail_are_told_at_the_end(tmp_path):
     assert re.search(r"ticket replicate 0 round \d failed: Expected .*keep a weight", out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(whole, tmp_path, workers):
     """A limit on the size of files, which weights reach and masks don't."""

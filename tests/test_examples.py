@@ -82,6 +82,7 @@ def test_fit_after(tmp_path):
     assert percent(r"Test accuracy: ([\d.]+)", out)[0] > 0.85
 
 
+@pytest.mark.slow
 def test_subclassed(tmp_path):
     out, _ = printed("subclassed.py", cwd=tmp_path)
     assert "17,024 of 17,226 weights (98.8%) are prunable" in out

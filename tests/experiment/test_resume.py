@@ -69,7 +69,10 @@ def with_checkpoints(changes, **storage):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+FAST = "dropout and batch normalization"
+
+
+@pytest.mark.parametrize("case", [c if c == FAST else pytest.param(c, marks=pytest.mark.slow) for c in CASES])
 def test_an_interrupted_run_goes_on_to_the_same_bits(case, tmp_path):
     whole = study(pruning__rounds=1, arms={"ticket": {}, "random_reinit": {"rounds": [1]}}, **CASES[case])
     run_study(whole, tmp_path / "whole" / "study")
@@ -82,6 +85,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(case, tmp_path):
     assert results(directory) == results(tmp_path / "whole" / "study")
 
 
+@pytest.mark.slow
 def test_a_network_without_its_dead_units_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("tf_lottery.training.dead_units.SAVED", 0)
     monkeypatch.setattr("tf_lottery.training.dead_units.COMPUTED", 1.0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tf_lottery as lottery
-from tests.search.models import FIT, TRAIN, VALIDATION, same, search, state, with_state
+from tests.search.models import FIT, TRAIN, VALIDATION, same, search, small, state, with_state
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +117,12 @@ def test_nothing_is_left_in_the_temporary_directory(monkeypatch, tmp_path):
         search(rounds=1).fit(*TRAIN, **FIT, callbacks=[Stop()])
     gc.collect()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trained_network_goes_on_with_a_new_optimizer():
+    result = search(small, rounds=1).fit(*TRAIN, **FIT)
+    for round in (0, 1):
+        optimizer = result.trained(round=round).optimizer
+        assert int(optimizer.iterations) == 0
+        assert float(optimizer.learning_rate) == pytest.approx(0.001)
+        assert all(not np.asarray(slot).any() for slot in optimizer.variables[2:])

@@ -11,11 +11,19 @@ from tf_lottery.layers.access import get_masks, kernels, prune
 VIT = ModelConfig(name="vit", kwargs={"patch": 2, "width": 32, "depth": 2, "mlp": 64})
 
 
-@pytest.mark.filterwarnings("ignore:These weights can't be pruned yet:UserWarning")
+@pytest.mark.filterwarnings("ignore:These weights of layers of your own:UserWarning")
 @pytest.mark.parametrize(
     ("model", "steps", "unpruned"),
-    [(ModelConfig(name="resnet20"), 60, {"downsample*": 0, "output": 0}), (VIT, 100, {"output": 0})],
-    ids=["resnet20", "vit"],
+    [
+        pytest.param(
+            ModelConfig(name="resnet20"),
+            60,
+            {"downsample*": 0, "output": 0},
+            marks=pytest.mark.slow,
+            id="resnet20",
+        ),
+        pytest.param(VIT, 100, {"output": 0}, id="vit"),
+    ],
 )
 def test_it_learns_dense_and_pruned(digits, model, steps, unpruned):
     setup = trainer(digits, model, learning_rate=0.003)

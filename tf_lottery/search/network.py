@@ -99,14 +99,18 @@ class Network:
         state.restore(self.variables, self.renamed(weights, _PREFIX))
 
     def _reset(self, optimizer: keras.optimizers.Optimizer, step: int) -> None:
+        for variable, value in zip(optimizer.variables, self._new(optimizer), strict=True):
+            variable.assign(value)
+        getattr(optimizer, "inner_optimizer", optimizer)._iterations.assign(step)
+
+    def _new(self, optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
+        """Return what an optimizer's variables hold when it is new."""
         if id(optimizer) not in self._fresh:
             twin = type(optimizer).from_config(self._configs[id(optimizer)])
             main = optimizer is self.model.optimizer
             twin.build(self.model.trainable_variables if main else optimizer._trainable_variables)
             self._fresh[id(optimizer)] = [np.array(ops.convert_to_numpy(v)) for v in twin.variables]
-        for variable, value in zip(optimizer.variables, self._fresh[id(optimizer)], strict=True):
-            variable.assign(value)
-        getattr(optimizer, "inner_optimizer", optimizer)._iterations.assign(step)
+        return self._fresh[id(optimizer)]
 
     def restore_optimizer(self, values: Arrays) -> None:
         """Bring the optimizer's state of a rewind point back, masked."""
@@ -148,15 +152,23 @@ class Network:
             target = state.model_variables(copy)
             values = dict(zip(target, self.renamed(weights, _PREFIX).values(), strict=True))
             state.restore(target, values)
-            return copy if copy.compiled else compile_like(self.model, copy)
+            return copy if copy.compiled else self._with_new_optimizer(compile_like(self.model, copy))
         kept = get_masks(self.model), self.weights()
         try:
             set_masks(self.model, self.renamed(masks, ""))
             state.restore(self.variables, self.renamed(weights, _PREFIX))
-            return strip(self.model)
+            return self._with_new_optimizer(strip(self.model))
         finally:
             set_masks(self.model, kept[0])
             state.restore(self.variables, kept[1])
+
+    def _with_new_optimizer(self, copy: keras.Model) -> keras.Model:
+        if copy.compiled and copy.optimizer is not None:  # its state is that of the last round
+            for variable, value in zip(
+                copy.optimizer.variables, self._new(self.model.optimizer), strict=True
+            ):
+                variable.assign(value)
+        return copy
 
     def _built(self, seed: int) -> keras.Model:
         with seeded(seed):
