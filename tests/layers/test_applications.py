@@ -9,7 +9,7 @@ SHARES = {
     "MobileNetV2": (53, 0.984),
     "ResNet50": (54, 0.996),
     "EfficientNetB0": (82, 0.987),
-    "DenseNet121": (121, 0.988),
+    "DenseNet121": (121, 0.987),
     "ConvNeXtTiny": (59, 0.997),
 }
 
