@@ -8,7 +8,7 @@ from tf_lottery.analysis.summary import Spread, Summary, summarize
 from tf_lottery.experiment.matching import matching_round
 from tf_lottery.experiment.spec import Record
 
-_STYLES = {
+STYLES = {
     "ticket": {"color": "#1f5fa8", "marker": "o", "label": "winning ticket"},
     "random_reinit": {
         "color": "#d1662b",
@@ -72,7 +72,7 @@ def _line(axes, arm: str, rounds: dict[int, Summary], value: Callable[[Summary],
         [spread.mean - spread.low for spread in spreads],
         [spread.high - spread.mean for spread in spreads],
     )
-    style = {"linewidth": 1.6, "markersize": 4.5, "label": arm.replace("_", " ")} | _STYLES.get(arm, {})
+    style = {"linewidth": 1.6, "markersize": 4.5, "label": arm.replace("_", " ")} | STYLES.get(arm, {})
     axes.errorbar([100 * s.density for s in rounds.values()], means, bars, capsize=2, elinewidth=1, **style)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.masking import MaskedScope, guard, unguard
+from tf_lottery.layers.masking import MaskedScope, add_mask, unguard
 from tf_lottery.layers.paths import HoldsMasks, named_variables
 
 _NAME = "PrunableModel"
@@ -82,15 +82,7 @@ def make_prunable_in_place(model: keras.Model, kernels: Mapping[str, keras.Varia
     model._tracker.unlock()
     try:
         for path, kernel in kernels.items():
-            kernel_mask = model.add_weight(
-                shape=kernel.shape,
-                dtype="bool",
-                initializer="ones",
-                trainable=False,
-                name=f"{path.replace('/', '_')}_mask",
-            )
-            guard(kernel, kernel_mask)
-            pairs.append((kernel, kernel_mask))
+            pairs.append((kernel, add_mask(model, path.replace("/", "_"), kernel)))
     finally:
         model._tracker.lock()
     model.__dict__["_masked"] = pairs  # not tracked: kernels are the layers'

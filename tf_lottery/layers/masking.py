@@ -168,6 +168,15 @@ def guard(kernel: keras.Variable, kernel_mask: keras.Variable) -> None:
     kernel_mask.force = force_mask
 
 
+def add_mask(layer: keras.Layer, name: str, kernel: keras.Variable) -> keras.Variable:
+    """Give a layer, or a model, a mask for a kernel, all ones, and guard both; return the mask."""
+    kernel_mask = layer.add_weight(
+        shape=kernel.shape, dtype="bool", initializer="ones", trainable=False, name=f"{name}_mask"
+    )
+    guard(kernel, kernel_mask)
+    return kernel_mask
+
+
 def unguard(kernel: keras.Variable) -> None:
     """Make a kernel an ordinary variable again."""
     del kernel.assign

@@ -10,7 +10,7 @@ from keras import ops, tree
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers import in_place  # noqa: F401  registers its models with Keras where ours are
 from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice
-from tf_lottery.layers.masking import MaskedScope, guard
+from tf_lottery.layers.masking import MaskedScope, add_mask
 from tf_lottery.layers.paths import HoldsMasks, children, named_variables
 
 
@@ -75,15 +75,8 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
             )
         for name, kernel in self._kernels().items():
             name = name.replace("/", "_")
-            kernel_mask = self.add_weight(
-                shape=kernel.shape,
-                dtype="bool",
-                initializer="ones",
-                trainable=False,
-                name=f"{name}_mask",
-            )
+            kernel_mask = add_mask(self, name, kernel)
             setattr(self, f"{name}_mask", kernel_mask)
-            guard(kernel, kernel_mask)
             self._masked.append((kernel, kernel_mask))
 
     def _kernels(self) -> dict[str, keras.Variable]:

@@ -5,17 +5,8 @@ from pathlib import Path
 from statistics import mean
 
 from tf_lottery import atomic
+from tf_lottery.analysis.plots import STYLES
 from tf_lottery.search.record import FitRecord
-
-_STYLES = {
-    "ticket": {"color": "#1f5fa8", "marker": "o", "label": "winning ticket"},
-    "random_reinit": {
-        "color": "#d1662b",
-        "marker": "s",
-        "linestyle": "--",
-        "label": "random reinitialization",
-    },
-}
 
 
 def draw(records: list[FitRecord], path: Path, best: int | None) -> Path:
@@ -37,7 +28,7 @@ def draw(records: list[FitRecord], path: Path, best: int | None) -> Path:
     for axes, what in panels:
         for arm, points in arms.items():
             values = [mean(getattr(record, what) for record in group) for group in points.values()]
-            axes.plot(list(points), values, linewidth=1.6, markersize=4.5, **_STYLES[arm])
+            axes.plot(list(points), values, linewidth=1.6, markersize=4.5, **STYLES[arm])
         dense = getattr(records[0], what)
         axes.axhline(dense, color="0.5", linewidth=1, linestyle=":", label="dense network")
         for record in records:
