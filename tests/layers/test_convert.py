@@ -159,3 +159,11 @@ def test_an_activation_that_has_the_name_of_another_is_carried_over():
     copy = lottery.make_prunable(model)
     assert copy(x).numpy().tobytes() == model(x).numpy().tobytes()
     assert lottery.strip(copy)(x).numpy().tobytes() == model(x).numpy().tobytes()
+
+
+def test_another_backend_of_keras_is_refused(monkeypatch):
+    plain = nested_and_shared()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    for call in (lottery.make_prunable, lottery.LotterySearch, lottery.freeze_zeros):
+        with pytest.raises(lottery.LotteryError, match="Expected Keras on TensorFlow.*Received: jax"):
+            call(plain)
