@@ -147,7 +147,7 @@ def _named(layer: keras.Layer, names: Sequence[str]) -> list[keras.Variable]:
     for name in names:
         # An attribute may be a property that hides a variable (Dense.kernel with LoRA).
         variable = by_name.get(name, getattr(layer, name, None))
-        if not isinstance(variable, keras.Variable):
+        if variable is None:
             raise LotteryError(
                 f"Expected a built {type(layer).__name__} with a variable {name!r}. "
                 f"Received: {layer.name!r} with {', '.join(by_name) or 'none'}. "
