@@ -25,8 +25,8 @@ FLOORS = {
     2: ["layers", "models", "ticket", "tfmot", "data"],
     3: ["training"],
     4: ["experiment"],
-    5: ["analysis"],
-    6: ["callbacks", "search", "live", "dry_run", "study_run", "cli"],
+    5: ["analysis", "exports"],
+    6: ["callbacks", "search", "live", "dry_run", "study_run", "export_run", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

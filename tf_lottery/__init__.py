@@ -14,6 +14,7 @@ The public API, loaded when it is first used:
     StudyConfig                     their parts
     RewindManager, Ticket,
     ticket_from_tfmot               rewind points and tickets on disk
+    export, compact                 trained tickets as files that serve, smaller networks
 """
 
 import importlib
@@ -32,7 +33,9 @@ _PUBLIC = {
     "StudyConfig": "tf_lottery.config",
     "Ticket": "tf_lottery.ticket",
     "callbacks": "tf_lottery.callbacks",
+    "compact": "tf_lottery.exports.compact",
     "execute": "tf_lottery.experiment.execute",
+    "export": "tf_lottery.exports.export",
     "freeze_zeros": "tf_lottery.layers.convert",
     "get_masks": "tf_lottery.layers.access",
     "load_config": "tf_lottery.config_file",

@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+
+import tf_lottery as lottery
+from tests.exports.models import dense_net
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports.source import filled, make_source
+
+X, Y = np.zeros((5, 8, 8, 1), np.float32), np.zeros(5, int)
+
+
+def ticket_of(model, trained):
+    ticket = lottery.Ticket.of(lottery.make_prunable(model))
+    return lottery.Ticket(ticket.masks, ticket.weights, ticket.weights if trained else {})
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def nan_net():
+    model = dense_net()
+    model.layers[1].kernel.assign(model.layers[1].kernel.numpy() * np.nan)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            lambda: ticket_of(dense_net(), False),
+            "a ticket without trained weights. Train it first: model = ticket.apply",
+        ),
+        (
+            lambda: ticket_of(dense_net(), True),
+            r"It has trained weights: export\(lottery.strip\(ticket.apply",
+        ),
+        (lambda: lottery.make_prunable(dense_net()), r"which is prunable. Use lottery.strip\(model\)"),
+        (lambda: "model.keras", "Expected a Keras 3 model. Received: str 'model.keras'"),
+        (lambda: keras.Sequential([keras.layers.Dense(3)]), "not built. Give it a keras.Input"),
+        (nan_net, "Expected finite weights. Received: dense.*/kernel with NaN"),
+    ],
+)
+def test_what_can_t_be_exported_is_refused(model, said):
+    with pytest.raises(LotteryError, match=said):
+        make_source(model())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"test_data": (X[:, :4], Y)}, r"shape \(None, 8, 8, 1\) and float32. Received: \(5, 4, 8, 1\)"),
+        ({"test_data": (X, Y[:3])}, "Expected as many labels as examples. Received: 3 and 5"),
+        ({"test_data": X[:0]}, "Expected at least one example"),
+        ({"test_data": X.astype(str)}, "float32. Received: .*<U"),
+        ({"test_data": {"pictures": X}}, r"Expected inputs \['inputs'\]. Received: \['pictures'\]"),
+        ({"test_data": X.astype(np.uint8)}, "Received: uint8. With pixels=True"),
+        ({"test_data": X, "pixels": True}, r"uint8 pixels, as the file is to take them"),
+        ({"classes": ["a", "b"]}, r"Received: 2 names for outputs of shape \(None, 10\)"),
+        ({"train_data": np.array(["a"])}, "Expected train_data as arrays of numbers"),
+    ],
+)
+def test_examples_that_don_t_fit_are_refused(arguments, said):
+    with pytest.raises(LotteryError, match=said):
+        make_source(dense_net(), **arguments)
+
+
+def test_a_model_that_doesn_t_say_what_it_takes_needs_examples():
+    model = Subclassed()
+    model(np.zeros((1, 4), np.float32))
+    with pytest.raises(LotteryError, match="Expected test_data as one array"):
+        make_source(model)
+    source = make_source(model, np.ones((6, 4), np.float32))
+    assert np.array_equal(source.outputs["outputs"], model(np.ones((6, 4), np.float32)))
+
+
+def test_without_examples_inputs_are_drawn():
+    source = make_source(dense_net())
+    assert not source.real
+    assert source.examples["inputs"].shape == (256, 8, 8, 1)
+    assert make_source(dense_net(), pixels=True).examples["inputs"].dtype == np.uint8
+
+
+def test_indices_can_t_be_drawn():
+    model = keras.Sequential([keras.Input((7,), dtype="int32"), keras.layers.Embedding(10, 4)])
+    with pytest.raises(LotteryError, match="Expected test_data, since inputs 'inputs' of int32"):
+        make_source(model)
+
+
+def test_the_dense_original_has_no_zeros_and_the_model_keeps_its_own(ticket):
+    before = [value.copy() for value in ticket.get_weights()]
+    dense = filled(ticket)
+    kernels = [layer.kernel.numpy() for layer in dense.layers if hasattr(layer, "kernel")]
+    assert all(kernel.all() for kernel in kernels)
+    for was, now, other in zip(before, ticket.get_weights(), dense.get_weights(), strict=True):
+        assert was.tobytes() == now.tobytes()
+        assert (other[was != 0] == was[was != 0]).all()

@@ -1,0 +1,123 @@
+"""The judgement on answers, and the fresh process that gives them."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports.formats import EXACT, FLOAT, INTEGER
+from tf_lottery.exports.litert import write_float, write_int8
+from tf_lottery.exports.saved_model import write_packed
+from tf_lottery.exports.source import make_source
+from tf_lottery.exports.verify import FreshProcess, verified
+
+MEASURED = {"load_seconds": 0.1, "peak_memory_bytes": 2, "memory_of_model_bytes": 1}
+LOGITS = np.random.default_rng(0).standard_normal((2000, 10)).astype(np.float32)
+LABELS = LOGITS.argmax(1)
+
+
+def judged(answers, limits=FLOAT, labels=LABELS, name="outputs"):
+    return verified(MEASURED, {name: answers}, {"outputs": LOGITS}, labels, limits)
+
+
+def test_the_same_bits_are_identical():
+    found = judged(LOGITS.copy(), EXACT)
+    assert found.refused is None
+    assert found.identical
+    assert found.difference == 0
+    assert (found.accuracy, found.source_accuracy, found.same_class) == (1, 1, 1)
+
+
+def test_nearly_the_same_isn_t_identical():
+    found = judged(LOGITS + np.float32(1e-5))
+    assert found.refused is None
+    assert not found.identical
+    assert judged(LOGITS + np.float32(1e-4), EXACT).refused.startswith("its outputs differ by up to")
+
+
+def test_nan_is_refused():
+    answers = LOGITS.copy()
+    answers[1999, 3] = np.nan
+    for limits in (EXACT, FLOAT, INTEGER):
+        assert "NaN or infinity" in judged(answers, limits).refused
+
+
+def test_another_shape_is_refused():
+    assert judged(LOGITS[:, :9]).refused == "it answers other shapes: outputs (2000, 9) for (2000, 10)"
+    found = verified(MEASURED, {}, {"outputs": LOGITS}, None, FLOAT)
+    assert found.refused == "it answers other shapes: no outputs"
+
+
+def test_a_loss_of_accuracy_is_refused():
+    wrong = LOGITS.copy()
+    wrong[:7] = wrong[:7, ::-1]  # the other end of the row is largest now
+    assert judged(wrong, INTEGER).refused == "its test accuracy is 99.65%, the source's 100.00%"
+    wrong[:1] = LOGITS[:1]
+    assert judged(wrong, INTEGER).refused is None
+
+
+def test_without_labels_the_outputs_themselves_are_held_against_each_other():
+    noisy = LOGITS + np.random.default_rng(1).normal(0, 0.4, LOGITS.shape).astype(np.float32)
+    found = judged(noisy, INTEGER, labels=None)
+    assert found.accuracy is None
+    assert "of their deviation" in found.refused
+    assert judged(LOGITS + np.float32(0.1), INTEGER, labels=None).refused is None
+
+
+def test_other_names_are_taken_in_order_and_one_hot_labels_are_labels():
+    assert judged(LOGITS, EXACT, np.eye(10)[LABELS].astype(int), "StatefulPartitionedCall:0").accuracy == 1
+
+
+def test_constant_zeros_have_no_division_by_zero():
+    zeros = np.zeros((5, 1), np.float32)
+    found = verified(MEASURED, {"outputs": zeros}, {"outputs": zeros}, None, EXACT)
+    assert found.refused is None
+    assert found.rms == 0
+
+
+def test_litert_files_run_in_a_process_without_tensorflow(ticket, digits, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    source = make_source(ticket, (digits.test.x, digits.test.y), (digits.train.x, digits.train.y))
+    write_float(source, tmp_path / "float.tflite")
+    write_int8(source, tmp_path / "int8.tflite")
+    process = FreshProcess(tmp_path, source.examples, 1)
+    for name, limits in (("float", FLOAT), ("int8", INTEGER)):
+        measured, answers = process.answers("litert", tmp_path / f"{name}.tflite")
+        found = verified(measured, answers, source.outputs, source.labels, limits)
+        assert found.refused is None
+        assert found.source_accuracy > 0.85
+        assert measured["imported"] == []
+        assert 0 < found.memory_of_model_bytes < found.peak_memory_bytes
+    times = process.latency("litert", {n: tmp_path / f"{n}.tflite" for n in ("float", "int8")}, [1, 32], 0.1)
+    assert all(seconds > 0 for found in times.values() for seconds in found.values())
+    assert [list(found) for found in times.values()] == [["1", "32"]] * 2
+
+
+def test_a_file_that_can_t_be_loaded_is_refused_in_one_line(tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    (tmp_path / "broken.tflite").write_bytes(b"TFL3" * 50)
+    process = FreshProcess(tmp_path, {"inputs": np.zeros((2, 3), np.float32)}, 1)
+    with pytest.raises(LotteryError, match="Expected a file that litert runs in a fresh process") as caught:
+        process.answers("litert", tmp_path / "broken.tflite")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_saved_model_needs_neither_keras_nor_us(ticket, digits, tmp_path):
+    source = make_source(ticket, (digits.test.x, digits.test.y))
+    write_packed(source, tmp_path / "m")
+    measured, answers = FreshProcess(tmp_path, source.examples, 1).answers("tensorflow", tmp_path / "m")
+    found = verified(measured, answers, source.outputs, source.labels, EXACT)
+    assert found.identical
+    assert found.graph_session is True
+    assert measured["imported"] == []
+    assert found.peak_memory_bytes > 100e6
+
+
+def test_the_runner_stands_alone():
+    from tf_lottery.exports.verify import RUNNER
+
+    text = RUNNER.read_text()
+    assert "tf_lottery." not in text.replace("tf_lottery.\n", "")
+    assert not {name for name in sys.stdlib_module_names if name == RUNNER.stem}

@@ -1,0 +1,1 @@
+"""From a trained ticket to files that serve."""

@@ -1,0 +1,150 @@
+"""Makes exports, verifies each, and times them beside the dense original."""
+
+import contextlib
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports import formats, place
+from tf_lottery.exports.compact import compact
+from tf_lottery.exports.cost import cost
+from tf_lottery.exports.flatbuffer import check_zeros
+from tf_lottery.exports.formats import Format
+from tf_lottery.exports.keras_file import custom_modules
+from tf_lottery.exports.report import DENSE, Row
+from tf_lottery.exports.source import Source
+from tf_lottery.exports.verify import FreshProcess, verified
+
+BATCHES = (1, 32, 256)
+SECONDS = 2.0
+"""Spent on a batch size in a runtime, about."""
+
+PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert", "onnxruntime", "openvino")
+
+
+class Bench:
+    """Args:
+    source: what is exported.
+    dense: the dense original.
+    work: a directory for files in passing.
+    threads: of each runtime.
+    noted: hears what is being done.
+    """
+
+    def __init__(self, source: Source, dense: Source, work: Path, threads: int, noted: Callable[[str], None]):
+        work.mkdir()
+        self._source, self._dense, self._work = source, dense, work
+        self._threads, self._noted = threads, noted
+        self._process = FreshProcess(work, source.examples, threads, custom_modules(source.plain))
+        self._baselines: dict[str, Path | None] = {}
+        self._memory: dict[str, int] = {}
+        self.cost = cost(source.plain)
+
+    def make(self, name: str, kind: Format, path: Path) -> Row:
+        """Write an export and hold it against its source.
+
+        Args:
+            name: of the format.
+            kind: of the format.
+            path: where to write.
+        """
+        row = Row(name, "not made", kind.runtime, cost=self.cost)
+        if (install := formats.missing(kind)) is not None:
+            return replace(row, reason=f"Expected what {name} needs. Received: not installed. Use {install}")
+        try:
+            self._noted(f"{name}: writing")
+            kind.write(self._source, path)
+        except LotteryError as error:
+            return replace(row, reason=str(error))
+        row = replace(row, bytes=place.size(path), compressed_bytes=place.compressed(path))
+        if kind.write is formats.FORMATS["compact"]["float"].write:
+            row = self._with_units(row)
+        try:
+            if kind.zeros:
+                row = replace(row, zeros=check_zeros(path, self._source.kernels()))
+            self._noted(f"{name}: loading and running it in a fresh process")
+            measured, answers = self._process.answers(kind.runtime, path)
+        except LotteryError as error:
+            return replace(row, status="refused", reason=str(error))
+        found = verified(measured, answers, self._source.outputs, self._source.labels, kind.limits)
+        row = replace(row, verified=found, reason=found.refused)
+        if found.refused is None and found.graph_session is False:
+            row = replace(row, reason="a graph-mode session answers other bits")
+        if row.reason is not None:
+            return replace(row, status="refused")
+        return self._beside_dense(replace(row, status="verified"))
+
+    def timed(self, rows: Sequence[Row], made: Path, batches: Sequence[int]) -> list[Row]:
+        """Return rows with latency: all exports of a runtime and the dense original take turns.
+
+        Args:
+            rows: as made.
+            made: the directory with the exports.
+            batches: sizes.
+        """
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        same = [row for row in rows if row.status == "verified"]
+        for runtime in dict.fromkeys(row.runtime for row in same):
+            files = {row.name: self._file(row, made) for row in same if row.runtime == runtime}
+            baseline = self._baselines.get(runtime)
+            self._noted(f"{runtime}: latency of {', '.join(files)}, and of the dense original")
+            with contextlib.suppress(LotteryError):  # it runs one by one, but not so: then it isn't measured
+                found[runtime] = self._process.latency(
+                    runtime, files | ({DENSE: baseline} if baseline else {}), batches, SECONDS
+                )
+        return [
+            replace(
+                row,
+                latency=found.get(row.runtime, {}).get(row.name, {}),
+                dense_latency=found.get(row.runtime, {}).get(DENSE, {}) if row.status == "verified" else {},
+            )
+            for row in rows
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Return processor, threads, versions."""
+        found = {"processor": platform.processor() or platform.machine(), "threads": str(self._threads)}
+        for package in PACKAGES:
+            with contextlib.suppress(PackageNotFoundError):
+                found[package] = version(package)
+        return found
+
+    def _file(self, row: Row, made: Path) -> Path:
+        named = made / formats.every()[row.name].file
+        return named if named.exists() else next(made.iterdir())
+
+    def _with_units(self, row: Row) -> Row:
+        compacted = compact(self._source.plain)
+        lost = [f"{layer} {after:,} of {before:,}" for layer, (before, after) in compacted.units.items()]
+        kept = f"units left: {', '.join(lost)}" if lost else "no unit could go"
+        smaller = cost(compacted.model)
+        kept += f"; {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
+        return replace(row, cost=smaller, notes=(kept, *compacted.left))
+
+    def _beside_dense(self, row: Row) -> Row:
+        baseline = self._baseline(row.runtime)
+        if baseline is None:
+            return row
+        return replace(
+            row,
+            dense_bytes=place.size(baseline),
+            dense_compressed_bytes=place.compressed(baseline),
+            dense_memory_of_model_bytes=self._memory[row.runtime],
+        )
+
+    def _baseline(self, runtime: str) -> Path | None:
+        """Return the dense original in a runtime's plain format; None if it can't be had there."""
+        if runtime not in self._baselines:
+            kind = formats.BASELINES[runtime]
+            path = self._work / f"dense_{kind.file}"
+            self._noted(f"{runtime}: writing the dense original")
+            try:
+                kind.write(self._dense, path)
+                self._memory[runtime] = self._process.answers(runtime, path)[0]["memory_of_model_bytes"]
+                self._baselines[runtime] = path
+            except LotteryError:
+                self._baselines[runtime] = None
+        return self._baselines[runtime]

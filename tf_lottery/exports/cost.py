@@ -1,0 +1,110 @@
+"""How much a model has to store and to compute, all of it and what pruning has left of it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from tf_lottery.exports.channels import nodes_of
+from tf_lottery.layers.convert import check_plain
+from tf_lottery.layers.kernels import Choice
+from tf_lottery.layers.paths import children
+
+# Of these, each weight is used once at each position of the outputs; of transposed ones, of the inputs.
+_AT_OUTPUTS = (
+    *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D),
+    *(layers.SeparableConv1D, layers.SeparableConv2D),
+)
+_AT_INPUTS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model costs.
+
+    Attributes:
+        weights: of all kernels, as `make_prunable` finds them.
+        surviving_weights: of these, that aren't 0.0.
+        flops: of one example: a multiplication and an addition for each use of a weight, in Dense and
+            EinsumDense layers and convolutions. Padding counts as if it were input.
+        surviving_flops: of these, with weights that aren't 0.0.
+        parameters: all weights of the model, biases and normalization included.
+        uncounted: layers with kernels whose FLOPs aren't counted: recurrent, attention, your own, or with
+            inputs of any size.
+    """
+
+    weights: int
+    surviving_weights: int
+    flops: int
+    surviving_flops: int
+    parameters: int
+    uncounted: tuple[str, ...]
+
+
+def cost(model: keras.Model) -> Cost:
+    """Return what a plain model costs.
+
+    Args:
+        model: built.
+
+    Raises:
+        LotteryError: a model that isn't built or plain.
+
+    Example:
+        >>> import keras
+        >>> from tf_lottery.exports.cost import cost
+        >>> cost(keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])).flops
+        40
+    """
+    check_plain(model)
+    kernels = {id(kernel): _sizes(kernel) for kernel in Choice().kernels_of(model).values()}
+    flops, uncounted = np.zeros(2, np.int64), {}
+    for path, layer, positions in _calls(model, ""):
+        used = [kernels[id(variable)] for variable in layer.weights if id(variable) in kernels]
+        if used and positions is None:
+            uncounted[path] = None
+        elif used:
+            flops += 2 * positions * np.sum(used, axis=0)
+    weights = np.sum([np.zeros(2, np.int64), *kernels.values()], axis=0)
+    return Cost(*map(int, (*weights, *flops)), _parameters(model), tuple(uncounted))
+
+
+def _parameters(model: keras.Model) -> int:
+    return sum(math.prod(variable.shape) for variable in {id(v): v for v in model.weights}.values())
+
+
+def _sizes(kernel: keras.Variable) -> np.ndarray:
+    """Weights, and weights that aren't 0.0."""
+    return np.array([math.prod(kernel.shape), np.count_nonzero(ops.convert_to_numpy(kernel))], np.int64)
+
+
+def _calls(model: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer, int | None]]:
+    """Yield path, layer and `_uses` of each call of a layer."""
+    if (nodes := nodes_of(model)) is None:
+        yield from ((path + layer.name, layer, None) for layer in children(model))
+        return
+    for node in nodes:
+        layer, inputs, outputs = node.operation, node.input_tensors, node.outputs
+        if isinstance(layer, keras.Model):
+            yield from _calls(layer, f"{path}{layer.name}/")
+        elif isinstance(layer, keras.Layer):
+            yield path + layer.name, layer, _uses(layer, inputs[0].shape, outputs[0].shape)
+
+
+def _uses(layer: keras.Layer, inputs: tuple, outputs: tuple) -> int | None:
+    """How often each weight is used for one example, None if it isn't known."""
+    if isinstance(layer, layers.Dense):
+        sizes = outputs[1:-1]
+    elif isinstance(layer, layers.EinsumDense):
+        read, _, kernel = layer.equation.split("->")[0].partition(",")
+        read = read.replace("...", "." * (len(inputs) - len(read.replace("...", ""))))
+        sizes = [size for axis, size in zip(read[1:], inputs[1:], strict=True) if axis not in kernel]
+    elif isinstance(layer, (*_AT_OUTPUTS, *_AT_INPUTS)):
+        shape = inputs if isinstance(layer, _AT_INPUTS) else outputs
+        sizes = shape[1:-1] if layer.data_format == "channels_last" else shape[2:]
+    else:
+        return None
+    return None if None in sizes else math.prod(sizes)

@@ -1,0 +1,63 @@
+"""A sparse array as its surviving values and where they are, in the cheaper of two codings."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SKIP = 255
+"""A gap that stands for 255 zeros and no value."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Attributes:
+    shape: of the array.
+    values: that aren't +0.0, in C order.
+    coding: `bitmask` (a bit a weight) or `gaps` (a byte a value, and one for each 255 zeros).
+    positions: uint8.
+    """
+
+    shape: tuple[int, ...]
+    values: np.ndarray
+    coding: str
+    positions: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Of values and positions."""
+        return self.values.nbytes + self.positions.nbytes
+
+
+def pack(array: np.ndarray) -> Packed | None:
+    """Return an array packed, None if that isn't smaller."""
+    flat = np.ascontiguousarray(array).ravel()
+    bits = flat.view(np.dtype(f"u{flat.itemsize}"))  # -0.0 and NaN are values
+    indices = np.flatnonzero(bits)
+    codings = {"bitmask": np.packbits(bits != 0), "gaps": _gaps(indices)}
+    coding = min(codings, key=lambda name: codings[name].nbytes)
+    packed = Packed(array.shape, flat[indices], coding, codings[coding])
+    return packed if packed.nbytes < array.nbytes else None
+
+
+def unpack(packed: Packed) -> np.ndarray:
+    """Return the array, bit for bit."""
+    size = int(np.prod(packed.shape))
+    flat = np.zeros(size, packed.values.dtype)
+    if packed.coding == "bitmask":
+        indices = np.flatnonzero(np.unpackbits(packed.positions, count=size))
+    else:
+        gaps = packed.positions
+        indices = (np.cumsum(gaps, dtype=np.int64) - 1)[gaps < SKIP]
+    flat[indices] = packed.values
+    return flat.reshape(packed.shape)
+
+
+def _gaps(indices: np.ndarray) -> np.ndarray:
+    """One byte a value, the distance from the last; SKIP before it for each 255 of it."""
+    distances = np.diff(indices, prepend=-1)
+    skips, rest = np.divmod(distances, SKIP)
+    # A rest of 0 would be no step: it can't be, but where the distance is a multiple of SKIP.
+    ends = np.cumsum(skips + 1) - 1
+    coded = np.full(int(ends[-1]) + 1 if len(ends) else 0, SKIP, np.uint8)
+    coded[ends] = rest
+    return coded

@@ -1,0 +1,154 @@
+"""What was exported, as measured: JSON, and a table."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tf_lottery import atomic
+from tf_lottery.exports import words
+from tf_lottery.exports.cost import Cost
+from tf_lottery.exports.verify import Verified
+
+DENSE = "dense original"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One export.
+
+    Attributes:
+        name: format and weights.
+        status: `verified`, `refused` (made, but not the same model: set aside), `not made`.
+        runtime: that it is run in.
+        path: where it is.
+        reason: why it was refused or not made.
+        bytes, compressed_bytes: on the disk, and as .tar.gz.
+        dense_bytes, dense_compressed_bytes: of the dense original in the same runtime's plain format.
+        cost: weights and FLOPs.
+        verified: what a fresh process found.
+        latency: batch size -> median seconds a call.
+        dense_latency: of the dense original, in the same run.
+        zeros: kernel -> pruned weights proven zero from the file's own tensors; None where not asked.
+        notes: more, in words.
+    """
+
+    name: str
+    status: Literal["verified", "refused", "not made"]
+    runtime: str
+    path: str | None = None
+    reason: str | None = None
+    bytes: int | None = None
+    compressed_bytes: int | None = None
+    dense_bytes: int | None = None
+    dense_compressed_bytes: int | None = None
+    cost: Cost | None = None
+    verified: Verified | None = None
+    dense_memory_of_model_bytes: int | None = None
+    latency: dict[str, float] = field(default_factory=dict)
+    dense_latency: dict[str, float] = field(default_factory=dict)
+    zeros: dict[str, int] | None = None
+    notes: tuple[str, ...] = ()
+
+    def gain(self, batch: str) -> float | None:
+        """How many times as fast as the dense original in the same runtime."""
+        if batch not in self.latency or batch not in self.dense_latency:
+            return None
+        return self.dense_latency[batch] / self.latency[batch]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `export` returns; it prints as a table.
+
+    Attributes:
+        rows: one an export.
+        model: name of the model.
+        cost: weights and FLOPs of the model.
+        examples: how many it was checked on.
+        real: whether they were real ones, not drawn.
+        original: what the dense original is.
+        environment: processor, threads, versions.
+        provenance: which study, round, run it comes from.
+        compact: whether dead units were removed first.
+    """
+
+    rows: list[Row]
+    model: str
+    cost: Cost
+    examples: int
+    real: bool
+    original: str
+    environment: dict[str, str]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    compact: bool = False
+
+    @property
+    def verified(self) -> list[Row]:
+        """The exports that are the same model."""
+        return [row for row in self.rows if row.status == "verified"]
+
+    def find(self, name: str) -> Row:
+        """Return the row of this name, `litert int8`."""
+        return next(row for row in self.rows if row.name == name)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the table and what it says, in words."""
+        yield from table(self)
+        yield ""
+        yield from words.sentences(self)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, with the words, atomically."""
+        content = {
+            "format": "tf_lottery.export",
+            "version": 1,
+            **asdict(self),
+            "words": list(words.sentences(self)),
+        }
+        atomic.write_json(path, json.loads(json.dumps(content), parse_constant=lambda _: None))
+
+
+_HEAD = (
+    f"{'':18}{'size':>10}{'':>10}{'of':>8}{'load':>7}{'model':>7}  {'median us at batch (dense original)':44}"
+    f"{'test':>7}  largest",
+    f"{'export':18}{'kB':>10}{'.tar.gz':>10}{'dense':>8}{'s':>7}{'MB':>7}  {'1':14}{'32':15}{'256':15}"
+    f"{'acc.':>7}  difference",
+)
+
+
+def table(report: Report) -> Iterator[str]:
+    """Yield the table."""
+    cost, what = report.cost, "test examples" if report.real else "random inputs"
+    yield (
+        f"{report.model}: {cost.surviving_weights:,} of {cost.weights:,} weights "
+        f"({cost.surviving_weights / max(1, cost.weights):.1%}), {cost.surviving_flops:,} of {cost.flops:,} "
+        f"FLOPs an example; checked on {report.examples:,} {what}."
+    )
+    yield ""
+    yield from _HEAD
+    for row in report.rows:
+        yield _line(row) if row.status == "verified" else f"{row.name:18} {row.status}: {row.reason}"
+
+
+def _line(row: Row) -> str:
+    found = row.verified
+    times = "".join(f"{_time(row, batch):{width}}" for batch, width in (("1", 14), ("32", 15), ("256", 15)))
+    accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
+    difference = "none, to the last bit" if found.identical else f"{found.difference:.1e}"
+    return (
+        f"{row.name:18}{row.bytes / 1e3:10,.1f}{row.compressed_bytes / 1e3:10,.1f}"
+        f"{row.bytes / row.dense_bytes:8.1%}{found.load_seconds:7.2f}"
+        f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>7}  {difference}"
+    )
+
+
+def _time(row: Row, batch: str) -> str:
+    if batch not in row.latency:
+        return "not measured"
+    dense = f" ({1e6 * row.dense_latency[batch]:,.0f})" if batch in row.dense_latency else ""
+    return f"{1e6 * row.latency[batch]:,.0f}{dense}"

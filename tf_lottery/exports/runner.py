@@ -1,0 +1,280 @@
+"""Loads exported files in a process of its own, runs them, times them. Knows nothing of tf_lottery.
+
+    python -P runner.py JOB.json
+
+The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `threads`, `modules`
+(to import first: they register layers), and one of
+
+    outputs     an npz file to write what the only file answers on all inputs; load time and
+                memory are measured before
+    latency     {batch sizes, seconds}: all files take turns
+
+The last line that it prints is a JSON object.
+"""
+
+import importlib
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+Call = Callable[[], Arrays]
+
+
+class SavedModel:
+    """A SavedModel in TensorFlow."""
+
+    def __init__(self, path: str, threads: int):
+        import tensorflow as tf
+
+        self._path, self._loaded = path, tf.saved_model.load(path)
+        self._function = self._loaded.signatures["serving_default"]
+
+    def prepare(self, inputs: Arrays) -> Call:
+        """Return a function that answers these inputs."""
+        import tensorflow as tf
+
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        return lambda: {name: value.numpy() for name, value in self._function(**tensors).items()}
+
+    def again(self, inputs: Arrays) -> Arrays:
+        """Return the answers of a graph-mode session that runs the initializer, as Serving does."""
+        import tensorflow as tf
+
+        v1 = tf.compat.v1
+        with v1.Session(graph=tf.Graph()) as session:
+            signature = v1.saved_model.load(session, ["serve"], self._path).signature_def["serving_default"]
+            feeds = {signature.inputs[name].name: value for name, value in inputs.items()}
+            return session.run({name: tensor.name for name, tensor in signature.outputs.items()}, feeds)
+
+
+class KerasFile:
+    """A `.keras` file in Keras, called within a compiled function."""
+
+    def __init__(self, path: str, threads: int):
+        import keras
+        import tensorflow as tf
+
+        model = keras.models.load_model(path, compile=False)
+        structure = getattr(model, "_inputs_struct", None)
+
+        def serve(flat):
+            given = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
+            return keras.tree.flatten(model(given, training=False))
+
+        self._function = tf.function(serve, autograph=False)
+
+    def prepare(self, inputs: Arrays) -> Call:
+        """Return a function that answers these inputs."""
+        import tensorflow as tf
+
+        tensors = [tf.constant(value) for value in inputs.values()]
+        return lambda: {str(number): value.numpy() for number, value in enumerate(self._function(tensors))}
+
+
+class LiteRT:
+    """A `.tflite` file in ai-edge-litert."""
+
+    def __init__(self, path: str, threads: int):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=path, num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._batch = None
+
+    def prepare(self, inputs: Arrays) -> Call:
+        """Return a function that answers these inputs, quantized before and after if need be."""
+        runner = self._interpreter.get_signature_runner()
+        given, answered = runner.get_input_details(), runner.get_output_details()
+        if len(given) == 1:  # whatever the converter called it
+            given = dict(zip(inputs, given.values(), strict=True))
+        batch = len(next(iter(inputs.values())))
+
+        def shape() -> None:
+            if self._batch != batch:
+                for name, value in inputs.items():
+                    self._interpreter.resize_tensor_input(given[name]["index"], value.shape)
+                self._interpreter.allocate_tensors()
+                self._batch = batch
+
+        stored = {name: _quantized(value, given[name]) for name, value in inputs.items()}
+
+        def call() -> Arrays:
+            shape()
+            for name, value in stored.items():
+                self._interpreter.set_tensor(given[name]["index"], value)
+            self._interpreter.invoke()
+            tensor = self._interpreter.get_tensor
+            return {name: _restored(tensor(each["index"]), each) for name, each in answered.items()}
+
+        return call
+
+
+class Onnx:
+    """An ONNX file in onnxruntime."""
+
+    def __init__(self, path: str, threads: int):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def prepare(self, inputs: Arrays) -> Call:
+        """Return a function that answers these inputs."""
+        return lambda: dict(zip(self._names, self._session.run(None, inputs), strict=True))
+
+
+class OpenVino:
+    """OpenVINO's own files, in float32. (It would take bfloat16 where it can.)"""
+
+    def __init__(self, path: str, threads: int):
+        import openvino
+
+        core = openvino.Core()
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+        self._model = core.compile_model(os.path.join(path, "model.xml"), "CPU", settings)
+
+    def prepare(self, inputs: Arrays) -> Call:
+        """Return a function that answers these inputs."""
+
+        def call() -> Arrays:
+            answers = self._model(inputs)
+            return {output.get_any_name(): answers[output] for output in self._model.outputs}
+
+        return call
+
+
+RUNTIMES = {
+    "tensorflow": SavedModel,
+    "keras": KerasFile,
+    "litert": LiteRT,
+    "onnxruntime": Onnx,
+    "openvino": OpenVino,
+}
+IMPORTS = {
+    "tensorflow": "tensorflow",
+    "keras": "keras",
+    "litert": "ai_edge_litert.interpreter",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+}
+
+
+def main(job: dict) -> dict:
+    """Do a job; return what was measured."""
+    os.environ.update(
+        TF_CPP_MIN_LOG_LEVEL="3",
+        KERAS_BACKEND="tensorflow",
+        OMP_NUM_THREADS=str(job["threads"]),
+        TF_NUM_INTRAOP_THREADS=str(job["threads"]),
+        TF_NUM_INTEROP_THREADS=str(job["threads"]),
+    )
+    importlib.import_module(IMPORTS[job["runtime"]])
+    if job["modules"]:
+        sys.path.insert(0, os.getcwd())
+    for module in job["modules"]:
+        importlib.import_module(module)
+    return _verify(job) if "outputs" in job else _time(job)
+
+
+def _verify(job: dict) -> dict:
+    with np.load(job["inputs"], allow_pickle=False) as file:
+        first = {name: file[name][:1] for name in file.files}
+    (path,) = job["files"].values()
+    before, started = _peak(), time.perf_counter()
+    model = RUNTIMES[job["runtime"]](path, job["threads"])
+    model.prepare(first)()
+    measured = {
+        "load_seconds": time.perf_counter() - started,
+        "peak_memory_bytes": _peak(),
+        "memory_of_model_bytes": max(0, _peak() - before),
+    }
+    with np.load(job["inputs"], allow_pickle=False) as file:
+        inputs = {name: file[name] for name in file.files}
+    batch = job["batch"]
+    count = len(next(iter(inputs.values())))
+    parts = [
+        model.prepare({name: value[start : start + batch] for name, value in inputs.items()})()
+        for start in range(0, count, batch)
+    ]
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if hasattr(model, "again"):
+        again = model.again({name: value[:batch] for name, value in inputs.items()})
+        measured["graph_session_identical"] = all(
+            np.array_equal(again[name], parts[0][name], equal_nan=True)
+            for name in parts[0]
+            if parts[0][name].dtype.kind in "fiu"
+        )
+    numbers = {name: value for name, value in outputs.items() if value.dtype.kind in "fiu"}
+    np.savez(job["outputs"], **numbers)
+    own = {"keras", "tf_keras", "tf_lottery"} - {job["runtime"]}
+    return measured | {"outputs": list(numbers), "imported": sorted(own & sys.modules.keys())}
+
+
+def _time(job: dict) -> dict:
+    """Return label -> batch size -> median seconds a call; all files take turns, in changing order."""
+    with np.load(job["inputs"], allow_pickle=False) as file:
+        inputs = {name: file[name] for name in file.files}
+    models = {label: RUNTIMES[job["runtime"]](path, job["threads"]) for label, path in job["files"].items()}
+    found: dict[str, dict[str, float]] = {label: {} for label in models}
+    for batch in job["latency"]["batches"]:
+        rows = {name: np.resize(value, (batch, *value.shape[1:])) for name, value in inputs.items()}
+        calls = {label: model.prepare(rows) for label, model in models.items()}
+        for call in calls.values():
+            call()
+        one = min(_seconds(call, 1) for call in calls.values() for _ in range(2))
+        repeats = max(1, int(0.01 / one))
+        turns = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), 5, 60))
+        taken: dict[str, list[float]] = {label: [] for label in calls}
+        labels = list(calls)
+        for turn in range(turns):
+            for label in labels[turn % len(labels) :] + labels[: turn % len(labels)]:
+                calls[label]()  # caches are its own again
+                taken[label].append(_seconds(calls[label], repeats))
+        for label, times in taken.items():
+            found[label][str(batch)] = statistics.median(times)
+    return {"latency": found}
+
+
+def _seconds(call: Call, repeats: int) -> float:
+    started = time.perf_counter()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter() - started) / repeats
+
+
+def _peak() -> int:
+    """Most memory that this process has had. (`ru_maxrss` of a child begins with its parent's.)"""
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _quantized(value: np.ndarray, detail: dict) -> np.ndarray:
+    dtype, (scale, zero) = detail["dtype"], detail["quantization"]
+    if dtype == value.dtype or not scale:
+        return value.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.clip(np.round(value / scale + zero), limits.min, limits.max).astype(dtype)
+
+
+def _restored(value: np.ndarray, detail: dict) -> np.ndarray:
+    scale, zero = detail["quantization"]
+    return (value.astype(np.float32) - zero) * np.float32(scale) if scale else value
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], encoding="utf-8") as job_file:
+        print(json.dumps(main(json.load(job_file))))

@@ -1,0 +1,88 @@
+"""SavedModels: every variable once, or packed. To load them takes TensorFlow alone."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports.packed_variable import PackedVariable
+from tf_lottery.exports.packing import pack
+from tf_lottery.exports.source import Source
+from tf_lottery.exports.warmup import requests
+
+SIGNATURE = "serving_default"
+WARMUP = "tf_serving_warmup_requests"
+"""The name that TensorFlow Serving looks for in `assets.extra`."""
+
+
+def write_dense(source: Source, path: Path) -> None:
+    """Write a SavedModel that holds every variable once. (Keras's `export` writes each twice.)"""
+    module = tf.Module()
+    module.variables_kept = [variable._value for variable in source.model.variables]
+    _save(module, source, path)
+
+
+def write_packed(source: Source, path: Path) -> None:
+    """Write a SavedModel that holds of a sparse variable its surviving values and where they are.
+
+    They are put in their places once, when it is loaded, bit for bit.
+    """
+    module = tf.Module()
+    module.variables_kept, module.packed, module.parts, packed_as = [], [], [], {}
+    for number, variable in enumerate(source.model.variables):
+        packed = pack(variable.numpy()) if variable.dtype in ("float32", "float16", "float64") else None
+        if packed is None:
+            module.variables_kept.append(variable._value)
+        else:
+            kept = PackedVariable(packed, f"{number}/{variable.path}")
+            packed_as[id(variable)] = kept
+            module.packed.append(kept)
+            module.parts += kept.parts
+    _save(module, source, path, _Unpacked(packed_as))
+
+
+class _Unpacked(keras.StatelessScope):
+    """Within it packed variables are read where they lie."""
+
+    def __init__(self, packed_as: dict[int, PackedVariable]):
+        super().__init__(initialize_variables=False)
+        self._packed_as = packed_as
+
+    def get_current_value(self, variable: keras.Variable):
+        """Return what a variable is read as; None for itself."""
+        packed = self._packed_as.get(id(variable))
+        return super().get_current_value(variable) if packed is None else packed.read()
+
+
+def _save(module: tf.Module, source: Source, path: Path, scope: _Unpacked | None = None) -> None:
+    specs = list(source.signature.values())
+    names = list(source.signature)
+    table = tf.constant(source.classes) if source.classes else None
+
+    def serve(*tensors):
+        given = dict(zip(names, tensors, strict=True))
+        if scope is None:
+            answers = source.function.python_function(**given)
+        else:
+            with scope:
+                answers = source.function.python_function(**given)
+        if table is not None:
+            classes = tf.argmax(next(iter(answers.values())), -1)
+            answers |= {"classes": classes, "labels": tf.gather(table, classes)}
+        return answers
+
+    module.serve = tf.function(serve, input_signature=specs, autograph=False)
+    try:
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
+    except AssertionError as error:  # tables and the like, which belong to a layer of their own
+        raise LotteryError(
+            f"Expected a model whose state is in variables. Received: {source.model.name!r}, which has other "
+            f"resources ({' '.join(str(error).split())[:120]}). Look words up outside of the model."
+        ) from error
+    if source.warmup:
+        extra = path / "assets.extra"
+        extra.mkdir()
+        with tf.io.TFRecordWriter(str(extra / WARMUP)) as writer:
+            for request in requests(source.examples, SIGNATURE):
+                writer.write(request)

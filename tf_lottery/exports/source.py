@@ -1,0 +1,190 @@
+"""What is exported: a trained plain model, how it is called, and the examples that it is checked on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_lottery.data.split import PIXEL
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports.signature import (
+    Inputs,
+    Signature,
+    drawn,
+    function_of,
+    in_batches,
+    named,
+    signature_of,
+)
+from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
+from tf_lottery.layers.kernels import Choice
+from tf_lottery.layers.paths import holders, named_variables
+from tf_lottery.ticket import Ticket
+
+
+@dataclass(frozen=True)
+class Source:
+    """Attributes:
+    plain: the trained model, zeros baked in.
+    examples: input name -> array of test inputs, as the exported file takes them.
+    labels: of the test examples, if there are any.
+    training: inputs and labels to calibrate and to fine-tune on, if there are any.
+    pixels: whether the exported file takes uint8 pixels and scales them itself.
+    classes: names of the classes, to be answered beside the outputs; empty for none.
+    warmup: whether a SavedModel brings requests along to warm up with.
+    real: whether the examples are real, not drawn.
+    """
+
+    plain: keras.Model
+    examples: Inputs
+    labels: np.ndarray | None = None
+    training: tuple[np.ndarray, np.ndarray | None] | None = None
+    pixels: bool = False
+    classes: tuple[str, ...] = ()
+    warmup: bool = False
+    real: bool = True
+    signature: Signature = field(default_factory=dict)
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The model as it is exported: with pixels scaled, if so asked."""
+        return scaled(self.plain) if self.pixels else self.plain
+
+    @cached_property
+    def function(self) -> tf.types.experimental.PolymorphicFunction:
+        """The signature: input name -> tensor, as keyword arguments, to output name -> tensor."""
+        return function_of(self.model, self.signature)
+
+    @cached_property
+    def outputs(self) -> Inputs:
+        """Output name -> what the model answers on the examples."""
+        return in_batches(self.function, self.examples)
+
+    @property
+    def count(self) -> int:
+        """Number of examples."""
+        return len(next(iter(self.examples.values())))
+
+    def of(self, plain: keras.Model) -> "Source":
+        """Return the same with another model."""
+        return replace(self, plain=plain)
+
+    def kernels(self) -> dict[str, np.ndarray]:
+        """Return path -> array of all kernels that can be pruned."""
+        return {path: kernel.numpy() for path, kernel in Choice().kernels_of(self.plain).items()}
+
+
+def make_source(
+    model: Any,
+    test_data: Any = None,
+    train_data: Any = None,
+    pixels: bool = False,
+    classes: Sequence[str] = (),
+    warmup: bool = False,
+) -> Source:
+    """Check what is to be exported, and return it.
+
+    Raises:
+        LotteryError: not a plain trained model, or examples that it can't take.
+    """
+    check_model(model)
+    x, y = test_data if isinstance(test_data, tuple) and len(test_data) == 2 else (test_data, None)
+    signature = signature_of(model, x, pixels)
+    real = x is not None
+    examples = named(x, signature) if real else drawn(signature)
+    if pixels and any(array.dtype != np.uint8 for array in examples.values()):
+        raise LotteryError(
+            "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
+            f"{', '.join(str(array.dtype) for array in examples.values())}"
+        )
+    labels = None if y is None else np.asarray(y)
+    source = Source(
+        model, examples, labels, _training(train_data), pixels, tuple(classes), warmup, real, signature
+    )
+    if labels is not None and len(labels) != source.count:
+        raise LotteryError(
+            f"Expected as many labels as examples. Received: {len(labels):,} and {source.count:,}"
+        )
+    if not source.count:
+        raise LotteryError("Expected at least one example in test_data. Received: none")
+    _check_classes(source)
+    return source
+
+
+def check_model(model: Any) -> None:
+    """Refuse what can't be exported, in one line that says what to do."""
+    if isinstance(model, Ticket):
+        if model.trained:
+            raise LotteryError(
+                "Expected a trained Keras model. Received: a ticket. It has trained weights: "
+                "export(lottery.strip(ticket.apply(model, weights='trained')), ...)"
+            )
+        raise LotteryError(
+            "Expected a trained model. Received: a ticket without trained weights. Train it first: "
+            "model = ticket.apply(model); model.fit(...); export(lottery.strip(model), ...)"
+        )
+    if not isinstance(model, keras.Model):
+        raise LotteryError(f"Expected a Keras 3 model. Received: {type(model).__name__} {model!r:.80}")
+    if not model.built:
+        raise LotteryError(
+            f"Expected a built model. Received: {model.name!r}, not built. Give it a keras.Input or call it."
+        )
+    if next(holders(model), None) is not None:
+        raise LotteryError(
+            f"Expected a plain model. Received: {model.name!r}, which is prunable. Use lottery.strip(model)."
+        )
+    for path, variable in named_variables(model).items():
+        value = keras.ops.convert_to_numpy(variable)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise LotteryError(f"Expected finite weights. Received: {path} with NaN or infinity")
+
+
+def scaled(model: keras.Model) -> keras.Model:
+    """Return the model behind a layer that scales uint8 pixels to [0, 1], times 1/255 as in training."""
+    pixels = keras.Input(model.input_shape[1:], dtype="uint8", name="pixels")
+    outputs = model(keras.layers.Rescaling(float(PIXEL), dtype="float32")(pixels))
+    return keras.Model(pixels, outputs, name=model.name)
+
+
+def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
+    """Return the dense original as far as speed and size go: each zero of a kernel replaced by a draw
+    from its survivors. None if Keras can't copy the model."""
+    try:
+        copy = copy_model(model, copy_layer)
+    except CannotCopy:
+        return None
+    generator = np.random.default_rng(seed)
+    for kernel in Choice().kernels_of(copy).values():
+        value = kernel.numpy()
+        zeros = value == 0
+        survivors = value[~zeros] if not zeros.all() else np.ones(1, value.dtype)
+        value[zeros] = generator.choice(survivors, int(zeros.sum()))
+        kernel.assign(value)
+    return copy
+
+
+def _training(data: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
+    if data is None:
+        return None
+    x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiu" or not len(x):
+        raise LotteryError(
+            f"Expected train_data as arrays of numbers. Received: {x.dtype} of shape {x.shape}"
+        )
+    return x, None if y is None else np.asarray(y)
+
+
+def _check_classes(source: Source) -> None:
+    if not source.classes:
+        return
+    shapes = [tuple(tensor.shape) for tensor in getattr(source.plain, "outputs", None) or []]
+    if shapes != [(None, len(source.classes))]:
+        raise LotteryError(
+            f"Expected a name for each class of a model with one output. Received: {len(source.classes)} "
+            f"names for outputs of shape {', '.join(map(str, shapes)) or 'unknown'}"
+        )

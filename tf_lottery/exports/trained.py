@@ -1,0 +1,134 @@
+"""From a study to one of its trained networks, and to what it takes to export it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.data import sources
+from tf_lottery.data.split import Dataset, split
+from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.matching import by_round, matching_round
+from tf_lottery.experiment.plan import collect
+from tf_lottery.experiment.spec import Record
+from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import load
+from tf_lottery.models.build import build
+from tf_lottery.paths import StudyPaths
+from tf_lottery.training import state
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """Attributes:
+    model: the round's network with its weights at early stop; plain.
+    original: the dense network of the same replicate, likewise.
+    dataset: of the study.
+    record: of the round.
+    provenance: where it comes from.
+    """
+
+    model: keras.Model
+    original: keras.Model
+    dataset: Dataset
+    record: Record
+    provenance: dict[str, Any]
+
+
+def trained_run(
+    paths: StudyPaths,
+    round: int | None = None,
+    density: float | None = None,
+    within: float | None = None,
+    replicate: int = 0,
+) -> TrainedRun:
+    """Return a study's trained network.
+
+    Args:
+        paths: of the study.
+        round: which; or
+        density: the round whose density is nearest; or
+        within: the sparsest round whose validation accuracy is at most this far below the dense network's,
+            as is every denser one's. A fraction. Default: the study's tolerance.
+        replicate: which.
+
+    Raises:
+        LotteryError: no such round, or one whose trained weights weren't kept.
+    """
+    study, store = load(paths), Store(paths)
+    records = [record for record in collect(study, store.records()) if record.spec.arm == "ticket"]
+    rounds = {r.spec.round: r for r in records if r.spec.replicate == replicate}
+    if 0 not in rounds:
+        raise LotteryError(
+            f"Expected a finished dense run of replicate {replicate}. Received: none in {paths.root}. "
+            "`tf-lottery run` goes on with the study."
+        )
+    record = rounds[_choose(study, records, rounds, round, density, within)]
+    examples = sources.load(study.data)
+    provenance = {
+        "study": study.name,
+        "round": record.spec.round,
+        "replicate": replicate,
+        "density": record.density,
+        "run": record.key,
+        "data_digest": study.data.digest,
+        "validation_accuracy": record.early_stop_validation_accuracy,
+        "dense_validation_accuracy": rounds[0].early_stop_validation_accuracy,
+    }
+    return TrainedRun(
+        _network(store, record), _network(store, rounds[0]), split(examples, study.data), record, provenance
+    )
+
+
+def _choose(
+    study: StudyConfig,
+    records: list[Record],
+    rounds: dict[int, Record],
+    round: int | None,
+    density: float | None,
+    within: float | None,
+) -> int:
+    if sum(each is not None for each in (round, density, within)) > 1:
+        raise LotteryError("Expected one of --round, --density and --within. Received: several")
+    if round is not None:
+        if round not in rounds:
+            raise LotteryError(f"Expected a finished round: {_listed(rounds)}. Received: {round}")
+        return round
+    if density is not None:
+        nearest = min(rounds, key=lambda each: abs(rounds[each].density - density))
+        if abs(rounds[nearest].density - density) > 0.1 * rounds[nearest].density:
+            raise LotteryError(
+                "Expected a density near one of "
+                f"{', '.join(f'{r.density:.3g}' for r in rounds.values())}. Received: {density}"
+            )
+        return nearest
+    tolerance = study.tolerance if within is None else within
+    found = matching_round(records, tolerance)
+    if found is None:
+        means = by_round(records, "ticket", lambda record: record.monitored)
+        values = ", ".join(f"round {r}: {100 * sum(v) / len(v):.2f}" for r, v in list(means.items())[:4])
+        raise LotteryError(
+            f"Expected a round within {100 * tolerance:g} points of the dense network's validation accuracy. "
+            f"Received: none ({values}). Choose one with --round, or a larger --within."
+        )
+    return found
+
+
+def _listed(rounds: dict[int, Record]) -> str:
+    return (
+        f"{min(rounds)} to {max(rounds)}" if len(rounds) == max(rounds) + 1 else ", ".join(map(str, rounds))
+    )
+
+
+def _network(store: Store, record: Record) -> keras.Model:
+    if not store.paths.run(record.key).weights_early_stop.exists():
+        raise LotteryError(
+            f"Expected a round with its trained weights. Received: {record.spec.describe()}, of which they "
+            "weren't kept. Run the study again with --set storage.keep=weights, which trains it."
+        )
+    resolved = record.resolved
+    model = build(record.spec.model, tuple(resolved["input_shape"]), resolved["classes"], seed=0)
+    weights = store.weights(record.key, "early_stop")
+    state.restore(state.model_variables(model), weights)
+    return model

@@ -1,0 +1,193 @@
+"""Every export is loaded in a fresh process and held against its source before it counts."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports.formats import Limits
+from tf_lottery.exports.signature import BATCH, Inputs
+
+RUNNER = Path(__file__).with_name("runner.py")
+SECONDS = 1800
+"""After which a file that doesn't answer is given up."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a fresh process found.
+
+    Attributes:
+        load_seconds: from the file to its first answer.
+        peak_memory_bytes: of the process, its runtime included, until then.
+        memory_of_model_bytes: what of it was added by loading.
+        difference: largest, of any output of any example.
+        relative_difference: the same, relative to the largest output.
+        rms: root mean square of the differences, relative to the outputs' deviation.
+        identical: whether all outputs are the source's to the last bit.
+        same_class: fraction of the examples with the same largest output; None if there are no classes.
+        accuracy: on the examples; None without labels.
+        source_accuracy: of the source, likewise.
+        graph_session: whether a graph-mode session answers the same bits; None where there is none.
+        refused: why it isn't the same model; None if it is.
+    """
+
+    load_seconds: float
+    peak_memory_bytes: int
+    memory_of_model_bytes: int
+    difference: float
+    relative_difference: float
+    rms: float
+    identical: bool
+    same_class: float | None
+    accuracy: float | None
+    source_accuracy: float | None
+    graph_session: bool | None
+    refused: str | None
+
+
+class FreshProcess:
+    """Runs jobs of `runner.py`.
+
+    Args:
+        directory: for files in passing.
+        examples: that exports are run on.
+        threads: of the runtime.
+        modules: that register the model's own layers, for Keras.
+    """
+
+    def __init__(self, directory: Path, examples: Inputs, threads: int, modules: Sequence[str] = ()):
+        self._directory, self._threads, self._modules = directory, threads, list(modules)
+        self._inputs = directory / "inputs.npz"
+        np.savez(self._inputs, **examples)
+
+    def answers(self, runtime: str, path: Path) -> tuple[dict, Inputs]:
+        """Return what was measured while a file was loaded, and what it answers on all examples.
+
+        Raises:
+            LotteryError: if it can't be loaded or run.
+        """
+        outputs = self._directory / "outputs.npz"
+        found = self._run(
+            {"runtime": runtime, "files": {"file": str(path)}, "outputs": str(outputs), "batch": BATCH}
+        )
+        with np.load(outputs, allow_pickle=False) as file:
+            return found, {name: file[name] for name in found["outputs"]}
+
+    def latency(
+        self, runtime: str, files: Mapping[str, Path], batches: Sequence[int], seconds: float
+    ) -> dict[str, dict[str, float]]:
+        """Return label -> batch size -> median seconds a call, of files that take turns in one process.
+
+        Args:
+            runtime: of all.
+            files: label -> path.
+            batches: sizes.
+            seconds: to spend on a batch size, about.
+        """
+        wanted = {"batches": list(batches), "seconds": seconds}
+        job = {"runtime": runtime, "files": {name: str(path) for name, path in files.items()}}
+        return self._run(job | {"latency": wanted})["latency"]
+
+    def _run(self, job: dict) -> dict:
+        modules = self._modules if job["runtime"] == "keras" else []
+        job |= {"inputs": str(self._inputs), "threads": self._threads, "modules": modules}
+        description = self._directory / "job.json"
+        description.write_text(json.dumps(job), encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", str(RUNNER), str(description)],
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LotteryError(
+                f"Expected an answer within {SECONDS} s. Received: none, in {job['runtime']}"
+            ) from error
+        if done.returncode:
+            said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
+            raise LotteryError(
+                f"Expected a file that {job['runtime']} runs in a fresh process. Received: "
+                f"{' '.join(said[-1].split())[:240]}"
+            )
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray | None, limits: Limits):
+    """Hold answers against the source's; return a `Verified`.
+
+    Args:
+        measured: by the process that answered.
+        found: output name -> answers; other names are taken in order.
+        expected: the source's.
+        labels: of the examples.
+        limits: within which it is still the same model.
+    """
+    found = _by_name(found, expected)
+    same_class, accuracy, source_accuracy = _classes(found, expected, labels)
+    shapes = [(name, found[name].shape, expected[name].shape) for name in expected if name in found]
+    wrong = [f"{name} {there} for {here}" for name, there, here in shapes if there != here]
+    wrong += [f"no {name}" for name in expected if name not in found]
+    pairs = [] if wrong else [(found[name], here) for name, here in expected.items()]
+    numbers = [(there.astype(np.float64), here.astype(np.float64)) for there, here in pairs]
+    infinite = any(not np.isfinite(there).all() and np.isfinite(here).all() for there, here in numbers)
+    differences = [np.abs(there - here) for there, here in numbers] or [np.array(np.nan)]
+    difference = float(max(np.nanmax(d) if d.size else 0.0 for d in differences)) if not wrong else np.nan
+    largest = max((float(np.abs(here).max()) for _, here in numbers), default=1.0) or 1.0
+    spread = max((float(here.std()) for _, here in numbers), default=1.0) or 1.0
+    rms = float(np.sqrt(np.mean(np.concatenate([d.ravel() for d in differences]) ** 2))) / spread
+    refused = None
+    if wrong:
+        refused = f"it answers other shapes: {', '.join(wrong)}"
+    elif infinite:
+        refused = "it answers NaN or infinity where its source doesn't"
+    elif difference / largest > limits.difference:
+        refused = f"its outputs differ by up to {difference:.3g} ({difference / largest:.1e} of the largest)"
+    elif accuracy is not None and source_accuracy - accuracy > limits.accuracy + 1e-12:
+        refused = f"its test accuracy is {accuracy:.2%}, the source's {source_accuracy:.2%}"
+    elif rms > limits.rms:
+        refused = f"its outputs differ by {rms:.0%} of their deviation"
+    return Verified(
+        load_seconds=measured["load_seconds"],
+        peak_memory_bytes=measured["peak_memory_bytes"],
+        memory_of_model_bytes=measured["memory_of_model_bytes"],
+        difference=difference,
+        relative_difference=difference / largest,
+        rms=rms,
+        identical=not wrong and all(np.array_equal(a, b) for a, b in numbers),
+        same_class=same_class,
+        accuracy=accuracy,
+        source_accuracy=source_accuracy,
+        graph_session=measured.get("graph_session_identical"),
+        refused=refused,
+    )
+
+
+def _by_name(found: Inputs, expected: Inputs) -> Inputs:
+    if set(expected) <= set(found):
+        return {name: found[name] for name in expected}
+    return dict(zip(expected, found.values(), strict=False))
+
+
+def _classes(
+    found: Inputs, expected: Inputs, labels: np.ndarray | None
+) -> tuple[float | None, float | None, float | None]:
+    """Return how often both name the same class, and the accuracy of both."""
+    name, here = next(iter(expected.items()))
+    there = found.get(name)
+    if len(expected) > 1 or here.ndim != 2 or here.shape[1] < 2 or there is None or there.shape != here.shape:
+        return None, None, None
+    same = float(np.mean(here.argmax(1) == there.argmax(1)))
+    if labels is not None and labels.shape == here.shape:
+        labels = labels.argmax(1)
+    if labels is None or labels.dtype.kind not in "iu" or labels.size != len(here):
+        return same, None, None
+    labels = labels.ravel()
+    return same, float(np.mean(there.argmax(1) == labels)), float(np.mean(here.argmax(1) == labels))

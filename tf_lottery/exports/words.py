@@ -1,0 +1,127 @@
+"""What a report says, in words: what is smaller, what is faster and from what, which export to take."""
+
+from collections.abc import Iterator
+from statistics import geometric_mean
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tf_lottery.exports.report import Report, Row
+
+NOTICEABLE = 1.1
+"""Times as fast, below which no speed is claimed: machines are noisy."""
+
+UNITS = "units that are no longer there"
+FROM = {
+    "litert int8": "8-bit arithmetic, not from zeros",
+    "litert int8_qat": "8-bit arithmetic, not from zeros",
+    "litert dynamic": "8-bit weights, not from zeros",
+    "litert sparse": "zeros that aren't read: what helps small batches hinders large ones",
+    "compact": UNITS,
+}
+"""What a gain against the dense original in the same runtime comes from."""
+
+SERVERS = ("savedmodel packed", "savedmodel dense", "onnx", "openvino")
+PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
+BROWSERS = ("onnx",)
+
+
+def sentences(report: "Report") -> Iterator[str]:
+    """Yield what can be said."""
+    yield from _sizes(report)
+    yield from _speed(report)
+    yield from _runtimes(report)
+    yield from _zeros(report)
+    for row in report.rows:
+        yield from (f"{row.name}: {note}" for note in row.notes)
+    yield from _choice(report)
+
+
+def _sizes(report: "Report") -> Iterator[str]:
+    smaller = [row for row in report.verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
+    if smaller:
+        each = ", ".join(f"{row.name} {row.dense_bytes / row.bytes:.1f}" for row in smaller)
+        yield f"Smaller than the dense original ({report.original}), times: {each}."
+    same = [row for row in report.verified if row.dense_bytes and row not in smaller]
+    if same:
+        each = ", ".join(
+            f"{row.name} {row.dense_compressed_bytes / row.compressed_bytes:.1f}" for row in same
+        )
+        yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
+
+
+def _speed(report: "Report") -> Iterator[str]:
+    same, slower = [], []
+    for row in (row for row in report.verified if row.latency and row.dense_latency):
+        gains = [row.gain(batch) for batch in row.latency]
+        each = ", ".join(
+            f"{gain:.2f} at batch {batch}" for batch, gain in zip(row.latency, gains, strict=True)
+        )
+        reasons = [FROM.get(row.name), UNITS if report.compact else None]
+        reason = " and ".join(dict.fromkeys(filter(None, reasons)))
+        if reason and max(gains) > NOTICEABLE:
+            yield (
+                f"{row.name}, times as fast as the dense original in {row.runtime}: {each}. "
+                f"That comes from {reason}."
+            )
+        elif min(gains) < 1 / NOTICEABLE:
+            slower.append(f"{row.name} ({each})")
+        else:
+            same.append(row.name)
+    if slower:
+        yield f"Slower than the dense original in the same runtime, times as fast: {'; '.join(slower)}."
+    if same:
+        yield (
+            f"No faster than the dense original in the same runtime: {', '.join(same)}. Zeros cost there "
+            "what other numbers cost. What would give speed: units that are dead, removed from "
+            "any format (--compact); litert int8; another runtime."
+        )
+
+
+def _runtimes(report: "Report") -> Iterator[str]:
+    rows = {row.runtime: row for row in report.verified if row.dense_latency}
+    base = rows.get("tensorflow") or rows.get("keras")
+    if base is None:
+        return
+    for runtime, row in rows.items():
+        shared = [batch for batch in base.dense_latency if batch in row.dense_latency]
+        if runtime in (base.runtime, "keras") or not shared:
+            continue
+        each = ", ".join(f"{base.dense_latency[b] / row.dense_latency[b]:.1f} at batch {b}" for b in shared)
+        yield (
+            f"{runtime} runs the dense original, too, this many times as fast as {base.runtime}: {each}. "
+            "That comes from the runtime, not from the zeros."
+        )
+
+
+def _zeros(report: "Report") -> Iterator[str]:
+    proven = [row for row in report.verified if row.zeros is not None]
+    if proven:
+        yield (
+            f"Pruned weights are exactly zero in the files' own tensors ({sum(proven[0].zeros.values()):,} "
+            f"counted in each): {', '.join(row.name for row in proven)}."
+        )
+
+
+def _choice(report: "Report") -> Iterator[str]:
+    verified = {row.name: row for row in report.verified}
+
+    def among(names: tuple[str, ...]) -> "list[Row]":
+        return [verified[name] for name in names if name in verified]
+
+    if len(verified) < 3:
+        return
+    if servers := among(SERVERS):
+        packed = verified.get("savedmodel packed")
+        fastest = min(servers, key=_pace)
+        packs = f"{packed.name} for TensorFlow Serving, the smallest" if packed else ""
+        fast = f"{fastest.name}, the fastest here" if fastest.latency and fastest is not packed else ""
+        yield f"Take for a server: {'; or '.join(filter(None, (packs, fast))) or fastest.name}."
+    if phones := among(PHONES):
+        smallest = min(row.bytes for row in phones)
+        yield f"Take for a phone: {next(r for r in phones if r.bytes < NOTICEABLE * smallest).name}."
+    if browsers := among(BROWSERS):
+        yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
+
+
+def _pace(row: "Row") -> float:
+    return geometric_mean(row.latency.values()) if row.latency else float("inf")
