@@ -1,7 +1,8 @@
 """What a report claims, from figures made up for it."""
 
 from tf_lottery.exports.cost import Cost
-from tf_lottery.exports.report import Report, Row
+from tf_lottery.exports.report import Report
+from tf_lottery.exports.rows import Row
 from tf_lottery.exports.verify import Verified
 
 SAME = Verified(0.1, 2, 1, 0.0, 0.0, 0.0, True, 1.0, 0.98, 0.98, True, None)

@@ -14,7 +14,7 @@ from tf_lottery.exports.cost import cost
 from tf_lottery.exports.flatbuffer import check_zeros
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import custom_modules
-from tf_lottery.exports.report import DENSE, Row
+from tf_lottery.exports.rows import DENSE, Row
 from tf_lottery.exports.source import Source
 from tf_lottery.exports.verify import FreshProcess, verified
 

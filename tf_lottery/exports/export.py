@@ -13,7 +13,8 @@ from tf_lottery.exports import formats, place
 from tf_lottery.exports.bench import BATCHES, Bench
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import without_dead_units
-from tf_lottery.exports.report import Report, Row
+from tf_lottery.exports.report import Report
+from tf_lottery.exports.rows import Row
 from tf_lottery.exports.source import filled, make_source
 
 ALL = "all"

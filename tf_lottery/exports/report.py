@@ -4,58 +4,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tf_lottery import atomic
 from tf_lottery.exports import words
 from tf_lottery.exports.cost import Cost
-from tf_lottery.exports.verify import Verified
-
-DENSE = "dense original"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One export.
-
-    Attributes:
-        name: format and weights.
-        status: `verified`, `refused` (made, but not the same model: set aside), `not made`.
-        runtime: that it is run in.
-        path: where it is.
-        reason: why it was refused or not made.
-        bytes, compressed_bytes: on the disk, and as .tar.gz.
-        dense_bytes, dense_compressed_bytes: of the dense original in the same runtime's plain format.
-        cost: weights and FLOPs.
-        verified: what a fresh process found.
-        latency: batch size -> median seconds a call.
-        dense_latency: of the dense original, in the same run.
-        zeros: kernel -> pruned weights proven zero from the file's own tensors; None where not asked.
-        notes: more, in words.
-    """
-
-    name: str
-    status: Literal["verified", "refused", "not made"]
-    runtime: str
-    path: str | None = None
-    reason: str | None = None
-    bytes: int | None = None
-    compressed_bytes: int | None = None
-    dense_bytes: int | None = None
-    dense_compressed_bytes: int | None = None
-    cost: Cost | None = None
-    verified: Verified | None = None
-    dense_memory_of_model_bytes: int | None = None
-    latency: dict[str, float] = field(default_factory=dict)
-    dense_latency: dict[str, float] = field(default_factory=dict)
-    zeros: dict[str, int] | None = None
-    notes: tuple[str, ...] = ()
-
-    def gain(self, batch: str) -> float | None:
-        """How many times as fast as the dense original in the same runtime."""
-        if batch not in self.latency or batch not in self.dense_latency:
-            return None
-        return self.dense_latency[batch] / self.latency[batch]
+from tf_lottery.exports.rows import Row
 
 
 @dataclass(frozen=True)
@@ -93,11 +47,15 @@ class Report:
         """Return the row of this name, `litert int8`."""
         return next(row for row in self.rows if row.name == name)
 
+    def words(self) -> Iterator[str]:
+        """Yield what can be said of the figures."""
+        yield from words.sentences(self.rows, self.original, self.compact)
+
     def lines(self) -> Iterator[str]:
         """Yield the table and what it says, in words."""
         yield from table(self)
         yield ""
-        yield from words.sentences(self)
+        yield from self.words()
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -108,7 +66,7 @@ class Report:
             "format": "tf_lottery.export",
             "version": 1,
             **asdict(self),
-            "words": list(words.sentences(self)),
+            "words": list(self.words()),
         }
         atomic.write_json(path, json.loads(json.dumps(content), parse_constant=lambda _: None))
 

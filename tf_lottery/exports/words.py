@@ -1,11 +1,9 @@
 """What a report says, in words: what is smaller, what is faster and from what, which export to take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import geometric_mean
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tf_lottery.exports.report import Report, Row
+from tf_lottery.exports.rows import Row
 
 NOTICEABLE = 1.1
 """Times as fast, below which no speed is claimed: machines are noisy."""
@@ -25,23 +23,30 @@ PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
 BROWSERS = ("onnx",)
 
 
-def sentences(report: "Report") -> Iterator[str]:
-    """Yield what can be said."""
-    yield from _sizes(report)
-    yield from _speed(report)
-    yield from _runtimes(report)
-    yield from _zeros(report)
-    for row in report.rows:
+def sentences(rows: Sequence[Row], original: str, compact: bool) -> Iterator[str]:
+    """Yield what can be said of exports.
+
+    Args:
+        rows: of a report.
+        original: what the dense original is.
+        compact: whether dead units were removed first.
+    """
+    verified = [row for row in rows if row.status == "verified"]
+    yield from _sizes(verified, original)
+    yield from _speed(verified, compact)
+    yield from _runtimes(verified)
+    yield from _zeros(verified)
+    for row in rows:
         yield from (f"{row.name}: {note}" for note in row.notes)
-    yield from _choice(report)
+    yield from _choice(verified)
 
 
-def _sizes(report: "Report") -> Iterator[str]:
-    smaller = [row for row in report.verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
+def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
+    smaller = [row for row in verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
     if smaller:
         each = ", ".join(f"{row.name} {row.dense_bytes / row.bytes:.1f}" for row in smaller)
-        yield f"Smaller than the dense original ({report.original}), times: {each}."
-    same = [row for row in report.verified if row.dense_bytes and row not in smaller]
+        yield f"Smaller than the dense original ({original}), times: {each}."
+    same = [row for row in verified if row.dense_bytes and row not in smaller]
     if same:
         each = ", ".join(
             f"{row.name} {row.dense_compressed_bytes / row.compressed_bytes:.1f}" for row in same
@@ -49,14 +54,14 @@ def _sizes(report: "Report") -> Iterator[str]:
         yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
 
 
-def _speed(report: "Report") -> Iterator[str]:
+def _speed(verified: Sequence[Row], compact: bool) -> Iterator[str]:
     same, slower = [], []
-    for row in (row for row in report.verified if row.latency and row.dense_latency):
+    for row in (row for row in verified if row.latency and row.dense_latency):
         gains = [row.gain(batch) for batch in row.latency]
         each = ", ".join(
             f"{gain:.2f} at batch {batch}" for batch, gain in zip(row.latency, gains, strict=True)
         )
-        reasons = [FROM.get(row.name), UNITS if report.compact else None]
+        reasons = [FROM.get(row.name), UNITS if compact else None]
         reason = " and ".join(dict.fromkeys(filter(None, reasons)))
         if reason and max(gains) > NOTICEABLE:
             yield (
@@ -77,8 +82,8 @@ def _speed(report: "Report") -> Iterator[str]:
         )
 
 
-def _runtimes(report: "Report") -> Iterator[str]:
-    rows = {row.runtime: row for row in report.verified if row.dense_latency}
+def _runtimes(verified: Sequence[Row]) -> Iterator[str]:
+    rows = {row.runtime: row for row in verified if row.dense_latency}
     base = rows.get("tensorflow") or rows.get("keras")
     if base is None:
         return
@@ -93,8 +98,8 @@ def _runtimes(report: "Report") -> Iterator[str]:
         )
 
 
-def _zeros(report: "Report") -> Iterator[str]:
-    proven = [row for row in report.verified if row.zeros is not None]
+def _zeros(verified: Sequence[Row]) -> Iterator[str]:
+    proven = [row for row in verified if row.zeros is not None]
     if proven:
         yield (
             f"Pruned weights are exactly zero in the files' own tensors ({sum(proven[0].zeros.values()):,} "
@@ -102,16 +107,16 @@ def _zeros(report: "Report") -> Iterator[str]:
         )
 
 
-def _choice(report: "Report") -> Iterator[str]:
-    verified = {row.name: row for row in report.verified}
+def _choice(verified: Sequence[Row]) -> Iterator[str]:
+    by_name = {row.name: row for row in verified}
 
-    def among(names: tuple[str, ...]) -> "list[Row]":
-        return [verified[name] for name in names if name in verified]
+    def among(names: tuple[str, ...]) -> list[Row]:
+        return [by_name[name] for name in names if name in by_name]
 
-    if len(verified) < 3:
+    if len(by_name) < 3:
         return
     if servers := among(SERVERS):
-        packed = verified.get("savedmodel packed")
+        packed = by_name.get("savedmodel packed")
         fastest = min(servers, key=_pace)
         packs = f"{packed.name} for TensorFlow Serving, the smallest" if packed else ""
         fast = f"{fastest.name}, the fastest here" if fastest.latency and fastest is not packed else ""
@@ -123,5 +128,5 @@ def _choice(report: "Report") -> Iterator[str]:
         yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
 
 
-def _pace(row: "Row") -> float:
+def _pace(row: Row) -> float:
     return geometric_mean(row.latency.values()) if row.latency else float("inf")
