@@ -236,6 +236,9 @@ def export(
     threads: Annotated[int, typer.Option(min=1, help="Of each runtime.")] = 1,
 ) -> None:
     """Export a trained ticket: SavedModel, LiteRT, ONNX, ...; verified, and measured beside dense."""
+    from tf_lottery.training.quiet_start import start_quietly
+
+    start_quietly()
     from tf_lottery.export_run import Choice, export_and_report
 
     choice = Choice(round, density, None if within is None else within / 100, replicate, data)

@@ -19,7 +19,6 @@ from tf_lottery.exports.source import check_model
 from tf_lottery.exports.trained import trained_run
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.ticket import Ticket
-from tf_lottery.training.quiet_start import start_quietly
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ def export_and_report(
     if output is not None:
         place.check(output, force)
     with console.status("Loading") as status:
-        start_quietly()
         if study is not None:
             trained = trained_run(study, choice.round, choice.density, choice.within, choice.replicate)
             model, dataset = trained.model, trained.dataset

@@ -59,6 +59,7 @@ def children(directory):
     return found
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_path):
     directory = tmp_path / "study"
     observer, killed = Notes(), []
@@ -91,6 +92,7 @@ def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_pa
     assert {run.spec.key for run in observer.progress} <= {record.key for record in records}
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_share_the_work(one, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(json.dumps(study(**SMALL, **LONG).model_dump(mode="json")))

@@ -100,6 +100,7 @@ def export(
     chosen = _chosen(path, format, weights, bool(classes) or warmup)
     place.check(path, force)
     source = make_source(model, test_data, train_data, pixels, classes, warmup)
+    source = replace(source, noted=noted)
     if compact:
         source = without_dead_units(source)
     dense = original if original is not None else filled(model)

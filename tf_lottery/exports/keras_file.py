@@ -58,7 +58,7 @@ def write_qat(source: Source, path: Path) -> None:
             "Expected a model with one input of floats for litert int8_qat. Received: "
             f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}. Its file takes int8."
         )
-    path.write_bytes(quantize_aware(source.plain, *source.training))
+    path.write_bytes(quantize_aware(source.plain, *source.training, noted=source.noted))
 
 
 def custom_modules(model: keras.Model) -> list[str]:

@@ -20,6 +20,8 @@ EXAMPLES = 1000
 EPOCHS = 2
 BATCH = 128
 LEARNING_RATE = 1e-4
+EVERY = 20
+"""Steps after which progress is told."""
 
 
 def quantize_aware(
@@ -42,7 +44,7 @@ def quantize_aware(
         batch_size: of training.
         learning_rate: of Adam.
         seed: of the order of examples and of dropout.
-        noted: hears loss and accuracy after each epoch.
+        noted: hears loss and accuracy, now and then.
 
     Returns:
         A `.tflite` file: int8 weights, activations, inputs and outputs; pruned weights are zeros.
@@ -68,15 +70,27 @@ def quantize_aware(
     _seed_ranges(tf_keras, plain, aware, x[np.random.default_rng(seed).permutation(len(x))[:EXAMPLES]])
     loss, metrics = _loss(tf_keras, model, y)
     aware.compile(tf_keras.optimizers.Adam(learning_rate), loss, metrics=metrics)
-    order = np.random.default_rng(seed)
+    order, steps = np.random.default_rng(seed), -(-len(x) // batch_size)
     tf_keras.utils.set_random_seed(seed)
     for epoch in range(epochs):
         rows = order.permutation(len(x))
         with quiet_stderr():
-            found = aware.fit(x[rows], y[rows], batch_size=batch_size, shuffle=False, verbose=0).history
-        said = ", ".join(f"{name} {values[-1]:.4f}" for name, values in found.items())
-        noted(f"quantization-aware training, epoch {epoch + 1} of {epochs}: {said}")
+            progress = _Progress(noted, f"quantization-aware training, epoch {epoch + 1} of {epochs}", steps)
+            callback = tf_keras.callbacks.LambdaCallback(on_batch_end=progress)
+            aware.fit(x[rows], y[rows], batch_size, shuffle=False, verbose=0, callbacks=[callback])
     return _converted(aware)
+
+
+class _Progress:
+    """Tells loss and accuracy, now and then and of the last step."""
+
+    def __init__(self, noted: Callable[[str], None], what: str, steps: int):
+        self._noted, self._what, self._steps = noted, what, steps
+
+    def __call__(self, batch: int, logs: dict[str, float]) -> None:
+        if batch % EVERY == 0 or batch + 1 == self._steps:
+            said = ", ".join(f"{name} {value:.4f}" for name, value in logs.items())
+            self._noted(f"{self._what}, step {batch + 1} of {self._steps}: {said}")
 
 
 def _seed_ranges(tf_keras: Any, plain: Any, aware: Any, x: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 """What is exported: a trained plain model, how it is called, and the examples that it is checked on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -37,6 +37,8 @@ class Source:
     classes: names of the classes, to be answered beside the outputs; empty for none.
     warmup: whether a SavedModel brings requests along to warm up with.
     real: whether the examples are real, not drawn.
+    signature: input name -> shape and type, as the exported file takes them.
+    noted: hears how far long work is.
     """
 
     plain: keras.Model
@@ -48,6 +50,7 @@ class Source:
     warmup: bool = False
     real: bool = True
     signature: Signature = field(default_factory=dict)
+    noted: Callable[[str], None] = lambda line: None
 
     @cached_property
     def model(self) -> keras.Model:

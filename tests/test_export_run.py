@@ -1,0 +1,119 @@
+"""`tf-lottery export`: a study's round or a model's file, as typed."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import tf_lottery as lottery
+from tests.exports.models import dense_net, trained_ticket
+from tf_lottery.cli import app
+from tf_lottery.errors import LotteryError
+
+SETTINGS = ["training.steps=300it", "training.evaluate_every=50it", "pruning.rounds=2", "arms={ticket: {}}"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory with a finished study `small`."""
+    root = tmp_path_factory.mktemp("work")
+    lottery.run_study("digits_quick", root / "saved_models/small", overrides=SETTINGS)
+    return root
+
+
+@pytest.fixture
+def work(place, monkeypatch):
+    monkeypatch.chdir(place)
+    return place
+
+
+def refused(*arguments):
+    found = CliRunner().invoke(app, ["export", *map(str, arguments)])
+    assert isinstance(found.exception, LotteryError), found.exception or found.output
+    assert "\n" not in str(found.exception)
+    return str(found.exception)
+
+
+def test_a_round_as_one_file(work):
+    pytest.importorskip("ai_edge_litert")
+    output = work / "lenet.tflite"
+    arguments = [
+        "small",
+        "--round",
+        "2",
+        "-f",
+        "litert",
+        "--weights",
+        "int8",
+        "-o",
+        str(output),
+        "--no-latency",
+    ]
+    found = CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
+    assert found.exit_code == 0
+    assert "Round 2: validation accuracy" in found.output
+    assert "litert int8" in found.output
+    report = json.loads((work / "lenet.tflite.report.json").read_text())
+    assert report["provenance"]["round"] == 2
+    assert report["original"] == "the network before pruning"
+    assert report["rows"][0]["verified"]["accuracy"] > 0.8
+    before = output.read_bytes()
+    assert "which exists" in refused(*arguments)
+    assert output.read_bytes() == before
+
+
+def test_a_file_of_keras_with_data_of_one_s_own(work, digits):
+    pytest.importorskip("ai_edge_litert")
+    trained_ticket(digits, epochs=2).save("mine.keras")
+    train, test = digits.train, digits.test
+    np.savez("mine.npz", x_train=train.x, y_train=train.y, x_test=test.x, y_test=test.y)
+    arguments = ["mine.keras", "-f", "litert", "--data", "mine.npz", "--no-latency"]
+    found = CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
+    assert found.exit_code == 0
+    written = work / "saved_models/mine_export_litert_float.tflite"
+    assert written.read_bytes()[4:8] == b"TFL3"
+    assert "checked on 397 test examples" in found.output
+
+
+def test_what_there_is_not_is_refused(work):
+    assert "a .keras file. Received: 'smal'" in refused("smal")
+    assert "(small)" in refused("smal")
+    assert "Expected format as one of savedmodel" in refused("small", "-f", "pb")
+    assert "Expected a finished round: 0 to 2" in refused("small", "--round", "9")
+    (work / "broken.keras").write_bytes(b"PK\x03\x04 not a model")
+    assert "Expected a model that Keras saved" in refused("broken.keras")
+    (work / "searched").mkdir(exist_ok=True)
+    (work / "searched/search.json").write_text("{}")
+    assert "a search. In Python: lottery.export(result.trained()" in refused("searched")
+
+
+def test_a_ticket_without_trained_weights_is_refused_with_a_word_on_how_to_train_it(work):
+    lottery.Ticket.of(lottery.make_prunable(dense_net())).save("ticket.npz")
+    said = refused("ticket.npz")
+    assert "a ticket without trained weights. Train it first: model = ticket.apply(model)" in said
+
+
+@pytest.mark.slow
+def test_as_typed_by_validation_accuracy(work):
+    command = [sys.executable, "-m", "tf_lottery", "export", "small", "--within", "20", "-f", "savedmodel"]
+    done = subprocess.run(
+        [*command, "--pixels"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "uint8 pixels" in done.stderr  # scikit-learn's digits are floats already
+    done = subprocess.run(
+        [*command, "--warmup", "--labels", "a,b,c,d,e,f,g,h,i,j"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "Export: saved_models/small_round02_savedmodel_packed" in done.stdout
+    there = work / "saved_models/small_round02_savedmodel_packed"
+    assert (there / "assets.extra/tf_serving_warmup_requests").exists()
+    assert keras.layers.TFSMLayer(there, call_endpoint="serving_default")(np.zeros((1, 8, 8, 1), "float32"))
