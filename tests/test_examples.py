@@ -138,3 +138,11 @@ def test_transformer(tmp_path):
     assert (found["ticket", 2], found["random_reinit", 2]) == ("49.0%", "49.0%")
     assert re.search(r"^ +49.0% ticket +[\d.]+%$", out, re.M)
     assert re.search(r"^ +0 ( +[\d.]+%){7}$|no pruned round matches", out, re.M)
+
+
+@pytest.mark.slow
+def test_ship(tmp_path):
+    out, _ = printed("ship.py", cwd=tmp_path)
+    assert "savedmodel packed" in out
+    assert "litert int8" in out
+    assert percent(r"Served test accuracy: (\d\.\d+)", out)[0] > 0.5
