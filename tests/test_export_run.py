@@ -117,3 +117,17 @@ def test_as_typed_by_validation_accuracy(work):
     there = work / "saved_models/small_round02_savedmodel_packed"
     assert (there / "assets.extra/tf_serving_warmup_requests").exists()
     assert keras.layers.TFSMLayer(there, call_endpoint="serving_default")(np.zeros((1, 8, 8, 1), "float32"))
+
+
+def test_options_that_would_do_nothing_are_refused(work):
+    dense_net().save("plain.keras")
+    assert "with a study. Received: plain.keras, a model" in refused("plain.keras", "--round", "2")
+    assert "with a study. Received: plain.keras, a model" in refused("plain.keras", "--replicate", "1")
+    assert "Received: a study, which has its own" in refused("small", "--round", "1", "--data", "mnist")
+
+
+def test_a_file_that_is_cut_off_is_called_that(work):
+    dense_net().save("cut.keras")
+    content = (work / "cut.keras").read_bytes()
+    (work / "cut.keras").write_bytes(content[: len(content) // 2])
+    assert "Received: cut.keras, which is cut off" in refused("cut.keras")

@@ -1,6 +1,10 @@
 """What `tf-lottery export` does around an export: finds the model and its data, shows, says."""
 
+import contextlib
+import signal
 import sys
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +39,17 @@ class Choice:
     data: str | None = None
 
 
+@contextlib.contextmanager
+def _unwound() -> Iterator[None]:
+    """Make `kill` end Python as Ctrl-C does, so that temporary directories go."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@_unwound()
 def export_and_report(
     source: str,
     output: Path | None,
@@ -68,12 +83,22 @@ def export_and_report(
         place.check(output, force)
     with console.status("Loading") as status:
         if study is not None:
+            if choice.data is not None:
+                raise LotteryError(
+                    "Expected --data with a .keras file. Received: a study, which has its own. Leave it out."
+                )
             trained = trained_run(study, choice.round, choice.density, choice.within, choice.replicate)
             model, dataset = trained.model, trained.dataset
             options |= {"original": trained.original, "provenance": trained.provenance}
             stem = f"{study.root.resolve().name}_round{trained.record.spec.round:02d}"
         else:
-            model, dataset = _model(source), _dataset(choice.data)
+            model = _model(source)
+            if choice != Choice(data=choice.data):
+                raise LotteryError(
+                    "Expected --round, --density, --within and --replicate with a study. "
+                    f"Received: {source}, a model. Leave them out."
+                )
+            dataset = _dataset(choice.data)
             options |= {"provenance": {"file": source}}
             stem = f"{Path(source).stem}_export"
         output = output or OUTPUT / (stem if format == ALL else _named(stem, format, weights))
@@ -123,6 +148,10 @@ def _model(source: str) -> keras.Model:
         raise LotteryError(
             f"Expected a study, or a .keras file. Received: {source}, a search. In Python: "
             "lottery.export(result.trained(), ...)"
+        )
+    if path.is_file() and path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise LotteryError(
+            f"Expected a whole .keras file. Received: {source}, which is cut off, or isn't one"
         )
     try:
         return keras.models.load_model(path, compile=False)

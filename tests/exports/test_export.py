@@ -32,6 +32,10 @@ def data(digits):
             "Expected weights of format savedmodel as one of packed, dense. Received: 'int4'",
         ),
         ({"format": "all", "weights": "int8"}, "Expected no weights with format 'all'"),
+        ({"classes": "abc"}, "Expected classes as a list of names. Received: 'abc'"),
+        ({"threads": 0}, "Expected threads from 1 to 1024, .* Received: 0 and 0.003"),
+        ({"accuracy_loss": 5}, "accuracy_loss as a fraction from 0 to 1. Received: 1 and 5"),
+        ({"original": lottery.make_prunable(dense_net())}, "which is prunable. Use lottery.strip"),
         ({"format": "litert"}, r"Expected a path that ends in .tflite for litert float. Received: .*out"),
         (
             {"format": "onnx", "warmup": True, "path": "m.onnx"},
@@ -183,3 +187,56 @@ def test_one_format_s_refusal_doesn_t_stop_the_others(digits, tmp_path):
     assert status["onnx"] == status["litert float"] == "not made"
     assert "Expected train_data" in report.find("litert int8").reason
     shutil.rmtree(tmp_path / "out")
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "openvino", "all"])
+def test_a_directory_never_takes_a_file_s_place(ticket, format, tmp_path):
+    thesis = tmp_path / "thesis.keras"
+    thesis.write_text("years")
+    with pytest.raises(LotteryError, match="Expected the path of a directory .*thesis.keras, a file. Choose"):
+        lottery.export(ticket, thesis, format, force=True)
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.keras"]
+    assert thesis.read_text() == "years"
+
+
+def half_written(source, path):
+    path.mkdir()
+    (path / "half").write_text("x")
+    raise ValueError("a layer that nobody\nforesaw")
+
+
+@pytest.mark.slow
+def test_what_fails_halfway_leaves_nothing_in_all(ticket, monkeypatch, tmp_path):
+    every = formats.every()
+    kinds = {name: every[name] for name in ("litert float", "openvino")}
+    kinds["openvino"] = replace(kinds["openvino"], write=half_written, packages=())
+    monkeypatch.setattr(formats, "every", lambda: kinds)
+    report = lottery.export(ticket, tmp_path / "out", "all", **QUICK)
+    reason = report.find("openvino").reason
+    assert reason.endswith("with which it fails: ValueError: a layer that nobody foresaw")
+    assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
+        "litert_float.tflite",
+        "report.json",
+        "report.txt",
+    ]
+
+
+def test_what_another_one_put_there_meanwhile_is_left_alone(ticket, monkeypatch, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    path = tmp_path / "m.tflite"
+
+    def noted(line):
+        path.write_text("the other one's")
+
+    with pytest.raises(LotteryError, match="which exists"):
+        lottery.export(ticket, path, "litert", **QUICK, noted=noted)
+    assert path.read_text() == "the other one's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_dense_original_that_can_t_be_written_leaves_its_columns_empty(ticket, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    report = lottery.export(ticket, tmp_path / "m.tflite", "litert", **QUICK, original=other)
+    assert report.rows[0].dense_bytes is None
+    assert "litert float" in str(report)

@@ -1,6 +1,8 @@
+import keras
 import numpy as np
 import pytest
 
+import tf_lottery as lottery
 from tests.exports.models import trained_ticket
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import litert
@@ -70,8 +72,6 @@ def test_one_weight_that_came_back_is_found(ticket, source_of, tmp_path):
 
 
 def test_layers_of_one_shape_are_told_apart(digits, source_of, tmp_path):
-    import keras
-
     layers = keras.layers
     model = trained_ticket(
         digits,
@@ -101,3 +101,26 @@ def test_another_model_s_file_is_refused(ticket, conv_ticket, source_of, tmp_pat
 def test_what_isn_t_such_a_file_is_refused(content):
     with pytest.raises(LotteryError, match="Expected a (whole )?.tflite file"):
         weight_tensors(content)
+
+
+def attention():
+    inputs = keras.Input((6, 16))
+    x = keras.layers.MultiHeadAttention(2, 8)(inputs, inputs)
+    return keras.Model(inputs, keras.layers.Dense(3)(x))
+
+
+LAYERS = {
+    "attention": attention,
+    "conv3d": lambda: keras.Sequential([keras.Input((4, 4, 4, 2)), keras.layers.Conv3D(4, 2)]),
+    "transposed": lambda: keras.Sequential([keras.Input((4, 4, 4)), keras.layers.Conv2DTranspose(6, 3)]),
+    "transposed_1d": lambda: keras.Sequential([keras.Input((4, 4)), keras.layers.Conv1DTranspose(6, 3)]),
+}
+
+
+@pytest.mark.parametrize("build", LAYERS.values(), ids=LAYERS)
+def test_kernels_in_other_layouts_are_found(build, tmp_path):
+    model = lottery.make_prunable(build())
+    lottery.prune(model, rate=0.5)
+    source = make_source(lottery.strip(model))
+    litert.write_float(source, tmp_path / "m")
+    assert check_zeros(tmp_path / "m", source.kernels()) == zeros(source)

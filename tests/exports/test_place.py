@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +93,25 @@ def test_sizes(tmp_path):
     assert place.size(directory) == 100023
     assert place.size(directory / "b") == 23
     assert 0 < place.compressed(directory) < 2000
+
+
+@pytest.mark.parametrize("name", [".", "..", "/"])
+def test_a_path_without_a_name_is_refused(name):
+    with pytest.raises(LotteryError, match="Expected a path with a name of its own"):
+        place.check(Path(name), force=True)
+
+
+def test_of_a_link_the_link_is_replaced(tmp_path):
+    target = tree(tmp_path / "target", saved_model__pb="old")
+    link, broken = tmp_path / "link", tmp_path / "broken"
+    link.symlink_to(target)
+    broken.symlink_to(tmp_path / "nowhere")
+    for there in (link, broken):
+        with pytest.raises(LotteryError, match="which exists"):
+            place.check(there, force=False)
+        place.check(there, force=True)
+        place.put(tree(tmp_path / f"made_{there.name}", saved_model__pb="new"), there)
+        assert not there.is_symlink()
+        assert (there / "saved_model.pb").read_text() == "new"
+    assert (target / "saved_model.pb").read_text() == "old"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["broken", "link", "target"]

@@ -58,12 +58,23 @@ def test_what_can_t_be_exported_is_refused(model, said):
         ({"test_data": (X[:, :4], Y)}, r"shape \(None, 8, 8, 1\) and float32. Received: \(5, 4, 8, 1\)"),
         ({"test_data": (X, Y[:3])}, "Expected as many labels as examples. Received: 3 and 5"),
         ({"test_data": X[:0]}, "Expected at least one example"),
+        ({"test_data": [X, Y]}, r"'inputs' as an array, and \(x, y\) as a tuple. Received: list"),
+        ({"test_data": (X, 3)}, "Expected labels as an array.* Received: int 3"),
+        ({"test_data": X * np.nan}, "Expected finite test inputs 'inputs'. Received: NaN or infinity"),
         ({"test_data": X.astype(str)}, "float32. Received: .*<U"),
         ({"test_data": {"pictures": X}}, r"Expected inputs \['inputs'\]. Received: \['pictures'\]"),
         ({"test_data": X.astype(np.uint8)}, "Received: uint8. With pixels=True"),
         ({"test_data": X, "pixels": True}, r"uint8 pixels, as the file is to take them"),
         ({"classes": ["a", "b"]}, r"Received: 2 names for outputs of shape \(None, 10\)"),
-        ({"train_data": np.array(["a"])}, "Expected train_data as arrays of numbers"),
+        (
+            {"train_data": np.array(["a"])},
+            r"Expected training inputs 'inputs' of shape .* Received: \(1,\), <U1",
+        ),
+        ({"train_data": 5}, "Expected training inputs 'inputs' as an array.* Received: int 5"),
+        ({"train_data": X[:, :4]}, r"Expected training inputs .* Received: \(5, 4, 8, 1\), float32"),
+        ({"train_data": (X * np.nan, Y)}, "Expected finite training inputs"),
+        ({"train_data": (X, Y[:3])}, "as many labels as examples in train_data. Received: 3 and 5"),
+        ({"train_data": X[:0]}, "Expected at least one example in train_data"),
     ],
 )
 def test_examples_that_don_t_fit_are_refused(arguments, said):
@@ -101,3 +112,39 @@ def test_the_dense_original_has_no_zeros_and_the_model_keeps_its_own(ticket):
     for was, now, other in zip(before, ticket.get_weights(), dense.get_weights(), strict=True):
         assert was.tobytes() == now.tobytes()
         assert (other[was != 0] == was[was != 0]).all()
+
+
+def test_training_examples_are_as_the_model_takes_them():
+    x, y = make_source(dense_net(), train_data=(X.astype(np.float64), Y)).training
+    assert x.dtype == np.float32
+    assert (y == Y).all()
+    a, b = keras.Input((8,)), keras.Input((4,))
+    model = keras.Model([a, b], keras.layers.Concatenate()([a, b]))
+    assert make_source(model, train_data=([X[:, 0, :, 0], X[:, 0, :4, 0]], Y)).training is None
+
+
+def a_name_for_no_scope():
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="my layer")])
+
+
+def infinite():
+    return keras.Sequential([keras.Input((4,)), keras.layers.Rescaling(1e38)])
+
+
+def bfloat16():
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, dtype="mixed_bfloat16")])
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (a_name_for_no_scope, "a model that answers the test inputs .*'my layer' is not a valid scope name"),
+        (infinite, "Expected finite outputs on the test inputs. Received: 'outputs' with NaN or infinity"),
+        (bfloat16, "Received: 'outputs' of bfloat16. Give the last layer dtype='float32'"),
+    ],
+)
+def test_a_model_without_answers_to_hold_an_export_against_is_refused(model, said, tmp_path):
+    with pytest.raises(LotteryError, match=said) as caught:
+        lottery.export(model(), tmp_path / "out", test_data=np.full((5, 4), 100, np.float32))
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

@@ -121,3 +121,16 @@ def test_the_runner_stands_alone():
     text = RUNNER.read_text()
     assert "tf_lottery." not in text.replace("tf_lottery.\n", "")
     assert not {name for name in sys.stdlib_module_names if name == RUNNER.stem}
+
+
+def test_outputs_that_aren_t_classes_have_no_accuracy():
+    """A regression's targets may have the outputs' shape; their largest is no class."""
+    assert judged(LOGITS, EXACT, LOGITS).accuracy is None
+    assert judged(LOGITS, EXACT, np.ones_like(LOGITS)).accuracy is None
+
+
+def test_an_input_may_have_any_name(tmp_path):
+    process = FreshProcess(tmp_path, {"file": LOGITS[:3], "allow_pickle": LOGITS[:3]}, 1)
+    with np.load(process._inputs, allow_pickle=False) as found:
+        assert sorted(found.files) == ["allow_pickle", "file"]
+        assert np.array_equal(found["file"], LOGITS[:3])

@@ -57,8 +57,9 @@ class Bench:
         try:
             self._noted(f"{name}: writing")
             kind.write(self._source, path)
-        except LotteryError as error:
-            return replace(row, reason=str(error))
+        except Exception as error:  # what writers, and layers within them, raise has no common kind
+            place.delete(path)
+            return replace(row, reason=self._reason(name, error))
         row = replace(row, bytes=place.size(path), compressed_bytes=place.compressed(path))
         if kind.write is formats.FORMATS["compact"]["float"].write:
             row = self._with_units(row)
@@ -112,6 +113,13 @@ class Bench:
                 found[package] = version(package)
         return found
 
+    def _reason(self, name: str, error: Exception) -> str:
+        if isinstance(error, LotteryError):
+            return str(error)
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        model = self._source.model.name
+        return f"Expected a model that {name} takes. Received: {model!r}, with which it fails: {said}"
+
     def _file(self, row: Row, made: Path) -> Path:
         named = made / formats.every()[row.name].file
         return named if named.exists() else next(made.iterdir())
@@ -145,6 +153,6 @@ class Bench:
                 kind.write(self._dense, path)
                 self._memory[runtime] = self._process.answers(runtime, path)[0]["memory_of_model_bytes"]
                 self._baselines[runtime] = path
-            except LotteryError:
+            except Exception:  # as of `make`
                 self._baselines[runtime] = None
         return self._baselines[runtime]

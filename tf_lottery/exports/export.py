@@ -15,7 +15,7 @@ from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import without_dead_units
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.rows import Row
-from tf_lottery.exports.source import filled, make_source
+from tf_lottery.exports.source import check_model, filled, make_source
 
 ALL = "all"
 REPORT = "report.json"
@@ -96,6 +96,13 @@ def export(
         >>> report.rows[0].verified.identical
         True
     """
+    if isinstance(classes, str):
+        raise LotteryError(f"Expected classes as a list of names. Received: {classes!r}")
+    if not 1 <= threads <= 1024 or not 0 <= accuracy_loss <= 1:
+        raise LotteryError(
+            "Expected threads from 1 to 1024, and accuracy_loss as a fraction from 0 to 1. "
+            f"Received: {threads} and {accuracy_loss}"
+        )
     path = Path(path)
     chosen = _chosen(path, format, weights, bool(classes) or warmup)
     place.check(path, force)
@@ -103,6 +110,9 @@ def export(
     source = replace(source, noted=noted)
     if compact:
         source = without_dead_units(source)
+    if original is not None:
+        check_model(original)
+    _ = source.outputs  # refused here, if it has none to hold an export against
     dense = original if original is not None else filled(model)
     about = "the network before pruning" if original is not None else "the model with its zeros filled"
     if dense is None:
@@ -131,6 +141,7 @@ def export(
             dict(provenance or {}),
             compact,
         )
+        place.check(path, force)  # another one may have put something there meanwhile
         if format == ALL:
             return _put_all(report, made, path)
         return _put_one(report, made / path.name, path)
@@ -140,14 +151,25 @@ def _chosen(path: Path, format: str, weights: str | None, asks_for_savedmodel: b
     if format == ALL:
         if weights is not None:
             raise LotteryError(f"Expected no weights with format 'all'. Received: {weights!r}")
+        _check_directory(ALL, path)
         return formats.every()
     name, kind = formats.find(format, weights)
     suffix = Path(kind.file).suffix
     if path.suffix != suffix and suffix:
         raise LotteryError(f"Expected a path that ends in {suffix} for {name}. Received: {path}")
+    if not suffix:
+        _check_directory(name, path)
     if asks_for_savedmodel and format != "savedmodel":
         raise LotteryError(f"Expected format savedmodel for classes and warmup. Received: {format}")
     return {name: kind}
+
+
+def _check_directory(name: str, path: Path) -> None:
+    """A file is never replaced by a directory: it can't be an earlier export of this format."""
+    if path.is_file():
+        raise LotteryError(
+            f"Expected the path of a directory for {name}. Received: {path}, a file. Choose another path."
+        )
 
 
 def _with_loss(kind: Format, accuracy_loss: float) -> Format:

@@ -120,16 +120,28 @@ def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarr
         depthwise = (shape[0], shape[1], shape[2] * shape[3])
         if tensor.values.shape[1:] == depthwise:  # (1, height, width, channels x multiplier)
             yield tuple(each.reshape(shape) for each in both)
+    if len(shape) == 3 and tensor.values.ndim == 2:  # of an attention: a product of matrices
+        a, b, c = shape
+        for matrix in ((a, b * c), (a * b, c)):
+            if tensor.values.shape == matrix:
+                yield tuple(each.reshape(shape) for each in both)
+            if tensor.values.shape == matrix[::-1]:
+                yield tuple(each.T.reshape(shape) for each in both)
     if len(shape) == 3 and tensor.values.ndim == 4 and tensor.values.shape[1] == 1:
-        steps, real = (each[:, 0].transpose(1, 2, 0) for each in both)
-        if steps.shape == shape:  # one-dimensional convolutions are two-dimensional there
-            yield steps, real
+        for axes in (
+            (1, 2, 0),
+            (1, 0, 2),
+        ):  # one-dimensional convolutions, transposed ones, are two-dimensional
+            steps, real = (each[:, 0].transpose(axes) for each in both)
+            if steps.shape == shape:
+                yield steps, real
 
 
 _LAYOUTS = {
+    5: [(0, 1, 2, 3, 4)],
     2: [(1, 0), (0, 1)],  # fully connected: (units, inputs); a product of matrices: as it is
     3: [(0, 1, 2)],
-    4: [(1, 2, 3, 0)],  # convolution: (filters, height, width, inputs)
+    4: [(1, 2, 3, 0), (1, 2, 0, 3)],  # convolution: (filters, height, width, inputs); transposed, likewise
 }
 
 

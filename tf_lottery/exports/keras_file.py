@@ -48,15 +48,15 @@ def without_dead_units(source: Source) -> Source:
 
 def write_qat(source: Source, path: Path) -> None:
     """Write the int8 LiteRT file of a model that was trained a little more, knowing that it will be int8."""
-    if source.training is None or source.training[1] is None:
-        raise LotteryError(
-            "Expected train_data=(x, y) for litert int8_qat, which trains. Received: "
-            f"{'none' if source.training is None else 'inputs without labels'}"
-        )
     if source.pixels or len(source.signature) > 1:
         raise LotteryError(
             "Expected a model with one input of floats for litert int8_qat. Received: "
             f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}. Its file takes int8."
+        )
+    if source.training is None or source.training[1] is None:
+        raise LotteryError(
+            "Expected train_data=(x, y) for litert int8_qat, which trains. Received: "
+            f"{'none' if source.training is None else 'inputs without labels'}"
         )
     path.write_bytes(quantize_aware(source.plain, *source.training, noted=source.noted))
 

@@ -47,6 +47,11 @@ def write_int8(source: Source, path: Path) -> None:
     Ranges are read from training examples; a zero stays exactly zero, since weights are quantized
     symmetrically.
     """
+    if source.pixels or len(source.signature) > 1:
+        raise LotteryError(
+            "Expected a model with one input of floats for litert int8. Received: "
+            f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}. Its file takes int8."
+        )
     if source.training is None:
         raise LotteryError(
             "Expected train_data, from which the ranges of activations are read, for litert int8. "
@@ -61,11 +66,6 @@ def write_int8(source: Source, path: Path) -> None:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
 
-    if source.pixels or len(source.signature) > 1:
-        raise LotteryError(
-            "Expected a model with one input of floats for litert int8. Received: "
-            f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}. Its file takes int8."
-        )
     _convert(source, path, calibrated)
 
 

@@ -22,7 +22,9 @@ def check(path: Path, force: bool) -> None:
     Raises:
         LotteryError: with what to do.
     """
-    if path.exists() and not force:
+    if path.name in ("", ".."):
+        raise LotteryError(f"Expected a path with a name of its own. Received: {path}. Add one to it.")
+    if os.path.lexists(path) and not force:
         raise LotteryError(
             f"Expected a path where nothing is. Received: {path}, which exists. Use --force (force=True) to "
             "replace it once the new export is verified."
@@ -54,15 +56,15 @@ def put(made: Path, path: Path) -> None:
     """
     if not made.is_dir():
         made.chmod(0o644)
-    if not path.is_dir() and not made.is_dir():
+    if (path.is_symlink() or not path.is_dir()) and not made.is_dir():
         os.replace(made, path)
         return
     if made.is_dir():
         made.chmod(0o755)
-    if not path.exists():
+    if not os.path.lexists(path):
         os.rename(made, path)
     elif _exchange(made, path):
-        _delete(made)
+        delete(made)
     else:  # a system without an exchange: there is a moment in which nothing is there
         aside = made.with_name(made.name + ".before")
         os.rename(path, aside)
@@ -71,13 +73,13 @@ def put(made: Path, path: Path) -> None:
         except OSError:
             os.rename(aside, path)
             raise
-        _delete(aside)
+        delete(aside)
 
 
 def set_aside(made: Path, path: Path) -> Path:
     """Keep what was refused beside its place, for who wants to look; return where."""
     aside = path.with_name(f"{path.stem}.refused{path.suffix}")
-    _delete(aside)
+    delete(aside)
     put(made, aside)
     return aside
 
@@ -126,8 +128,9 @@ def _exchange(first: Path, second: Path) -> bool:
     return renameat2(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0
 
 
-def _delete(path: Path) -> None:
-    if path.is_dir():
+def delete(path: Path) -> None:
+    """Delete a file, a directory, a link; nothing if it isn't there."""
+    if path.is_dir() and not path.is_symlink():  # of a link to one the link goes
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

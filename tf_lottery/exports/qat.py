@@ -133,7 +133,7 @@ def _loss(tf_keras: Any, model: keras.Model, y: np.ndarray) -> tuple[Any, list[s
         softmax = getattr(last, "activation", None) is keras.activations.softmax
         logits = not (softmax or isinstance(last, keras.layers.Softmax))
         return tf_keras.losses.SparseCategoricalCrossentropy(from_logits=logits), ["accuracy"]
-    if y.dtype.kind == "f" and y.shape[1:] == shape:
+    if y.dtype.kind in "fiub" and y.shape[1:] == shape:
         return tf_keras.losses.MeanSquaredError(), []
     raise LotteryError(
         f"Expected labels of classes, or arrays of the outputs' shape {shape}. "

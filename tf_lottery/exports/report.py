@@ -97,10 +97,11 @@ def _line(row: Row) -> str:
     found = row.verified
     times = "".join(f"{_time(row, batch):{width}}" for batch, width in (("1", 14), ("32", 15), ("256", 15)))
     accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
+    of_dense = f"{row.bytes / row.dense_bytes:.1%}" if row.dense_bytes else ""
     difference = "none, to the last bit" if found.identical else f"{found.difference:.1e}"
     return (
         f"{row.name:18}{row.bytes / 1e3:10,.1f}{row.compressed_bytes / 1e3:10,.1f}"
-        f"{row.bytes / row.dense_bytes:8.1%}{found.load_seconds:7.2f}"
+        f"{of_dense:>8}{found.load_seconds:7.2f}"
         f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>7}  {difference}"
     )
 

@@ -98,8 +98,31 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     return dict(zip(names, specs, strict=True))
 
 
-def named(x: Any, signature: Signature) -> Inputs:
+def array_of(value: Any, what: str) -> np.ndarray:
+    """Return a user's examples as an array.
+
+    Raises:
+        LotteryError: what isn't one, with what it should have been.
+    """
+    try:
+        array = np.asarray(value)
+    except Exception:  # arrays of several shapes, tensors without a value
+        array = None
+    if array is None or not array.ndim:
+        raise LotteryError(
+            f"Expected {what} as an array, and (x, y) as a tuple. Received: {type(value).__name__} "
+            f"{' '.join(repr(value).split()):.60}"
+        )
+    return array
+
+
+def named(x: Any, signature: Signature, what: str = "test") -> Inputs:
     """Return a user's arrays by name of the input.
+
+    Args:
+        x: one array, a list of them, or a dictionary.
+        signature: that they are to fit.
+        what: they are called in messages.
 
     Raises:
         LotteryError: if they don't fit.
@@ -114,18 +137,20 @@ def named(x: Any, signature: Signature) -> Inputs:
         raise LotteryError(f"Expected {len(signature)} inputs: {list(signature)}. Received: {len(values)}")
     arrays = {}
     for (name, spec), value in zip(signature.items(), values, strict=True):
-        array = np.asarray(value)
+        array = array_of(value, f"{what} inputs {name!r}")
         if array.dtype.kind not in "fiub" or not spec.shape.is_compatible_with(array.shape):
             raise LotteryError(
-                f"Expected test inputs {name!r} of shape {tuple(spec.shape)} and {spec.dtype.name}. "
+                f"Expected {what} inputs {name!r} of shape {tuple(spec.shape)} and {spec.dtype.name}. "
                 f"Received: {array.shape}, {array.dtype}"
             )
         arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
         if spec.dtype.is_floating and array.dtype == np.uint8:
             raise LotteryError(
-                f"Expected test inputs {name!r} of {spec.dtype.name}, scaled as the model takes them. "
+                f"Expected {what} inputs {name!r} of {spec.dtype.name}, scaled as the model takes them. "
                 "Received: uint8. With pixels=True the exported file scales them itself."
             )
+        if not np.isfinite(array).all():
+            raise LotteryError(f"Expected finite {what} inputs {name!r}. Received: NaN or infinity")
     if len({len(array) for array in arrays.values()}) > 1:
         raise LotteryError(
             f"Expected as many examples of each input. Received: {[len(array) for array in arrays.values()]}"

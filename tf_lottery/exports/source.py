@@ -14,6 +14,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.exports.signature import (
     Inputs,
     Signature,
+    array_of,
     drawn,
     function_of,
     in_batches,
@@ -64,8 +65,29 @@ class Source:
 
     @cached_property
     def outputs(self) -> Inputs:
-        """Output name -> what the model answers on the examples."""
-        return in_batches(self.function, self.examples)
+        """Output name -> what the model answers on the examples.
+
+        Raises:
+            LotteryError: it fails on them, or answers what nothing can be held against.
+        """
+        try:
+            found = in_batches(self.function, self.examples)
+        except Exception as error:  # what a layer raises depends on the layer
+            raise LotteryError(
+                f"Expected a model that answers the test inputs in a tf.function. Received: "
+                f"{self.model.name!r}, which fails: {' '.join(str(error).split())[:240]}"
+            ) from error
+        for name, value in found.items():
+            if value.dtype.kind not in "fiub":
+                raise LotteryError(
+                    f"Expected outputs of numbers that NumPy has. Received: {name!r} of {value.dtype}. "
+                    "Give the last layer dtype='float32'."
+                )
+            if not np.isfinite(value).all():
+                raise LotteryError(
+                    f"Expected finite outputs on the test inputs. Received: {name!r} with NaN or infinity"
+                )
+        return found
 
     @property
     def count(self) -> int:
@@ -104,10 +126,9 @@ def make_source(
             "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
             f"{', '.join(str(array.dtype) for array in examples.values())}"
         )
-    labels = None if y is None else np.asarray(y)
-    source = Source(
-        model, examples, labels, _training(train_data), pixels, tuple(classes), warmup, real, signature
-    )
+    labels = None if y is None else array_of(y, "labels")
+    training = _training(train_data, signature, pixels)
+    source = Source(model, examples, labels, training, pixels, tuple(classes), warmup, real, signature)
     if labels is not None and len(labels) != source.count:
         raise LotteryError(
             f"Expected as many labels as examples. Received: {len(labels):,} and {source.count:,}"
@@ -170,16 +191,19 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     return copy
 
 
-def _training(data: Any) -> tuple[np.ndarray, np.ndarray | None] | None:
-    if data is None:
+def _training(data: Any, signature: Signature, pixels: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
+    if data is None or pixels or len(signature) > 1:  # what takes it refuses those
         return None
     x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-    x = np.asarray(x)
-    if x.dtype.kind not in "fiu" or not len(x):
+    (x,) = named(x, signature, "training").values()
+    if not len(x):
+        raise LotteryError("Expected at least one example in train_data. Received: none")
+    labels = None if y is None else array_of(y, "labels in train_data")
+    if labels is not None and len(labels) != len(x):
         raise LotteryError(
-            f"Expected train_data as arrays of numbers. Received: {x.dtype} of shape {x.shape}"
+            f"Expected as many labels as examples in train_data. Received: {len(labels):,} and {len(x):,}"
         )
-    return x, None if y is None else np.asarray(y)
+    return x, labels
 
 
 def _check_classes(source: Source) -> None:
