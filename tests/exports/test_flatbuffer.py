@@ -97,6 +97,45 @@ def test_another_model_s_file_is_refused(ticket, conv_ticket, source_of, tmp_pat
         check_zeros(tmp_path / "m", source_of(conv_ticket).kernels())
 
 
+def test_a_tensor_of_the_shape_proves_nothing_if_it_is_another(ticket, source_of, tmp_path):
+    """Zeros are counted in the tensor that a kernel became, not in one of its shape."""
+    source = source_of(ticket)
+    litert.write_int8(source, tmp_path / "m")
+    drawn = np.random.default_rng(0).normal(size=(64, 64))
+    kernels = {"other": np.where(drawn > 1, drawn, 0)}
+    with pytest.raises(LotteryError, match="Expected other of shape .* Received: none like it"):
+        check_zeros(tmp_path / "m", kernels)
+
+
+def test_a_kernel_that_is_all_zeros_has_a_tensor_that_is(digits, source_of, tmp_path):
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), layers.Flatten(), *(layers.Dense(64) for _ in range(3))]
+    )
+    model.layers[2].kernel.assign(np.zeros((64, 64)))
+    source = source_of(model)
+    litert.write_float(source, tmp_path / "m")
+    assert list(check_zeros(tmp_path / "m", source.kernels()).values()) == [0, 4096, 0]
+
+
+def test_a_channel_scaled_by_a_negative_number_is_known(tmp_path):
+    layers = keras.layers
+    block = [layers.Conv2D(8, 3, padding="same", use_bias=False), layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((8, 8, 8)), *block, layers.Conv2D(8, 3, padding="same")])
+    for layer in (model.layers[0], model.layers[2]):
+        kernel = layer.kernel.numpy()
+        layer.kernel.assign(np.where(abs(kernel) < 0.05, 0, kernel))
+    model.layers[1].gamma.assign(np.linspace(-3, 1, 8))
+    source = make_source(model)
+    litert.write_float(source, tmp_path / "m")
+    assert check_zeros(tmp_path / "m", source.kernels()) == zeros(source)
+
+
+def test_a_file_that_isn_t_there_is_refused(tmp_path):
+    with pytest.raises(LotteryError, match="m.tflite, which isn't there"):
+        weight_tensors(tmp_path / "m.tflite")
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" * 30, b"\x1c\0\0\0TFL3" + b"\xff" * 60])
 def test_what_isn_t_such_a_file_is_refused(content):
     with pytest.raises(LotteryError, match="Expected a (whole )?.tflite file"):

@@ -13,6 +13,9 @@ _DTYPES = {0: np.float32, 1: np.float16, 3: np.uint8, 9: np.int8}
 _SPARSE = 1
 _IDENTIFIER = b"TFL3"
 
+ALIKE = 0.5
+"""How much of a kernel's channels its tensor must resemble; quantization leaves about 1, chance much less."""
+
 
 @dataclass(frozen=True)
 class Tensor:
@@ -61,6 +64,8 @@ def weight_tensors(file: str | Path | bytes) -> list[Tensor]:
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
+    if not isinstance(file, bytes) and not Path(file).is_file():
+        raise LotteryError(f"Expected a .tflite file. Received: {file}, which isn't there")
     content = file if isinstance(file, bytes) else Path(file).read_bytes()
     if content[4:8] != _IDENTIFIER:
         where = "these bytes" if isinstance(file, bytes) else file
@@ -89,14 +94,15 @@ def check_zeros(file: str | Path | bytes, kernels: Mapping[str, np.ndarray]) -> 
     tensors, proven = weight_tensors(file), {}
     for path, kernel in sorted(kernels.items(), key=lambda each: -each[1].size):
         candidates = [
-            (tensor, steps, _correlation(real, kernel))
+            (tensor, steps, _likeness(real, kernel, channels))
             for tensor in tensors
-            for steps, real in _as_keras(tensor, kernel.shape)
+            for steps, real, channels in _as_keras(tensor, kernel.shape)
         ]
+        candidates = [each for each in candidates if each[2] >= ALIKE]
         if not candidates:
             raise LotteryError(
-                f"Expected {path} of shape {kernel.shape} in the file. Received: tensors of shapes "
-                f"{', '.join(str(tensor.values.shape) for tensor in tensors) or 'none'}"
+                f"Expected {path} of shape {kernel.shape} in the file. Received: none like it among tensors "
+                f"of shapes {', '.join(str(tensor.values.shape) for tensor in tensors) or 'none'}"
             )
         tensor, steps, _ = max(candidates, key=lambda each: each[2])
         zeros = kernel == 0
@@ -110,31 +116,29 @@ def check_zeros(file: str | Path | bytes, kernels: Mapping[str, np.ndarray]) -> 
     return {path: proven[path] for path in kernels}
 
 
-def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield steps and real values in a kernel's layout, if they can be those of one of its shape."""
-    both = tensor.steps, tensor.real
+def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+    """Yield steps and real values in a kernel's layout, and the number of channels that it makes, if they
+    can be those of one of its shape."""
+    both, last = (tensor.steps, tensor.real), shape[-1]
     for axes in _LAYOUTS.get(len(shape), ()):
         if len(axes) == tensor.values.ndim and tuple(tensor.values.shape[axis] for axis in axes) == shape:
-            yield tuple(np.transpose(each, axes) for each in both)
+            yield *(np.transpose(each, axes) for each in both), last
     if len(shape) == 4 and tensor.values.ndim == 4 and tensor.values.shape[0] == 1:
         depthwise = (shape[0], shape[1], shape[2] * shape[3])
         if tensor.values.shape[1:] == depthwise:  # (1, height, width, channels x multiplier)
-            yield tuple(each.reshape(shape) for each in both)
+            yield *(each.reshape(shape) for each in both), depthwise[2]
     if len(shape) == 3 and tensor.values.ndim == 2:  # of an attention: a product of matrices
         a, b, c = shape
         for matrix in ((a, b * c), (a * b, c)):
             if tensor.values.shape == matrix:
-                yield tuple(each.reshape(shape) for each in both)
+                yield *(each.reshape(shape) for each in both), matrix[1]
             if tensor.values.shape == matrix[::-1]:
-                yield tuple(each.T.reshape(shape) for each in both)
+                yield *(each.T.reshape(shape) for each in both), matrix[1]
     if len(shape) == 3 and tensor.values.ndim == 4 and tensor.values.shape[1] == 1:
-        for axes in (
-            (1, 2, 0),
-            (1, 0, 2),
-        ):  # one-dimensional convolutions, transposed ones, are two-dimensional
+        for axes in ((1, 2, 0), (1, 0, 2)):  # one-dimensional convolutions; transposed ones
             steps, real = (each[:, 0].transpose(axes) for each in both)
             if steps.shape == shape:
-                yield steps, real
+                yield steps, real, last
 
 
 _LAYOUTS = {
@@ -145,9 +149,18 @@ _LAYOUTS = {
 }
 
 
-def _correlation(real: np.ndarray, kernel: np.ndarray) -> float:
-    norms = np.linalg.norm(real) * np.linalg.norm(kernel)
-    return float(np.sum(real * kernel)) / norms if norms else 0.0
+def _likeness(real: np.ndarray, kernel: np.ndarray, channels: int) -> float:
+    """Return 0 to 1: how far channels have one direction, each by its size.
+
+    By channel and without sign, since batch normalization scales each when it is folded. A kernel of zeros
+    is like one of zeros.
+    """
+    real, kernel = real.reshape(-1, channels), kernel.reshape(-1, channels).astype(np.float64)
+    sizes, norms = np.linalg.norm(kernel, axis=0), np.linalg.norm(real, axis=0)
+    if not sizes.any():
+        return float(not norms.any())
+    cosines = np.abs((real * kernel).sum(axis=0)) / np.maximum(sizes * norms, np.finfo(float).tiny)
+    return float(np.sum(cosines * sizes) / sizes.sum())
 
 
 def _tensors(model: Any) -> Iterator[Tensor]:
