@@ -82,6 +82,8 @@ def test_a_file_of_keras_with_data_of_one_s_own(work, digits):
 def test_what_there_is_not_is_refused(work):
     assert "a .keras file. Received: 'smal'" in refused("smal")
     assert "(small)" in refused("smal")
+    (work / "nothing").mkdir()
+    assert "(small), or a .keras file. Received: 'nothing'" in refused("nothing")
     assert "Expected format as one of savedmodel" in refused("small", "-f", "pb")
     assert "Expected a finished round: 0 to 2" in refused("small", "--round", "9")
     (work / "broken.keras").write_bytes(b"PK\x03\x04 not a model")

@@ -138,20 +138,20 @@ def _model(source: str) -> keras.Model:
     path = Path(source)
     if path.suffix == ".npz" and path.exists():
         check_model(Ticket.load(path))
-    if not path.exists():
-        present = ", ".join(sorted(each.parent.name for each in OUTPUT.glob("*/study.yaml"))) or "none"
-        raise LotteryError(
-            f"Expected a study's directory, the name of one in {OUTPUT}/ ({present}), or a .keras file. "
-            f"Received: {source!r}"
-        )
     if (path / "search.json").exists():
         raise LotteryError(
             f"Expected a study, or a .keras file. Received: {source}, a search. In Python: "
             "lottery.export(result.trained(), ...)"
         )
-    if path.is_file() and path.suffix == ".keras" and not zipfile.is_zipfile(path):
+    if not path.is_file():
+        present = ", ".join(sorted(each.parent.name for each in OUTPUT.glob("*/study.yaml"))) or "none"
         raise LotteryError(
-            f"Expected a whole .keras file. Received: {source}, which is cut off, or isn't one"
+            f"Expected a study's directory, the name of one in {OUTPUT}/ ({present}), or a .keras file. "
+            f"Received: {source!r}"
+        )
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise LotteryError(
+            f"Expected a model that Keras saved (.keras). Received: {source}, which is cut off, or isn't one"
         )
     try:
         return keras.models.load_model(path, compile=False)

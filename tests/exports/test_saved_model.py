@@ -71,13 +71,21 @@ def test_packed_is_as_small_as_what_survives(digits, tmp_path):
 def test_both_codings_in_one_file(digits, tmp_path):
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
-        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(100), keras.layers.Dense(10)]
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(300), keras.layers.Dense(100)]
     )
     generator = np.random.default_rng(0)
     for layer, density in zip(model.layers[1:], (0.02, 0.5), strict=True):
         layer.kernel.assign(layer.kernel.numpy() * (generator.random(layer.kernel.shape) < density))
     source, function = written("packed", model, tmp_path / "m", digits)
     assert np.array_equal(function(inputs=tf.constant(digits.test.x))["outputs"], source.outputs["outputs"])
+    weights = sum(4 * value.size for value in model.get_weights())
+    assert place.size(tmp_path / "m" / "variables") < 0.55 * weights  # both are packed
+
+
+def test_what_packing_would_not_make_smaller_is_left_as_it_is(conv_ticket, digits, tmp_path):
+    for writer in ("packed", "dense"):
+        written(writer, conv_ticket, tmp_path / writer, digits)
+    assert place.size(tmp_path / "packed") <= place.size(tmp_path / "dense")
 
 
 def test_pixels_in_and_labels_out(ticket, digits, tmp_path):

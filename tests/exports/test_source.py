@@ -148,3 +148,19 @@ def test_a_model_without_answers_to_hold_an_export_against_is_refused(model, sai
         lottery.export(model(), tmp_path / "out", test_data=np.full((5, 4), 100, np.float32))
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_indices_aren_t_rounded():
+    model = keras.Sequential([keras.Input((7,), dtype="int32"), keras.layers.Embedding(10, 4)])
+    assert make_source(model, np.full((2, 7), 3.0)).examples["inputs"].dtype == np.int32
+    for bad in (0.5, 2.0**40):
+        with pytest.raises(LotteryError, match="Expected test inputs 'inputs' of int32. Received: float64"):
+            make_source(model, np.full((2, 7), bad))
+
+
+def test_outputs_by_name_are_in_the_order_in_which_a_file_of_keras_has_them():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, {"b": keras.layers.Dense(2)(inputs), "a": keras.layers.Dense(3)(inputs)})
+    source = make_source(model, np.ones((5, 4), np.float32))
+    flat = keras.tree.flatten(model(np.ones((5, 4), np.float32)))
+    assert [value.shape for value in source.outputs.values()] == [tuple(value.shape) for value in flat]

@@ -49,6 +49,8 @@ def test_the_sparsest_round_within_so_many_points(study):
     [
         ({"round": 7}, "Expected a finished round: 0 to 2. Received: 7"),
         ({"density": 0.01}, "Expected a density near one of 1, 0.802, 0.6"),
+        ({"density": float("nan")}, "Expected --density as a finite number. Received: nan"),
+        ({"within": float("nan")}, "Expected --within as a finite number. Received: nan"),
         ({"within": -1.0}, r"Expected a round within -100 points .* Received: none \(round 0: "),
         ({"round": 1, "within": 0.1}, "Expected one of --round, --density and --within. Received: several"),
         ({"replicate": 3}, "Expected a finished dense run of replicate 3"),

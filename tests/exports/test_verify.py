@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports import runner
 from tf_lottery.exports.formats import EXACT, FLOAT, INTEGER
 from tf_lottery.exports.litert import write_float, write_int8
 from tf_lottery.exports.saved_model import write_packed
@@ -134,3 +135,9 @@ def test_an_input_may_have_any_name(tmp_path):
     with np.load(process._inputs, allow_pickle=False) as found:
         assert sorted(found.files) == ["allow_pickle", "file"]
         assert np.array_equal(found["file"], LOGITS[:3])
+
+
+def test_a_session_may_fold_constants_in_another_order():
+    assert runner._same(LOGITS + np.float32(1e-7), LOGITS)
+    assert not runner._same(LOGITS + np.float32(1e-4), LOGITS)
+    assert not runner._same(LOGITS[:5], LOGITS)

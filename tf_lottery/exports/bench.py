@@ -73,7 +73,7 @@ class Bench:
         found = verified(measured, answers, self._source.outputs, self._source.labels, kind.limits)
         row = replace(row, verified=found, reason=found.refused)
         if found.refused is None and found.graph_session is False:
-            row = replace(row, reason="a graph-mode session answers other bits")
+            row = replace(row, reason="a graph-mode session, as TensorFlow Serving has, answers otherwise")
         if row.reason is not None:
             return replace(row, status="refused")
         return self._beside_dense(replace(row, status="verified"))

@@ -62,6 +62,10 @@ def write_qat(source: Source, path: Path) -> None:
 
 
 def custom_modules(model: keras.Model) -> list[str]:
-    """Return the modules that a fresh process has to import to know a model's layers."""
-    modules = {type(layer).__module__ for layer in model._flatten_layers()}
+    """Return the modules that a fresh process has to import to know a model's layers and functions."""
+    layers = model._flatten_layers()
+    modules = {type(layer).__module__ for layer in layers}
+    registered = {id(each) for each in keras.saving.get_custom_objects().values()}
+    held = [value for layer in layers for value in vars(layer).values()]  # activations, initializers, ...
+    modules |= {each.__module__ for value in held for each in (value, type(value)) if id(each) in registered}
     return sorted(each for each in modules if each.split(".")[0] not in ("keras", "__main__"))

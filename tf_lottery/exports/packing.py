@@ -12,7 +12,7 @@ SKIP = 255
 class Packed:
     """Attributes:
     shape: of the array.
-    values: that aren't +0.0, in C order.
+    values: that aren't 0.0, in C order.
     coding: `bitmask` (a bit a weight) or `gaps` (a byte a value, and one for each 255 zeros).
     positions: uint8.
     """
@@ -29,18 +29,21 @@ class Packed:
 
 
 def pack(array: np.ndarray) -> Packed | None:
-    """Return an array packed, None if that isn't smaller."""
+    """Return an array packed, None if that isn't smaller.
+
+    Args:
+        array: of numbers. -0.0, what is left of a negative weight times a mask, is taken for 0.0.
+    """
     flat = np.ascontiguousarray(array).ravel()
-    bits = flat.view(np.dtype(f"u{flat.itemsize}"))  # -0.0 and NaN are values
-    indices = np.flatnonzero(bits)
-    codings = {"bitmask": np.packbits(bits != 0), "gaps": _gaps(indices)}
+    indices = np.flatnonzero(flat)
+    codings = {"bitmask": np.packbits(flat != 0), "gaps": _gaps(indices)}
     coding = min(codings, key=lambda name: codings[name].nbytes)
     packed = Packed(array.shape, flat[indices], coding, codings[coding])
     return packed if packed.nbytes < array.nbytes else None
 
 
 def unpack(packed: Packed) -> np.ndarray:
-    """Return the array, bit for bit."""
+    """Return the array, bit for bit but for -0.0."""
     size = int(np.prod(packed.shape))
     flat = np.zeros(size, packed.values.dtype)
     if packed.coding == "bitmask":

@@ -71,11 +71,12 @@ class Report:
         atomic.write_json(path, json.loads(json.dumps(content), parse_constant=lambda _: None))
 
 
+_WIDTHS = {"1": 14, "32": 17, "256": 19}
 _HEAD = (
-    f"{'':18}{'size':>10}{'':>10}{'of':>8}{'load':>7}{'model':>7}  {'median us at batch (dense original)':44}"
-    f"{'test':>7}  largest",
-    f"{'export':18}{'kB':>10}{'.tar.gz':>10}{'dense':>8}{'s':>7}{'MB':>7}  {'1':14}{'32':15}{'256':15}"
-    f"{'acc.':>7}  difference",
+    f"{'':18}{'size':>9}{'':>9}{'of':>8}{'load':>6}{'model':>7}  "
+    f"{'median us at batch (dense original)':50}{'test':>6}  largest",
+    f"{'export':18}{'kB':>9}{'.tar.gz':>9}{'dense':>8}{'s':>6}{'MB':>7}  "
+    f"{''.join(f'{batch:{width}}' for batch, width in _WIDTHS.items())}{'acc.':>6}  difference",
 )
 
 
@@ -95,14 +96,14 @@ def table(report: Report) -> Iterator[str]:
 
 def _line(row: Row) -> str:
     found = row.verified
-    times = "".join(f"{_time(row, batch):{width}}" for batch, width in (("1", 14), ("32", 15), ("256", 15)))
+    times = "".join(f"{_time(row, batch):{width}}" for batch, width in _WIDTHS.items())
     accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
     of_dense = f"{row.bytes / row.dense_bytes:.1%}" if row.dense_bytes else ""
-    difference = "none, to the last bit" if found.identical else f"{found.difference:.1e}"
+    difference = "none, bit for bit" if found.identical else f"{found.difference:.1e}"
     return (
-        f"{row.name:18}{row.bytes / 1e3:10,.1f}{row.compressed_bytes / 1e3:10,.1f}"
-        f"{of_dense:>8}{found.load_seconds:7.2f}"
-        f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>7}  {difference}"
+        f"{row.name:18}{row.bytes / 1e3:9,.1f}{row.compressed_bytes / 1e3:9,.1f}"
+        f"{of_dense:>8}{found.load_seconds:6.2f}"
+        f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>6}  {difference}"
     )
 
 

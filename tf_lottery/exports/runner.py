@@ -209,15 +209,19 @@ def _verify(job: dict) -> dict:
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if hasattr(model, "again"):
         again = model.again({name: value[:batch] for name, value in inputs.items()})
-        measured["graph_session_identical"] = all(
-            np.array_equal(again[name], parts[0][name], equal_nan=True)
-            for name in parts[0]
-            if parts[0][name].dtype.kind in "fiu"
+        measured["graph_session_same"] = all(
+            _same(again[name], parts[0][name]) for name in parts[0] if parts[0][name].dtype.kind in "fiu"
         )
     numbers = {name: value for name, value in outputs.items() if value.dtype.kind in "fiu"}
     np.savez(job["outputs"], **numbers)
     own = {"keras", "tf_keras", "tf_lottery"} - {job["runtime"]}
     return measured | {"outputs": list(numbers), "imported": sorted(own & sys.modules.keys())}
+
+
+def _same(there: np.ndarray, here: np.ndarray) -> bool:
+    """Whether a session answers the same, but for the last bits: it folds constants in another order."""
+    largest = np.abs(here).max(initial=0)
+    return there.shape == here.shape and np.allclose(there, here, rtol=0, atol=1e-6 * largest)
 
 
 def _time(job: dict) -> dict:

@@ -12,6 +12,8 @@ from tf_lottery.exports.source import Source
 from tf_lottery.exports.warmup import requests
 
 SIGNATURE = "serving_default"
+OVERHEAD = 9_000
+"""Bytes that the functions of a packed variable take in the graph: packing has to save more."""
 WARMUP = "tf_serving_warmup_requests"
 """The name that TensorFlow Serving looks for in `assets.extra`."""
 
@@ -29,16 +31,18 @@ def write_packed(source: Source, path: Path) -> None:
     They are put in their places once, when it is loaded, bit for bit.
     """
     module = tf.Module()
-    module.variables_kept, module.packed, module.parts, packed_as = [], [], [], {}
+    kept, packed_as = [], {}
     for number, variable in enumerate(source.model.variables):
-        packed = pack(variable.numpy()) if variable.dtype in ("float32", "float16", "float64") else None
-        if packed is None:
-            module.variables_kept.append(variable._value)
+        value = variable.numpy() if variable.dtype in ("float32", "float16", "float64") else None
+        packed = None if value is None else pack(value)
+        if packed is None or value.nbytes - packed.nbytes < OVERHEAD:
+            kept.append(variable._value)
         else:
-            kept = PackedVariable(packed, f"{number}/{variable.path}")
-            packed_as[id(variable)] = kept
-            module.packed.append(kept)
-            module.parts += kept.parts
+            packed_as[id(variable)] = PackedVariable(packed, f"{number}/{variable.path}")
+    module.variables_kept = kept
+    if packed_as:
+        module.packed = list(packed_as.values())
+        module.parts = [part for each in module.packed for part in each.parts]
     _save(module, source, path, _Unpacked(packed_as))
 
 

@@ -45,6 +45,8 @@ def function_of(model: keras.Model, signature: Signature) -> Any:
         flat = [inputs[name] for name in signature]
         given = flat[0] if structure is None else tree.pack_sequence_as(structure, flat)
         answers = model(given, training=False)
+        if isinstance(answers, dict):  # in the order in which Keras flattens it
+            answers = dict(sorted(answers.items()))
         if not (isinstance(answers, dict) and all(map(tf.is_tensor, answers.values()))):
             flat = tree.flatten(answers)
             answers = dict(zip(names or _numbered(len(flat)), flat, strict=True))
@@ -143,14 +145,20 @@ def named(x: Any, signature: Signature, what: str = "test") -> Inputs:
                 f"Expected {what} inputs {name!r} of shape {tuple(spec.shape)} and {spec.dtype.name}. "
                 f"Received: {array.shape}, {array.dtype}"
             )
-        arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
+        if not np.isfinite(array).all():
+            raise LotteryError(f"Expected finite {what} inputs {name!r}. Received: NaN or infinity")
+        with np.errstate(invalid="ignore"):  # what doesn't fit is refused below
+            arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
         if spec.dtype.is_floating and array.dtype == np.uint8:
             raise LotteryError(
                 f"Expected {what} inputs {name!r} of {spec.dtype.name}, scaled as the model takes them. "
                 "Received: uint8. With pixels=True the exported file scales them itself."
             )
-        if not np.isfinite(array).all():
-            raise LotteryError(f"Expected finite {what} inputs {name!r}. Received: NaN or infinity")
+        if spec.dtype.is_integer and (arrays[name] != array).any():
+            raise LotteryError(
+                f"Expected {what} inputs {name!r} of {spec.dtype.name}. Received: {array.dtype}, of which "
+                f"{spec.dtype.name} can't hold all"
+            )
     if len({len(array) for array in arrays.values()}) > 1:
         raise LotteryError(
             f"Expected as many examples of each input. Received: {[len(array) for array in arrays.values()]}"

@@ -78,9 +78,9 @@ class Source:
                 f"{self.model.name!r}, which fails: {' '.join(str(error).split())[:240]}"
             ) from error
         for name, value in found.items():
-            if value.dtype.kind not in "fiub":
+            if value.dtype.kind not in "fiu":
                 raise LotteryError(
-                    f"Expected outputs of numbers that NumPy has. Received: {name!r} of {value.dtype}. "
+                    f"Expected outputs of numbers that NumPy knows. Received: {name!r} of {value.dtype}. "
                     "Give the last layer dtype='float32'."
                 )
             if not np.isfinite(value).all():

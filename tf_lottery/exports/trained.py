@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
@@ -91,6 +92,9 @@ def _choose(
 ) -> int:
     if sum(each is not None for each in (round, density, within)) > 1:
         raise LotteryError("Expected one of --round, --density and --within. Received: several")
+    for name, value in (("--density", density), ("--within", within)):
+        if value is not None and not np.isfinite(value):
+            raise LotteryError(f"Expected {name} as a finite number. Received: {value}")
     if round is not None:
         if round not in rounds:
             raise LotteryError(f"Expected a finished round: {_listed(rounds)}. Received: {round}")

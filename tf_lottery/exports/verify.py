@@ -34,7 +34,8 @@ class Verified:
         same_class: fraction of the examples with the same largest output; None if there are no classes.
         accuracy: on the examples; None without labels.
         source_accuracy: of the source, likewise.
-        graph_session: whether a graph-mode session answers the same bits; None where there is none.
+        graph_session: whether a graph-mode session answers the same, to 1e-6 of the largest output;
+            None where there is none.
         refused: why it isn't the same model; None if it is.
     """
 
@@ -169,7 +170,7 @@ def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray
         same_class=same_class,
         accuracy=accuracy,
         source_accuracy=source_accuracy,
-        graph_session=measured.get("graph_session_identical"),
+        graph_session=measured.get("graph_session_same"),
         refused=refused,
     )
 
