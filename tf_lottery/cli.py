@@ -23,13 +23,13 @@ def run(
         list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: pruning.rounds=8.")
     ] = [],  # noqa: B006
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The study's directory [saved_models/NAME].")
+        Path | None, typer.Option("--output", "-o", help="The study's directory \\[saved_models/NAME].")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Processes that train side by side [one a core].")
+        int | None, typer.Option("--workers", "-w", help="Processes that train side by side \\[one a core].")
     ] = None,
     executor: Annotated[str, typer.Option(help="local, or ray: a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster [a local one].")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster \\[a local one].")] = None,
     gpus: Annotated[float | None, typer.Option(help="Of each run on a Ray cluster: 1, 0.25.")] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Train every N-th replicate, beginning with the I-th.")
@@ -207,7 +207,7 @@ def export(
         typer.Option(help="savedmodel: packed, dense. litert: float, sparse, dynamic, int8, int8_qat."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to [saved_models/STUDY_roundN].")
+        Path | None, typer.Option("--output", "-o", help="Where to \\[saved_models/STUDY_roundN].")
     ] = None,
     round: Annotated[int | None, typer.Option(help="Which round of a study.")] = None,
     density: Annotated[float | None, typer.Option(help="The round nearest to it: 0.036.")] = None,

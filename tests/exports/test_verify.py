@@ -1,5 +1,6 @@
 """The judgement on answers, and the fresh process that gives them."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -102,6 +103,36 @@ def test_a_file_that_can_t_be_loaded_is_refused_in_one_line(tmp_path):
     with pytest.raises(LotteryError, match="Expected a file that litert runs in a fresh process") as caught:
         process.answers("litert", tmp_path / "broken.tflite")
     assert "\n" not in str(caught.value)
+
+
+def test_two_classes_of_one_output():
+    logits = LOGITS[:, :1]
+    labels = (logits > 0).astype(int)
+    for expected, middle in ((logits, 0.0), (1 / (1 + np.exp(-logits)), 0.5)):
+        found = verified(MEASURED, {"outputs": expected}, {"outputs": expected}, labels, EXACT)
+        assert (found.accuracy, found.same_class) == (1, 1)
+        spoilt = np.where(np.arange(len(expected))[:, None] < 20, 2 * middle - expected, expected)
+        found = verified(MEASURED, {"outputs": spoilt}, {"outputs": expected}, labels.ravel(), INTEGER)
+        assert found.refused == "its test accuracy is 99.00%, the source's 100.00%"
+    assert verified(MEASURED, {"outputs": logits}, {"outputs": logits}, logits, EXACT).accuracy is None
+
+
+@pytest.mark.slow
+def test_a_saved_model_loads_where_there_is_no_keras(ticket, digits, tmp_path):
+    source = make_source(ticket, digits.test.x[:5])
+    write_packed(source, tmp_path / "m")
+    code = f"""
+import sys
+sys.modules.update(keras=None, tf_keras=None, tf_lottery=None)  # importing them raises
+import numpy as np, tensorflow as tf
+function = tf.saved_model.load({str(tmp_path / "m")!r}).signatures["serving_default"]
+x = tf.constant(np.load({str(tmp_path / "x.npy")!r}))
+np.save({str(tmp_path / "y.npy")!r}, function(inputs=x)["outputs"])
+"""
+    np.save(tmp_path / "x.npy", digits.test.x[:5])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-400:]
+    assert np.array_equal(np.load(tmp_path / "y.npy"), source.outputs["outputs"])
 
 
 @pytest.mark.slow

@@ -85,7 +85,6 @@ class LiteRT:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_path=path, num_threads=threads)
-        self._interpreter.allocate_tensors()
         self._batch = None
 
     def prepare(self, inputs: Arrays) -> Call:
@@ -179,11 +178,13 @@ def main(job: dict) -> dict:
         TF_NUM_INTEROP_THREADS=str(job["threads"]),
     )
     importlib.import_module(IMPORTS[job["runtime"]])
+    before = set(sys.modules)
     if job["modules"]:
         sys.path.insert(0, os.getcwd())
     for module in job["modules"]:
         importlib.import_module(module)
-    return _verify(job) if "outputs" in job else _time(job)
+    found = _verify(job) if "outputs" in job else _time(job)
+    return found | {"imported": sorted({"keras", "tf_keras", "tf_lottery"} & (sys.modules.keys() - before))}
 
 
 def _verify(job: dict) -> dict:
@@ -214,8 +215,7 @@ def _verify(job: dict) -> dict:
         )
     numbers = {name: value for name, value in outputs.items() if value.dtype.kind in "fiu"}
     np.savez(job["outputs"], **numbers)
-    own = {"keras", "tf_keras", "tf_lottery"} - {job["runtime"]}
-    return measured | {"outputs": list(numbers), "imported": sorted(own & sys.modules.keys())}
+    return measured | {"outputs": list(numbers)}
 
 
 def _same(there: np.ndarray, here: np.ndarray) -> bool:

@@ -187,8 +187,14 @@ def _classes(
     """Return how often both name the same class, and the accuracy of both."""
     name, here = next(iter(expected.items()))
     there = found.get(name)
-    if len(expected) > 1 or here.ndim != 2 or here.shape[1] < 2 or there is None or there.shape != here.shape:
+    if len(expected) > 1 or here.ndim != 2 or there is None or there.shape != here.shape:
         return None, None, None
+    if here.shape[1] == 1:  # two classes, if that is what the labels are
+        if labels is None or labels.size != len(here) or not np.isin(labels, (0, 1)).all():
+            return None, None, None
+        middle = 0.5 if here.min() >= 0 and here.max() <= 1 else 0.0
+        labels = labels.ravel().astype(int)
+        here, there = (np.eye(2)[(each[:, 0] > middle).astype(int)] for each in (here, there))
     same = float(np.mean(here.argmax(1) == there.argmax(1)))
     if labels is not None and labels.shape == here.shape:
         one_hot = np.isin(labels, (0, 1)).all() and (np.count_nonzero(labels, 1) == 1).all()
