@@ -81,6 +81,16 @@ def _kernels(model):
     return [layer.kernel.numpy() for layer in model.layers if hasattr(layer, "kernel")]
 
 
+def test_whatever_provenance_and_outputs_are_called(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, {"file": keras.layers.Dense(2)(inputs), "b": keras.layers.Dense(3)(inputs)})
+    report = lottery.export(model, tmp_path / "m", provenance={"seed": np.int64(3)}, compact=True, **QUICK)
+    assert report.rows[0].verified.identical
+    saved = json.loads((tmp_path / "m.report.json").read_text())
+    assert saved["provenance"] == {"seed": "3"}
+    assert not saved["compact"]  # nothing was dead
+
+
 def test_what_is_there_is_refused_and_replaced_only_when_asked(ticket, digits, tmp_path):
     pytest.importorskip("ai_edge_litert")
     path = tmp_path / "m.tflite"

@@ -105,6 +105,15 @@ def test_a_file_that_can_t_be_loaded_is_refused_in_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("limits", [EXACT, FLOAT, INTEGER])
+def test_each_output_is_held_against_its_own_size(limits):
+    prices = np.linspace(0, 1e5, 50, dtype=np.float32)[:, None]
+    expected = {"price": prices, "probability": prices / 1e5}
+    wrong = expected | {"probability": 1 - expected["probability"]}
+    assert verified(MEASURED, expected, expected, None, limits).refused is None
+    assert "differ by" in verified(MEASURED, wrong, expected, None, limits).refused
+
+
 def test_two_classes_of_one_output():
     logits = LOGITS[:, :1]
     labels = (logits > 0).astype(int)

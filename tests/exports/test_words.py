@@ -1,5 +1,7 @@
 """What a report claims, from figures made up for it."""
 
+from dataclasses import replace
+
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.rows import Row
@@ -50,6 +52,13 @@ def test_a_gain_says_where_it_comes_from():
     assert "That comes from 8-bit arithmetic, not from zeros." in text
     assert "zeros that aren" not in text
     assert "No faster" not in text
+
+
+def test_no_units_no_gain_from_units():
+    compact = row("compact", "keras", [0.8e-4, 1e-4, 1e-4], [1e-4, 1e-4, 1e-4])
+    assert "units that are no longer there" not in said(compact)
+    smaller = replace(compact, cost=replace(COST, parameters=900))
+    assert "That comes from units that are no longer there." in said(smaller)
 
 
 def test_what_is_slower_is_said_to_be():

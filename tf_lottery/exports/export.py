@@ -139,7 +139,7 @@ def export(
             about,
             bench.environment(),
             dict(provenance or {}),
-            compact,
+            compact and source.plain.count_params() < model.count_params(),
         )
         place.check(path, force)  # another one may have put something there meanwhile
         if format == ALL:

@@ -16,9 +16,9 @@ class Limits:
     """How far an export may be from its source before it is refused.
 
     Attributes:
-        difference: of any output, relative to the largest output.
+        difference: of any output, relative to its largest value.
         accuracy: fraction that may be lost on the test examples.
-        rms: root mean square of the differences, relative to the outputs' deviation.
+        rms: root mean square of any output's differences, relative to its deviation.
     """
 
     difference: float

@@ -25,7 +25,7 @@ class Report:
         original: what the dense original is.
         environment: processor, threads, versions.
         provenance: which study, round, run it comes from.
-        compact: whether dead units were removed first.
+        compact: whether dead units were removed first, and there were any.
     """
 
     rows: list[Row]
@@ -49,7 +49,7 @@ class Report:
 
     def words(self) -> Iterator[str]:
         """Yield what can be said of the figures."""
-        yield from words.sentences(self.rows, self.original, self.compact)
+        yield from words.sentences(self.rows, self.original, self.compact, self.cost)
 
     def lines(self) -> Iterator[str]:
         """Yield the table and what it says, in words."""
@@ -61,14 +61,18 @@ class Report:
         return "\n".join(self.lines())
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, with the words, atomically."""
+        """Write it as JSON, with the words, atomically; what JSON doesn't know as text.
+
+        Args:
+            path: of the file.
+        """
         content = {
             "format": "tf_lottery.export",
             "version": 1,
             **asdict(self),
             "words": list(self.words()),
         }
-        atomic.write_json(path, json.loads(json.dumps(content), parse_constant=lambda _: None))
+        atomic.write_json(path, json.loads(json.dumps(content, default=str), parse_constant=lambda _: None))
 
 
 _WIDTHS = {"1": 14, "32": 17, "256": 19}

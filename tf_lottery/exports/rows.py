@@ -23,6 +23,7 @@ class Row:
         dense_bytes, dense_compressed_bytes: of the dense original in the same runtime's plain format.
         cost: weights and FLOPs.
         verified: what a fresh process found.
+        dense_memory_of_model_bytes: `verified.memory_of_model_bytes` of the dense original.
         latency: batch size -> median seconds a call.
         dense_latency: of the dense original, in the same run.
         zeros: kernel -> pruned weights proven zero from the file's own tensors; None where not asked.

@@ -28,8 +28,8 @@ class Verified:
         peak_memory_bytes: of the process, its runtime included, until then.
         memory_of_model_bytes: what of it was added by loading.
         difference: largest, of any output of any example.
-        relative_difference: the same, relative to the largest output.
-        rms: root mean square of the differences, relative to the outputs' deviation.
+        relative_difference: largest, each output's relative to its own largest value.
+        rms: root mean square of an output's differences, relative to its deviation; the largest.
         identical: whether all outputs are the source's to the last bit.
         same_class: fraction of the examples with the same largest output; None if there are no classes.
         accuracy: on the examples; None without labels.
@@ -82,7 +82,7 @@ class FreshProcess:
             {"runtime": runtime, "files": {"file": str(path)}, "outputs": str(outputs), "batch": BATCH}
         )
         with np.load(outputs, allow_pickle=False) as file:
-            return found, {name: file[name] for name in found["outputs"]}
+            return found, {name: file[f"arr_{n}"] for n, name in enumerate(found["outputs"])}
 
     def latency(
         self, runtime: str, files: Mapping[str, Path], batches: Sequence[int], seconds: float
@@ -143,18 +143,15 @@ def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray
     pairs = [] if wrong else [(found[name], here) for name, here in expected.items()]
     numbers = [(there.astype(np.float64), here.astype(np.float64)) for there, here in pairs]
     infinite = any(not np.isfinite(there).all() and np.isfinite(here).all() for there, here in numbers)
-    differences = [np.abs(there - here) for there, here in numbers] or [np.array(np.nan)]
-    difference = float(max(np.nanmax(d) if d.size else 0.0 for d in differences)) if not wrong else np.nan
-    largest = max((float(np.abs(here).max()) for _, here in numbers), default=1.0) or 1.0
-    spread = max((float(here.std()) for _, here in numbers), default=1.0) or 1.0
-    rms = float(np.sqrt(np.mean(np.concatenate([d.ravel() for d in differences]) ** 2))) / spread
+    each = [_differences(there, here) for there, here in numbers] or [(np.nan, np.nan, np.nan)]
+    difference, relative, rms = (max(column) for column in zip(*each, strict=True))
     refused = None
     if wrong:
         refused = f"it answers other shapes: {', '.join(wrong)}"
     elif infinite:
         refused = "it answers NaN or infinity where its source doesn't"
-    elif difference / largest > limits.difference:
-        refused = f"its outputs differ by up to {difference:.3g} ({difference / largest:.1e} of the largest)"
+    elif relative > limits.difference:
+        refused = f"its outputs differ by up to {difference:.3g} ({relative:.1e} of the largest)"
     elif accuracy is not None and source_accuracy - accuracy > limits.accuracy + 1e-12:
         refused = f"its test accuracy is {accuracy:.2%}, the source's {source_accuracy:.2%}"
     elif rms > limits.rms:
@@ -164,7 +161,7 @@ def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray
         peak_memory_bytes=measured["peak_memory_bytes"],
         memory_of_model_bytes=measured["memory_of_model_bytes"],
         difference=difference,
-        relative_difference=difference / largest,
+        relative_difference=relative,
         rms=rms,
         identical=not wrong and all(np.array_equal(a, b) for a, b in numbers),
         same_class=same_class,
@@ -173,6 +170,18 @@ def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray
         graph_session=measured.get("graph_session_same"),
         refused=refused,
     )
+
+
+def _differences(there: np.ndarray, here: np.ndarray) -> tuple[float, float, float]:
+    """Return an output's largest difference, the same relative to its largest value, and its rms.
+
+    Each output by itself: beside a price in thousands a probability could be anything.
+    """
+    if not here.size:
+        return 0.0, 0.0, 0.0
+    difference, largest = np.abs(there - here), float(np.abs(here).max()) or 1.0
+    rms = float(np.sqrt(np.mean(difference**2))) / (float(here.std()) or largest)
+    return float(difference.max()), float(difference.max()) / largest, rms
 
 
 def _by_name(found: Inputs, expected: Inputs) -> Inputs:

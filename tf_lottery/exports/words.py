@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from statistics import geometric_mean
 
+from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.rows import Row
 
 NOTICEABLE = 1.1
@@ -13,8 +14,7 @@ FROM = {
     "litert int8": "8-bit arithmetic, not from zeros",
     "litert int8_qat": "8-bit arithmetic, not from zeros",
     "litert dynamic": "8-bit weights, not from zeros",
-    "litert sparse": "zeros that aren't read: what helps small batches hinders large ones",
-    "compact": UNITS,
+    "litert sparse": "zeros that aren't stored, so not computed with (at large batches it can cost more)",
 }
 """What a gain against the dense original in the same runtime comes from."""
 
@@ -23,17 +23,20 @@ PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
 BROWSERS = ("onnx",)
 
 
-def sentences(rows: Sequence[Row], original: str, compact: bool) -> Iterator[str]:
+def sentences(rows: Sequence[Row], original: str, compact: bool, whole: Cost) -> Iterator[str]:
     """Yield what can be said of exports.
 
     Args:
         rows: of a report.
         original: what the dense original is.
         compact: whether dead units were removed first.
+        whole: what the exported model costs.
     """
     verified = [row for row in rows if row.status == "verified"]
+    if compact:
+        yield "Dead units were removed first: the weights and FLOPs above are of what is left."
     yield from _sizes(verified, original)
-    yield from _speed(verified, compact)
+    yield from _speed(verified, compact, whole)
     yield from _runtimes(verified)
     yield from _zeros(verified)
     for row in rows:
@@ -54,14 +57,15 @@ def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
         yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
 
 
-def _speed(verified: Sequence[Row], compact: bool) -> Iterator[str]:
+def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]:
     same, slower = [], []
     for row in (row for row in verified if row.latency and row.dense_latency):
         gains = [row.gain(batch) for batch in row.latency]
         each = ", ".join(
             f"{gain:.2f} at batch {batch}" for batch, gain in zip(row.latency, gains, strict=True)
         )
-        reasons = [FROM.get(row.name), UNITS if compact else None]
+        fewer = compact or row.cost.parameters < whole.parameters
+        reasons = [FROM.get(row.name), UNITS if fewer else None]
         reason = " and ".join(dict.fromkeys(filter(None, reasons)))
         if reason and max(gains) > NOTICEABLE:
             yield (
