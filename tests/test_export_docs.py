@@ -30,6 +30,7 @@ def test_every_extra_is_named():
 def test_the_python(digits, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"small": trained_ticket(digits), "x_test": digits.test.x, "y_test": digits.test.y}
+    names |= {"x_train": digits.train.x, "y_train": digits.train.y}
     for block in BLOCKS:
         exec(block, names)
     out = capsys.readouterr().out

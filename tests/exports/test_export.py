@@ -11,6 +11,7 @@ import pytest
 import tf_lottery as lottery
 from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.environment import environment
 from tf_lottery.exports import formats, litert
 
 QUICK = {"latency": False}
@@ -89,6 +90,7 @@ def test_whatever_provenance_and_outputs_are_called(tmp_path):
     saved = json.loads((tmp_path / "m.report.json").read_text())
     assert saved["provenance"] == {"seed": "3"}
     assert not saved["compact"]  # nothing was dead
+    assert saved["environment"].items() >= environment().items()
 
 
 def test_what_is_there_is_refused_and_replaced_only_when_asked(ticket, digits, tmp_path):

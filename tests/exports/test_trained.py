@@ -39,8 +39,14 @@ def test_it_is_the_network_of_the_record(study, round):
 def test_the_sparsest_round_within_so_many_points(study):
     paths, records = study
     by_round = {record.spec.round: record.early_stop_validation_accuracy for record in records}
-    loss = max(0.0, *(by_round[0] - by_round[round] for round in (1, 2)))
-    assert trained_run(paths, within=loss + 1e-6).record.spec.round == 2
+    losses = {round: by_round[0] - by_round[round] for round in (1, 2)}
+    assert trained_run(paths, within=losses[2]).record.spec.round == 2
+    below = losses[2] - 0.001
+    if losses[1] <= below:
+        assert trained_run(paths, within=below).record.spec.round == 1
+    else:
+        with pytest.raises(LotteryError, match="Received: none"):
+            trained_run(paths, within=below)
     assert trained_run(paths, density=0.65).record.spec.round == 2
 
 

@@ -95,6 +95,18 @@ def test_what_to_take_for_what():
     assert "Take for a browser: onnx" in text
 
 
+def test_what_is_said_to_be_smallest_is():
+    text = said(
+        row("savedmodel packed", "tensorflow", [1.01e-4] * 3, [1e-4] * 3, size=300),
+        row("savedmodel dense", "tensorflow", [1e-4] * 3, [1e-4] * 3, size=400),
+        row("onnx", "onnxruntime", [2e-4] * 3, [2e-4] * 3, size=200),
+        row("litert int8", "litert", [1e-4] * 3, [1e-4] * 3, size=250),
+        row("litert sparse", "litert", [1e-4] * 3, [1e-4] * 3, size=50),
+    )
+    assert "Take for a server: savedmodel packed for TensorFlow Serving." in text
+    assert "Take for a phone: litert int8; or litert sparse, the smallest." in text
+
+
 def test_what_isn_t_smaller_is_said_to_be():
     text = said(row("onnx", "onnxruntime", [1] * 3, [1] * 3, size=1000))
     assert "Not smaller on the disk" in text

@@ -1,13 +1,13 @@
 """Makes exports, verifies each, and times them beside the dense original."""
 
 import contextlib
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.environment import environment
 from tf_lottery.exports import formats, place
 from tf_lottery.exports.compact import compact
 from tf_lottery.exports.cost import cost
@@ -22,7 +22,8 @@ BATCHES = (1, 32, 256)
 SECONDS = 2.0
 """Spent on a batch size in a runtime, about."""
 
-PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert", "onnxruntime", "openvino")
+PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino")
+"""Besides those that a study's runs name."""
 
 
 class Bench:
@@ -107,7 +108,7 @@ class Bench:
 
     def environment(self) -> dict[str, str]:
         """Return processor, threads, versions."""
-        found = {"processor": platform.processor() or platform.machine(), "threads": str(self._threads)}
+        found = environment() | {"threads": str(self._threads)}
         for package in PACKAGES:
             with contextlib.suppress(PackageNotFoundError):
                 found[package] = version(package)

@@ -23,7 +23,7 @@ def write_float(source: Source, path: Path) -> None:
 
 
 def write_sparse(source: Source, path: Path) -> None:
-    """Write surviving weights only. The file is smaller; on x86 it isn't faster."""
+    """Write surviving weights only: a smaller file, faster where few weights and examples are computed."""
 
     def sparse(converter: tf.lite.TFLiteConverter) -> None:
         # Nothing else beside it: such a file doesn't load under the default delegate.

@@ -10,7 +10,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.matching import by_round, matching_round
+from tf_lottery.experiment.matching import ROUNDING, matching_round
 from tf_lottery.experiment.plan import collect
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
@@ -50,8 +50,8 @@ def trained_run(
         paths: of the study.
         round: which; or
         density: the round whose density is nearest; or
-        within: the sparsest round whose validation accuracy is at most this far below the dense network's,
-            as is every denser one's. A fraction. Default: the study's tolerance.
+        within: the sparsest round whose validation accuracy is at most this far below the dense network's of
+            the same replicate. A fraction. Default: the study's winning ticket (`matching_round`).
         replicate: which.
 
     Raises:
@@ -107,16 +107,31 @@ def _choose(
                 f"{', '.join(f'{r.density:.3g}' for r in rounds.values())}. Received: {density}"
             )
         return nearest
-    tolerance = study.tolerance if within is None else within
-    found = matching_round(records, tolerance)
+    if within is not None:
+        return _sparsest(rounds, within)
+    found = matching_round(records, study.tolerance)
     if found is None:
-        means = by_round(records, "ticket", lambda record: record.monitored)
-        values = ", ".join(f"round {r}: {100 * sum(v) / len(v):.2f}" for r, v in list(means.items())[:4])
         raise LotteryError(
-            f"Expected a round within {100 * tolerance:g} points of the dense network's validation accuracy. "
-            f"Received: none ({values}). Choose one with --round, or a larger --within."
+            f"Expected a study with a matching ticket. Received: none within {100 * study.tolerance:g} "
+            f"points of dense ({_values(rounds)}). Choose a round with --round or --within."
         )
     return found
+
+
+def _sparsest(rounds: dict[int, Record], within: float) -> int:
+    """The sparsest pruned round that is good enough by itself: it is this network that is shipped."""
+    needed = rounds[0].monitored - within - ROUNDING
+    good = [round for round, record in rounds.items() if round and record.monitored >= needed]
+    if not good:
+        raise LotteryError(
+            f"Expected a round within {100 * within:g} points of the dense network's validation accuracy. "
+            f"Received: none ({_values(rounds)}). Choose one with --round, or a larger --within."
+        )
+    return max(good)
+
+
+def _values(rounds: dict[int, Record]) -> str:
+    return ", ".join(f"round {round}: {record.monitored:.2%}" for round, record in list(rounds.items())[:4])
 
 
 def _listed(rounds: dict[int, Record]) -> str:

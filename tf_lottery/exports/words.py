@@ -122,12 +122,17 @@ def _choice(verified: Sequence[Row]) -> Iterator[str]:
     if servers := among(SERVERS):
         packed = by_name.get("savedmodel packed")
         fastest = min(servers, key=_pace)
-        packs = f"{packed.name} for TensorFlow Serving, the smallest" if packed else ""
-        fast = f"{fastest.name}, the fastest here" if fastest.latency and fastest is not packed else ""
+        smallest = ", the smallest" if packed and packed.bytes <= min(r.bytes for r in servers) else ""
+        packs = f"{packed.name} for TensorFlow Serving{smallest}" if packed else ""
+        faster = fastest.latency and not (packed and _pace(packed) < NOTICEABLE * _pace(fastest))
+        fast = f"{fastest.name}, the fastest here" if faster else ""
         yield f"Take for a server: {'; or '.join(filter(None, (packs, fast))) or fastest.name}."
     if phones := among(PHONES):
         smallest = min(row.bytes for row in phones)
-        yield f"Take for a phone: {next(r for r in phones if r.bytes < NOTICEABLE * smallest).name}."
+        taken = next(row for row in phones if row.bytes < NOTICEABLE * smallest)
+        sparse = by_name.get("litert sparse")
+        smaller = sparse is not None and sparse.bytes < taken.bytes / NOTICEABLE
+        yield f"Take for a phone: {taken.name}{f'; or {sparse.name}, the smallest' if smaller else ''}."
     if browsers := among(BROWSERS):
         yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
 
