@@ -55,7 +55,8 @@ def test_a_round_as_one_file(work):
     ]
     found = CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
     assert found.exit_code == 0
-    assert "Round 2: validation accuracy" in found.output
+    assert "Round 2 of replicate 0: validation accuracy" in found.output
+    assert "1 of 1, litert int8: writing" in found.output
     assert "litert int8" in found.output
     report = json.loads((work / "lenet.tflite.report.json").read_text())
     assert report["provenance"]["round"] == 2

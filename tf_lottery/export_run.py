@@ -20,7 +20,7 @@ from tf_lottery.exports import formats, place
 from tf_lottery.exports.export import ALL, export
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.source import check_model
-from tf_lottery.exports.trained import trained_run
+from tf_lottery.exports.trained import TrainedRun, trained_run
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.ticket import Ticket
 
@@ -83,43 +83,24 @@ def export_and_report(
         place.check(output, force)
     with console.status("Loading") as status:
         if study is not None:
-            if choice.data is not None:
-                raise LotteryError(
-                    "Expected --data with a .keras file. Received: a study, which has its own. Leave it out."
-                )
-            trained = trained_run(study, choice.round, choice.density, choice.within, choice.replicate)
-            model, dataset = trained.model, trained.dataset
-            options |= {"original": trained.original, "provenance": trained.provenance}
-            stem = f"{study.root.resolve().name}_round{trained.record.spec.round:02d}"
+            run = _run(study, choice)
+            model, dataset, provenance = run.model, run.dataset, run.provenance
+            options |= {"original": run.original, "provenance": provenance}
+            stem = f"{study.root.resolve().name}_round{run.record.spec.round:02d}"
         else:
-            model = _model(source)
-            if choice != Choice(data=choice.data):
-                raise LotteryError(
-                    "Expected --round, --density, --within and --replicate with a study. "
-                    f"Received: {source}, a model. Leave them out."
-                )
-            dataset = _dataset(choice.data)
+            model, dataset = _model(source, choice), _dataset(choice.data)
             options |= {"provenance": {"file": source}}
             stem = f"{Path(source).stem}_export"
         output = output or OUTPUT / (stem if format == ALL else _named(stem, format, weights))
         if dataset is not None:
             options |= _examples(dataset, pixels)
-        report = export(
-            model,
-            output,
-            format,
-            weights,
-            pixels=pixels,
-            force=force,
-            noted=lambda line: status.update(line),
-            **options,
-        )
+        noted = status.update if console.is_terminal else _told
+        report = export(model, output, format, weights, pixels=pixels, force=force, noted=noted, **options)
     if study is not None:
-        dense, kept = (
-            trained.provenance[name] for name in ("dense_validation_accuracy", "validation_accuracy")
-        )
+        dense, kept = provenance["dense_validation_accuracy"], provenance["validation_accuracy"]
         console.print(
-            f"Round {trained.record.spec.round}: validation accuracy {kept:.2%}, dense {dense:.2%}.",
+            f"Round {provenance['round']} of replicate {provenance['replicate']}: "
+            f"validation accuracy {kept:.2%}, dense {dense:.2%}.",
             highlight=False,
         )
     for line in report.lines():
@@ -134,7 +115,21 @@ def _named(stem: str, format: str, weights: str | None) -> str:
     return f"{stem}_{Path(file).stem}{Path(file).suffix}"
 
 
-def _model(source: str) -> keras.Model:
+def _told(line: str) -> None:
+    """Where there is no terminal: a line an export."""
+    if line.endswith(": writing"):
+        print(line, flush=True)
+
+
+def _run(study: StudyPaths, choice: Choice) -> TrainedRun:
+    if choice.data is not None:
+        raise LotteryError(
+            "Expected --data with a .keras file. Received: a study, which has its own. Leave it out."
+        )
+    return trained_run(study, choice.round, choice.density, choice.within, choice.replicate)
+
+
+def _model(source: str, choice: Choice) -> keras.Model:
     path = Path(source)
     if path.suffix == ".npz" and path.exists():
         check_model(Ticket.load(path))
@@ -152,6 +147,11 @@ def _model(source: str) -> keras.Model:
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise LotteryError(
             f"Expected a model that Keras saved (.keras). Received: {source}, which is cut off, or isn't one"
+        )
+    if choice != Choice(data=choice.data):
+        raise LotteryError(
+            "Expected --round, --density, --within and --replicate with a study. "
+            f"Received: {source}, a model. Leave them out."
         )
     try:
         return keras.models.load_model(path, compile=False)

@@ -59,6 +59,15 @@ def test_a_loss_of_accuracy_is_refused():
     assert judged(wrong, INTEGER).refused is None
 
 
+def test_one_example_of_a_small_test_set_may_be_lost():
+    few, labels = LOGITS[:50], LABELS[:50]
+    for lost, refused in ((1, False), (2, True)):
+        wrong = few.copy()
+        wrong[:lost] = wrong[:lost, ::-1]
+        found = verified(MEASURED, {"outputs": wrong}, {"outputs": few}, labels, INTEGER)
+        assert (found.refused is not None) is refused
+
+
 def test_without_labels_the_outputs_themselves_are_held_against_each_other():
     noisy = LOGITS + np.random.default_rng(1).normal(0, 0.4, LOGITS.shape).astype(np.float32)
     found = judged(noisy, INTEGER, labels=None)

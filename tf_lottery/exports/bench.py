@@ -33,6 +33,10 @@ class Bench:
     work: a directory for files in passing.
     threads: of each runtime.
     noted: hears what is being done.
+
+    Attributes:
+        cost: of what is exported.
+        stage: how far the whole is, said before each step.
     """
 
     def __init__(self, source: Source, dense: Source, work: Path, threads: int, noted: Callable[[str], None]):
@@ -43,6 +47,7 @@ class Bench:
         self._baselines: dict[str, Path | None] = {}
         self._memory: dict[str, int] = {}
         self.cost = cost(source.plain)
+        self.stage = ""
 
     def make(self, name: str, kind: Format, path: Path) -> Row:
         """Write an export and hold it against its source.
@@ -56,7 +61,7 @@ class Bench:
         if (install := formats.missing(kind)) is not None:
             return replace(row, reason=f"Expected what {name} needs. Received: not installed. Use {install}")
         try:
-            self._noted(f"{name}: writing")
+            self._noted(f"{self.stage}{name}: writing")
             kind.write(self._source, path)
         except Exception as error:  # what writers, and layers within them, raise has no common kind
             place.delete(path)
@@ -67,7 +72,7 @@ class Bench:
         try:
             if kind.zeros:
                 row = replace(row, zeros=check_zeros(path, self._source.kernels()))
-            self._noted(f"{name}: loading and running it in a fresh process")
+            self._noted(f"{self.stage}{name}: loading and running it in a fresh process")
             measured, answers = self._process.answers(kind.runtime, path)
         except LotteryError as error:
             return replace(row, status="refused", reason=str(error))
@@ -88,21 +93,27 @@ class Bench:
             batches: sizes.
         """
         found: dict[str, dict[str, dict[str, float]]] = {}
+        failed: dict[str, tuple[str, ...]] = {}
         same = [row for row in rows if row.status == "verified"]
         for runtime in dict.fromkeys(row.runtime for row in same):
             files = {row.name: self._file(row, made) for row in same if row.runtime == runtime}
             baseline = self._baselines.get(runtime)
             self._noted(f"{runtime}: latency of {', '.join(files)}, and of the dense original")
-            with contextlib.suppress(LotteryError):  # it runs one by one, but not so: then it isn't measured
+            try:
                 found[runtime] = self._process.latency(
                     runtime, files | ({DENSE: baseline} if baseline else {}), batches, SECONDS
                 )
+            except LotteryError as error:  # each runs by itself, but not so
+                failed[runtime] = (f"latency couldn't be measured: {error}",)
         return [
             replace(
                 row,
                 latency=found.get(row.runtime, {}).get(row.name, {}),
-                dense_latency=found.get(row.runtime, {}).get(DENSE, {}) if row.status == "verified" else {},
+                dense_latency=found.get(row.runtime, {}).get(DENSE, {}),
+                notes=row.notes + failed.get(row.runtime, ()),
             )
+            if row.status == "verified"
+            else row
             for row in rows
         ]
 

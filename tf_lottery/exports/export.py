@@ -110,20 +110,16 @@ def export(
     source = replace(source, noted=noted)
     if compact:
         source = without_dead_units(source)
-    if original is not None:
-        check_model(original)
     _ = source.outputs  # refused here, if it has none to hold an export against
-    dense = original if original is not None else filled(model)
-    about = "the network before pruning" if original is not None else "the model with its zeros filled"
-    if dense is None:
-        dense, about = model, "the model itself, since Keras can't copy it"
+    dense, about = _dense(model, original)
     with place.beside(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of converters, about what they do within
         bench = Bench(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"
         made.mkdir()
         rows = []
-        for name, kind in chosen.items():
+        for number, (name, kind) in enumerate(chosen.items(), 1):
+            bench.stage = f"{number} of {len(chosen)}, "
             kind = _with_loss(kind, accuracy_loss)
             target = made / (kind.file if format == ALL else path.name)
             row = _skipped(name, kind, rows) if format == ALL else None
@@ -145,6 +141,16 @@ def export(
         if format == ALL:
             return _put_all(report, made, path)
         return _put_one(report, made / path.name, path)
+
+
+def _dense(model: keras.Model, original: keras.Model | None) -> tuple[keras.Model, str]:
+    """Return the dense original and what it is."""
+    if original is not None:
+        check_model(original)
+        return original, "the network before pruning"
+    if (dense := filled(model)) is not None:
+        return dense, "the model with its zeros filled"
+    return model, "the model itself, since Keras can't copy it"
 
 
 def _chosen(path: Path, format: str, weights: str | None, asks_for_savedmodel: bool) -> dict[str, Format]:

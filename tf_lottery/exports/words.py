@@ -58,7 +58,7 @@ def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
 
 
 def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]:
-    same, slower = [], []
+    same, slower, unexplained = [], [], []
     for row in (row for row in verified if row.latency and row.dense_latency):
         gains = [row.gain(batch) for batch in row.latency]
         each = ", ".join(
@@ -74,10 +74,17 @@ def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]
             )
         elif min(gains) < 1 / NOTICEABLE:
             slower.append(f"{row.name} ({each})")
+        elif max(gains) > NOTICEABLE:
+            unexplained.append(f"{row.name} ({each})")
         else:
             same.append(row.name)
     if slower:
         yield f"Slower than the dense original in the same runtime, times as fast: {'; '.join(slower)}."
+    if unexplained:
+        yield (
+            "Measured faster at some batch size, which nothing in the file explains, so don't count on it: "
+            f"{'; '.join(unexplained)}."
+        )
     if same:
         yield (
             f"No faster than the dense original in the same runtime: {', '.join(same)}. Zeros cost there "
