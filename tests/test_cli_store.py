@@ -76,6 +76,7 @@ def test_a_finished_study_has_nothing_next(copy):
     assert "nothing, the study is finished" in out
 
 
+@pytest.mark.slow
 def test_verify_names_and_sets_aside_and_run_makes_it_again(whole, copy):
     cwd, paths = copy
     code, out, _ = cli("verify", "digits_quick", cwd=cwd)
@@ -143,6 +144,7 @@ def test_list_and_show_print_bytes_and_environments(copy):
     assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_runs_that_fail_are_told_at_the_end(tmp_path):
     wild = ["--set", "pruning.rate=0.99", "--set", "arms={ticket: {}}", "--set", "pruning.layer_rates={}"]
     code, out, _ = cli("run", "digits_quick", *SMALL, *wild, "--set", "pruning.rounds=5", cwd=tmp_path)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tf_lottery import config_file
 from tf_lottery.data.augment import make_augment
@@ -30,6 +31,7 @@ def test_a_whole_study_from_python(tmp_path, monkeypatch, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_rounds_by_hand_around_fit(digits, capsys):
     names = {"x": digits.train.x, "y": digits.train.y}
     names |= {"x_val": digits.validation.x, "y_val": digits.validation.y}

@@ -146,6 +146,7 @@ class Heard(StudyObserver):
         self.starts.append(first)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_not_gone_on_from(tmp_path, monkeypatch):
     from tests.training import networks
 
@@ -172,6 +173,7 @@ def test_nor_one_of_other_packages(tmp_path, monkeypatch):
     assert heard.starts == [0]
 
 
+@pytest.mark.slow
 def test_a_damaged_rewind_point_of_an_unfinished_run_is_made_again(tmp_path):
     late = {**ADAM, "rewind": {"to": "150it"}, "pruning__rounds": 0}
     run_study(study(**late), tmp_path / "whole" / "study")

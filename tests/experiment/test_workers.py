@@ -116,6 +116,7 @@ def test_two_commands_at_once_share_the_work(one, tmp_path):
     assert results(tmp_path / "out/study") == results(one)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_in_a_worker_is_recorded_and_the_others_go_on(tmp_path):
     wild = study(
         training={"steps": "60it", "optimizer": "sgd", "learning_rate": 1e30, "evaluate_every": "5it"},
@@ -138,6 +139,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_line_is_lost_not_waited_for(tmp_p
     worker._process.wait()
 
 
+@pytest.mark.slow
 def test_workers_that_do_not_start_end_the_study_and_blame_no_run(tmp_path, monkeypatch):
     directory = tmp_path / "study"
 
