@@ -41,7 +41,8 @@ with tempfile.TemporaryDirectory() as directory:
     packed, phone = Path(directory, "digits", "1"), Path(directory, "digits.tflite")
     print(lottery.export(ticket, packed, "savedmodel", "packed", **data))
     print()
-    print(lottery.export(smaller.model, phone, "litert", "int8", **data))
+    # Two of 397 test examples are half a point.
+    print(lottery.export(smaller.model, phone, "litert", "int8", accuracy_loss=0.01, **data))
 
     serve = tf.saved_model.load(str(packed)).signatures["serving_default"]
     answers = serve(inputs=tf.constant(x_test))["outputs"]

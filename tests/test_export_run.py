@@ -48,7 +48,7 @@ def test_a_round_as_one_file(work):
         "-f",
         "litert",
         "--weights",
-        "int8",
+        "float",
         "-o",
         str(output),
         "--no-latency",
@@ -56,8 +56,8 @@ def test_a_round_as_one_file(work):
     found = CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
     assert found.exit_code == 0
     assert "Round 2 of replicate 0: validation accuracy" in found.output
-    assert "1 of 1, litert int8: writing" in found.output
-    assert "litert int8" in found.output
+    assert "1 of 1, litert float: writing" in found.output
+    assert "litert float" in found.output
     report = json.loads((work / "lenet.tflite.report.json").read_text())
     assert report["provenance"]["round"] == 2
     assert report["original"] == "the network before pruning"

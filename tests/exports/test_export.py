@@ -56,13 +56,20 @@ def test_litert_whole(ticket, digits, tmp_path):
     path = tmp_path / "models" / "digits.tflite"
     noted = []
     report = lottery.export(
-        ticket, path, "litert", "int8", **data(digits), provenance={"study": "by hand"}, noted=noted.append
+        ticket,
+        path,
+        "litert",
+        "int8",
+        **data(digits),
+        accuracy_loss=0.02,  # of 397 test examples
+        provenance={"study": "by hand"},
+        noted=noted.append,
     )
     (row,) = report.rows
     assert row.status == "verified"
     assert row.path == str(path)
     assert row.bytes == path.stat().st_size < row.dense_bytes
-    assert abs(row.verified.accuracy - row.verified.source_accuracy) <= 0.003
+    assert abs(row.verified.accuracy - row.verified.source_accuracy) <= 0.02
     zeros = {name: int((kernel == 0).sum()) for name, kernel in zip(row.zeros, _kernels(ticket), strict=True)}
     assert row.zeros == zeros
     assert set(row.latency) == set(row.dense_latency) == {"1", "32", "256"}
@@ -165,7 +172,7 @@ def test_packages_that_are_not_there_are_named(ticket, digits, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
-    report = lottery.export(conv_ticket, tmp_path / "out", "all", **data(digits))
+    report = lottery.export(conv_ticket, tmp_path / "out", "all", **data(digits), accuracy_loss=0.02)
     assert [row.name for row in report.rows] == list(formats.every())
     by_name = {row.name: row for row in report.rows}
     qat = by_name.pop("litert int8_qat")
@@ -179,8 +186,8 @@ def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
     assert by_name["savedmodel packed"].bytes <= by_name["savedmodel dense"].bytes
     assert json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     text = (tmp_path / "out" / "report.txt").read_text()
-    assert "Take for a server: savedmodel packed" in text
-    assert "not from the zeros" in text
+    assert "Take for a server: savedmodel packed for TensorFlow Serving" in text
+    assert "That comes from the runtime, not from the zeros." in text
     before = (tmp_path / "out" / "report.json").read_text()
     with pytest.raises(LotteryError, match="which exists"):
         lottery.export(conv_ticket, tmp_path / "out", "all", **data(digits), **QUICK)

@@ -39,7 +39,7 @@ def test_it_answers_as_its_source_at_any_batch_size(kind, network, digits, tmp_p
     if kind in ("float", "sparse"):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert accuracy(found, digits) > 0.85
-    assert abs(accuracy(found, digits) - accuracy(expected, digits)) < 0.01
+    assert abs(accuracy(found, digits) - accuracy(expected, digits)) < 0.02
     assert answers(path, digits.test.x[:1]).shape == (1, 10)
 
 
