@@ -183,7 +183,7 @@ def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
         assert (tmp_path / "out" / formats.every()[row.name].file).exists()
     assert by_name["savedmodel packed"].verified.identical
     # So small that packing would cost more than it saves.
-    assert by_name["savedmodel packed"].bytes <= by_name["savedmodel dense"].bytes
+    assert by_name["savedmodel packed"].bytes < by_name["savedmodel dense"].bytes + 200
     assert json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     text = (tmp_path / "out" / "report.txt").read_text()
     assert "Take for a server: savedmodel packed for TensorFlow Serving" in text
