@@ -4,9 +4,11 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c '$(SUITS)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+# Two workers; a file's tests stay together, files that take longest come first (tests/balance.py).
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench tensorboard clean
+.PHONY: help demo test test-slow coverage lint bench tensorboard clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,10 +25,13 @@ demo: $(VENV)/ready ## Find winning tickets of LeNet-300-100 on the full MNIST
 	$(BIN)/tf-lottery run mnist_lenet_demo
 
 test: $(VENV)/ready ## Run the tests
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/ready ## Run the longer tests
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
+
+coverage: $(VENV)/ready ## Run all tests and say which lines of tf_lottery none reaches
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/ready ## Check style and formatting
 	$(BIN)/ruff check .

@@ -1,6 +1,5 @@
 """The command line, as typed, in processes of its own."""
 
-import functools
 import json
 import os
 import re
@@ -13,6 +12,7 @@ import time
 import numpy as np
 import pytest
 
+from tests import fresh
 from tf_lottery import paths
 
 SMALL = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
@@ -32,30 +32,26 @@ KEYS = {
 }
 
 
-def start(*arguments, cwd, **environment):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tf_lottery", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "TF_LOTTERY_DATA": str(cwd / "cache"), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where the tests themselves run in the background, children would ignore Ctrl-C.
-        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler),
-    )
+def settings(cwd, environment):
+    return {"cwd": cwd, "env": {**os.environ, "TF_LOTTERY_DATA": str(cwd / "cache"), **environment}}
 
 
 def cli(*arguments, cwd, **environment):
-    process = start(*arguments, cwd=cwd, **environment)
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
+    return fresh.run(*arguments, module="tf_lottery", **settings(cwd, environment))
+
+
+def typed(*arguments, cwd, **environment):
+    """As `cli`, from the shell's own beginning: imports, and what they print, too."""
+    command = [sys.executable, "-m", "tf_lottery", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, **settings(cwd, environment))
+    return run.returncode, run.stdout, run.stderr
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A directory in which digits_quick was run; what the command printed."""
     cwd = tmp_path_factory.mktemp("cli")
-    return cwd, cli("run", "digits_quick", *SMALL, cwd=cwd)
+    return cwd, typed("run", "digits_quick", *SMALL, cwd=cwd)
 
 
 def test_run_prints_rows_words_and_paths_and_nothing_else(finished):
@@ -90,15 +86,21 @@ def test_show_json_has_an_object_a_run(finished):
 
 def test_show_and_list_need_no_tensorflow(finished):
     cwd, _ = finished
-    for arguments in (["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]):
-        script = (
-            f"import sys; sys.argv[1:] = {arguments!r}; from tf_lottery.__main__ import main\n"
-            "try: main()\nexcept SystemExit as e: assert not e.code, e.code\n"
-            "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-        )
-        run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        assert "digits_quick" in run.stdout or "Dense network" in run.stdout
+    commands = [["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]]
+    script = (
+        "import sys; from tf_lottery.__main__ import main\n"
+        f"for sys.argv[1:] in {commands!r}:\n"
+        "    try: main()\n    except SystemExit as e: assert not e.code, e.code\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
+        "    print('That was', sys.argv[1])"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    shown, rest = run.stdout.split("That was show")
+    listed, ran = rest.split("That was list")
+    assert "Dense network" in shown
+    assert "digits_quick" in listed
+    assert "All runs were finished before." in ran
 
 
 def test_a_finished_study_is_not_trained_again(finished):
@@ -130,14 +132,13 @@ def test_tensorboard_files_hold_step_and_round_curves(finished):
 
 def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
     arguments = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
-    process = start(*arguments, cwd=tmp_path)
+    process = fresh.Fresh(*arguments, module="tf_lottery", **settings(tmp_path, {}))
     runs = tmp_path / "saved_models/digits_quick/runs"
-    deadline = time.monotonic() + 60
-    while not list(runs.glob("*/rewind/0it.npz")) and time.monotonic() < deadline:
+    while not list(runs.glob("*/rewind/0it.npz")):
+        assert process.returncode is None, process.communicate()
         time.sleep(0.05)
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate()
     assert process.returncode == 130
     assert "repeat the command to go on" in out.splitlines()[-1]
     assert "Traceback" not in out + err
@@ -240,7 +241,7 @@ def test_digits_need_no_network_and_no_npm(tmp_path):
 
 def test_mnist_without_any_source_names_them_all(tmp_path):
     nowhere = "http://127.0.0.1:9"
-    code, _, err = cli(
+    code, _, err = typed(
         "data",
         "mnist",
         cwd=tmp_path,

@@ -1,13 +1,13 @@
 """The commands that look after a study's runs, as typed, and a disk that is full."""
 
 import re
-import resource
 import shutil
 import subprocess
 import sys
 
 import pytest
 
+from tests import fresh
 from tests.experiment.test_damage import flip
 from tests.experiment.test_study import results
 from tests.test_cli import SMALL, cli
@@ -159,19 +159,18 @@ def test_runs_that_fail_are_told_at_the_end(tmp_path):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(whole, tmp_path, workers):
     """A limit on the size of files, which weights reach and masks don't."""
-    command = [sys.executable, "-m", "tf_lottery", "run", "digits_quick", *SMALL, "--workers", workers]
-    full = subprocess.run(
-        command,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY)),
+    command = ["run", "digits_quick", *SMALL, "--workers", workers]
+    script = (
+        "import resource; from tf_lottery.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))\n"
+        "main()"
     )
-    assert full.returncode == 2
-    assert full.stderr.count("\n") == 1
-    assert re.search(r"Error: Expected to write .*npz. Received: File too large. Make room", full.stderr)
+    code, _, err = fresh.run(*command, script=script, cwd=tmp_path)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert re.search(r"Error: Expected to write .*npz. Received: File too large. Make room", err)
     assert not list(tmp_path.rglob(".*.npz.*"))
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    assert fresh.run(*command, module="tf_lottery", cwd=tmp_path)[0] == 0
     assert results(tmp_path / "saved_models/digits_quick") == results(whole / "saved_models/digits_quick")
 
 

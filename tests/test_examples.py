@@ -22,7 +22,6 @@ def printed(name, *arguments, cwd):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr

@@ -192,7 +192,8 @@ def test_a_shard_that_is_alone_does_not_wait_for_others(store):
 @pytest.mark.parametrize("count", [2, 3])
 def test_shards_wait_for_each_other_while_they_are_at_work(store, count):
     study = fake_study(replicates=count, pruning={"rounds": 6, "max_accuracy_drop": 0.5}, arms={"ticket": {}})
-    executors = [Slow(Store(store.paths), index) for index in range(count)]
+    all_at_work = threading.Barrier(count)
+    executors = [Slow(Store(store.paths), index, all_at_work) for index in range(count)]
     threads = []
     for index, executor in enumerate(executors):
         shard = Execution(shard=f"{index + 1}/{count}")
@@ -201,17 +202,19 @@ def test_shards_wait_for_each_other_while_they_are_at_work(store, count):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join()
     assert [len(executor.order) for executor in executors] == [7] * count
 
 
 class Slow(Fake):
     """Each shard at a pace of its own."""
 
-    def __init__(self, store, index):
+    def __init__(self, store, index, all_at_work):
         super().__init__(store)
-        self.pace = 0.02 + 0.03 * index
+        self.pace, self.all_at_work = 0.02 + 0.03 * index, all_at_work
 
     def wait(self, seconds):
+        if not self.order:
+            self.all_at_work.wait()
         time.sleep(self.pace)
         return super().wait(seconds)

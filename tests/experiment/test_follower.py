@@ -108,4 +108,4 @@ def test_its_patience_ends(paths, monkeypatch):
     began = time.monotonic()
     with pytest.raises(LotteryError, match="Expected the chief to write .* within 0.2 s.*Received: nothing"):
         FollowerStore(paths).finish(record())
-    assert 0.2 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.2

@@ -1,15 +1,16 @@
 """Two real worker processes over loopback run the same study as one device."""
 
+import contextlib
 import json
 import os
+import random
 import socket
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
+from tests import fresh
 from tests.experiment.test_study import SETTINGS, results
 from tf_lottery import config_file
 from tf_lottery.errors import LotteryError
@@ -36,26 +37,22 @@ STUDY = {
 
 
 def ports(count):
-    """Free ports of this machine."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("localhost", 0))
-    found = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return found
+    """Free ports of this machine, below those that it gives to whoever asks for any."""
+    found = []
+    for port in random.sample(range(20000, 32000), 1000):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("localhost", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise RuntimeError("no port is free")
 
 
 def start(index, workers, study, directory):
     task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-    command = [sys.executable, "-m", "tf_lottery", "run", str(study), "--output", str(directory)]
-    return subprocess.Popen(
-        [*command, "--set", "training.strategy=multi_worker"],
-        env={**os.environ, "TF_CONFIG": json.dumps(task)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = ["run", study, "--output", directory, "--set", "training.strategy=multi_worker"]
+    environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+    return fresh.Fresh(*command, module="tf_lottery", env=environment, joined=True)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +64,7 @@ def both(tmp_path_factory):
     workers = [f"localhost:{port}" for port in ports(2)]
     processes = [start(index, workers, file, directory / "two") for index in (0, 1)]
     run_study(config_file.load_config(file), directory / "one")
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     return directory, outputs
 
@@ -119,11 +116,11 @@ def test_interrupted_workers_go_on_together_from_the_same_step(tmp_path, victim)
         workers = [f"localhost:{port}" for port in ports(2)]
         processes = [start(index, workers, file, directory) for index in (0, 1)]
         if kill:
-            deadline = time.monotonic() + 120
-            while not list(directory.glob("runs/*/checkpoint.npz")) and time.monotonic() < deadline:
+            while not list(directory.glob("runs/*/checkpoint.npz")):
+                assert processes[victim].returncode is None, processes[victim].communicate()
                 time.sleep(0.01)
             processes[victim].kill()
-        outputs = [process.communicate(timeout=300)[0] for process in processes]
+        outputs = [process.communicate()[0] for process in processes]
         return [process.returncode for process in processes], outputs
 
     codes, outputs = run_both(tmp_path / "whole" / "study")

@@ -2,12 +2,11 @@
 
 import functools
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
+from tests import fresh
 from tf_lottery import arrays, config_file
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.executor import run_study
@@ -22,7 +21,7 @@ SETTINGS = {
     "name": "small",
     "data": {"name": "digits", "validation": 200},
     "model": {"build": "tests.training.networks:with_dropout"},
-    "training": {"steps": "60it", "evaluate_every": "20it", "learning_rate": 0.01},
+    "training": {"steps": "60it", "evaluate_every": "20it", "learning_rate": 0.01, "xla": False},
     "pruning": {"rate": 0.3, "layer_rates": {"output": 0.1}, "rounds": 3},
     "arms": {"ticket": {}, "random_reinit": {"rounds": [2], "trials": 2}},
 }
@@ -164,8 +163,7 @@ def test_a_new_process_and_an_interrupted_one_give_the_same_bits(finished, tmp_p
         "observer = Trained(); run_study(study(), Path(sys.argv[1]), observer=observer);"
         "print(len(observer.runs))"
     )
-    run = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
-    assert run.stdout.strip() == "4", run.stderr[-2000:]
+    assert fresh.check(tmp_path, script=script).strip() == "4"
     assert results(tmp_path) == results(directory)
 
 

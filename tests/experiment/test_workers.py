@@ -1,5 +1,6 @@
 """Real worker processes: the same bits as one, killed ones replaced, two commands that share a study."""
 
+import contextlib
 import json
 import os
 import queue
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from tests import fresh
 from tests.experiment.test_study import SETTINGS, results, study
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment import failures, worker_pool
@@ -22,7 +25,7 @@ from tf_lottery.paths import StudyPaths
 
 TWO = Execution(workers=2)
 SMALL = {"replicates": 2, "pruning__rounds": 2, "arms": {"ticket": {}, "random_reinit": {"rounds": [2]}}}
-LONG = {"training": {**SETTINGS["training"], "steps": "3000it", "evaluate_every": "250it"}}
+LONG = {"training": {**SETTINGS["training"], "steps": "3000it", "evaluate_every": "250it", "xla": "auto"}}
 
 
 class Notes(StudyObserver):
@@ -59,21 +62,40 @@ def children(directory):
     return found
 
 
+def finished(directory):
+    """How many runs have finished."""
+    return len(list(directory.glob("runs/*/record.json")))
+
+
+def in_mid_run(pid, directory, so_far="progress.json"):
+    """Whether a process trains a run now, and has come `so_far`: it holds the run's lock."""
+    for link in Path(f"/proc/{pid}/fd").glob("*"):
+        with contextlib.suppress(OSError):
+            lock = Path(os.readlink(link))
+            run = directory / "runs" / lock.name
+            if lock.parent == directory / "locks" and not (run / "record.json").exists():
+                return (run / so_far).exists()
+    return False
+
+
 @pytest.mark.slow
 def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_path):
     directory = tmp_path / "study"
     observer, killed = Notes(), []
 
     def kill():
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if list(directory.glob("runs/*/checkpoint.npz")) and (pids := children(directory)):
-                os.kill(pids[0], signal.SIGKILL)
-                killed.append(pids[0])
-                return
+        """Kill a worker that is stopped in the middle of a run, so that the run can't end meanwhile."""
+        while not killed:
             time.sleep(0.005)
+            for pid in children(directory):
+                os.kill(pid, signal.SIGSTOP)
+                if in_mid_run(pid, directory, "checkpoint.npz"):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    break
+                os.kill(pid, signal.SIGCONT)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     config = study(**SMALL, **LONG, storage={"checkpoint_every": "500it"})
     records = run_study(config, directory, observer=observer, execution=TWO)
@@ -96,14 +118,19 @@ def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_pa
 def test_two_commands_at_once_share_the_work(one, tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(json.dumps(study(**SMALL, **LONG).model_dump(mode="json")))
-    command = [sys.executable, "-m", "tf_lottery", "run", str(file), "--output", str(tmp_path / "out/study")]
-    both = [
-        subprocess.Popen(
-            [*command, "--workers", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        for _ in range(2)
-    ]
-    outputs = [process.communicate(timeout=300) for process in both]
+    command = ["run", file, "--output", tmp_path / "out/study", "--workers", "1"]
+    first = fresh.Fresh(*command, module="tf_lottery")
+    while not in_mid_run(first.pid, tmp_path / "out/study"):
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # until the second has trained something: both have their share
+    there = finished(tmp_path / "out/study")
+    second = fresh.Fresh(*command, module="tf_lottery")
+    while finished(tmp_path / "out/study") == there:
+        assert second.returncode is None, second.communicate()
+        time.sleep(0.05)
+    first.send_signal(signal.SIGCONT)
+    both = [first, second]
+    outputs = [process.communicate() for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     trained = [int(re.search(r"Trained (\d+) runs", out).group(1)) for out, _ in outputs]
     assert sum(trained) == 8
@@ -160,6 +187,7 @@ def test_a_wrong_setting_is_one_line_from_a_worker_too(tmp_path):
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.slow
 def test_a_builder_that_raises_is_named_with_its_log(tmp_path):
     broken = study(model={"build": "tests.experiment.test_workers:broken"})
     with pytest.raises(LotteryError, match="ZeroDivisionError|division by zero"):

@@ -28,7 +28,8 @@ def trained_ticket(digits, build=dense_net, rate=0.9, epochs=10):
     """A network trained on digits, pruned, trained again, stripped."""
     keras.utils.set_random_seed(0)
     model = make_prunable(build())
-    model.compile(keras.optimizers.Adam(0.003), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.003), loss, jit_compile=False, steps_per_execution=19)
     x, y = digits.train.x, digits.train.y
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
     prune(model, rate=rate)

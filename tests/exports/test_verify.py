@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports import runner
+from tf_lottery.exports import runner, verify
 from tf_lottery.exports.formats import EXACT, FLOAT, INTEGER
 from tf_lottery.exports.litert import write_float, write_int8
 from tf_lottery.exports.saved_model import write_packed
@@ -155,7 +155,8 @@ np.save({str(tmp_path / "y.npy")!r}, function(inputs=x)["outputs"])
 
 
 @pytest.mark.slow
-def test_a_saved_model_needs_neither_keras_nor_us(ticket, digits, tmp_path):
+def test_a_saved_model_needs_neither_keras_nor_us(ticket, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(verify, "subprocess", subprocess)  # a process that begins from nothing
     source = make_source(ticket, (digits.test.x, digits.test.y))
     write_packed(source, tmp_path / "m")
     measured, answers = FreshProcess(tmp_path, source.examples, 1).answers("tensorflow", tmp_path / "m")

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tf_lottery as lottery
+from tests import fresh
 from tests.layers.cases import (
     CASES,
     EMBEDDINGS,
@@ -93,6 +92,10 @@ def test_pruned_it_computes_what_the_plain_model_with_zeros_does(style, name):
     assert call(stripped, x, True) == call(plain, x, True)
 
 
+AS_GRAPHS = ("Conv2D", "MultiHeadAttention", "LSTM", "Block", "Watching", "SpectralNormalization")
+"""Those that train alone as graphs, which take seconds to trace. Below, all do, together."""
+
+
 def fit_alike(plain, model, x, **options):
     """Train both, prune in mid-training, train on."""
     y = targets(plain, x)
@@ -116,7 +119,9 @@ def fit_alike(plain, model, x, **options):
 @every_case
 def test_trained_with_pruning_in_mid_training(name):
     style = "functional"  # the subclassed ones train together, below
-    fit_alike(STYLES[style](name), make(style, name), CASES[name].inputs(), jit_compile=False)
+    eager = name not in AS_GRAPHS
+    model = make(style, name)
+    fit_alike(STYLES[style](name), model, CASES[name].inputs(), jit_compile=False, run_eagerly=eager)
 
 
 @every_style
@@ -179,7 +184,7 @@ def loaded(tmp_path_factory):
             (model.save if kind == "keras" else model.save_weights)(folder / f"{name}.{kind}")
             keras.utils.set_random_seed(5)
             np.save(folder / f"{name}.npy", np.asarray(model(CASES[name].inputs())))
-        subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, str(folder), style, kind], check=True)
+        fresh.check(folder, style, kind, script=IN_A_FRESH_PROCESS)
         return json.loads((folder / "found.json").read_text())
 
     return found

@@ -1,8 +1,6 @@
 """Subclassed models: made prunable in place, and plain again without a trace."""
 
 import json
-import subprocess
-import sys
 import zipfile
 
 import keras
@@ -12,6 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_lottery as lottery
+from tests import fresh
 from tests.layers.cases import assert_equal, assert_zeros, register, zero_like
 from tf_lottery.layers.access import kernels
 from tf_lottery.layers.paths import holders, variables_without_masks
@@ -220,7 +219,7 @@ def test_loaded_in_a_fresh_process_unchanged(tmp_path):
         model.save(tmp_path / f"{name}.keras")
         model.save_weights(tmp_path / f"{name}.weights.h5")
         np.save(tmp_path / f"{name}.npy", call(model))
-    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path)], check=True)
+    fresh.check(tmp_path, script=IN_A_FRESH_PROCESS)
 
 
 @pytest.mark.parametrize("name", ["held", "nested", "own_sequential"])

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -8,6 +5,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_lottery as lottery
+from tests import fresh
 from tf_lottery.layers.access import kernels
 
 OPTIMIZERS = {
@@ -112,8 +110,9 @@ def xla_allowed():
         config.enable_op_determinism()
 
 
-@pytest.mark.parametrize("jit", [False, True])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "jit"), [("sgd_momentum", False), ("adam", True), ("adamw", True), ("global_clipnorm", False)]
+)
 def test_pruned_weights_stay_zero_under_optimizers(digits, xla_allowed, name, jit):
     model = compiled(lottery.make_prunable(plain_model()), OPTIMIZERS[name](), jit_compile=jit)
     assert model.jit_compile is jit
@@ -128,7 +127,7 @@ def test_pruned_weights_stay_zero_under_optimizers(digits, xla_allowed, name, ji
     assert lottery.sparsity(model) == pytest.approx(0.6, abs=0.01)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", ["sgd_momentum", "adamw"])
 def test_pruned_weights_stay_zero_on_two_mirrored_replicas(digits, name):
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(devices) == 2
@@ -284,8 +283,8 @@ def test_saved_and_loaded_in_a_fresh_process_unchanged(digits, tmp_path, kind):
     (model.save if kind == "model" else model.save_weights)(file)
     np.save(tmp_path / "x.npy", digits.test.x)
     np.save(tmp_path / "outputs.npy", model.predict(digits.test.x, verbose=0))
-    arguments = [kind, file, str(tmp_path / "x.npy"), str(tmp_path / "outputs.npy")]
-    subprocess.run([sys.executable, "-c", IN_A_FRESH_PROCESS, *arguments], check=True)
+    arguments = [kind, file, tmp_path / "x.npy", tmp_path / "outputs.npy"]
+    fresh.check(*arguments, script=IN_A_FRESH_PROCESS)
 
 
 def test_a_layer_without_kernels_is_refused():

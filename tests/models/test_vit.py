@@ -1,11 +1,9 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 
 import tf_lottery as lottery
+from tests import fresh
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks
@@ -123,8 +121,7 @@ def test_files_load_in_a_fresh_process(tmp_path):
     lottery.strip(model).save(tmp_path / "stripped.keras")
     np.save(tmp_path / "x.npy", images())
     np.save(tmp_path / "y.npy", model(images()))
-    run = subprocess.run([sys.executable, "-c", LOAD, str(tmp_path)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    fresh.check(tmp_path, script=LOAD)
 
 
 @pytest.mark.parametrize(

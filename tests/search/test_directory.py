@@ -1,13 +1,10 @@
 """Searches that are kept: gone on with, repeated, damaged, of others."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 
+from tests import fresh
 from tests.search.models import FIT, TRAIN, Spy, X, Y, search, small, with_state
 from tf_lottery.errors import LotteryError
 
@@ -76,11 +73,7 @@ except KeyboardInterrupt:
 
 
 def in_a_fresh_process(*arguments):
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", CONTINUE, *map(str, arguments)]
-    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout.strip()
+    return fresh.check(*arguments, script=CONTINUE).strip()
 
 
 def test_an_interrupted_search_goes_on_to_the_same_records(whole, tmp_path):
@@ -133,14 +126,14 @@ def wider():
     model = keras.Sequential(
         [keras.Input((64,)), keras.layers.Dense(11, "relu"), keras.layers.Dense(10, "softmax")]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 
 def rather_tanh():
     model = small()
     model.get_layer("hidden").activation = keras.activations.tanh
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 

@@ -67,14 +67,14 @@ class Subclassed(OwnStep, keras.Model):
 def own_functional():
     inputs = keras.Input((64,))
     model = Own(inputs, layers.Dense(10, "softmax")(layers.Dense(10, "relu")(inputs)))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 
 def subclassed():
     model = Subclassed()
     model.build((None, 64))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model
 
 
@@ -134,7 +134,8 @@ def test_a_regression_by_its_loss_or_by_an_error():
 def test_the_area_under_a_curve():
     def build():
         model = keras.Sequential([keras.Input((64,)), layers.Dense(8), layers.Dense(1, "sigmoid")])
-        model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
+        metrics = [keras.metrics.AUC(name="auc")]
+        model.compile("adam", "binary_crossentropy", metrics=metrics, jit_compile=False)
         return model
 
     found = halves(search(build, rounds=1, monitor="val_auc").fit(X, BINARY, **FINITE))
@@ -149,7 +150,7 @@ def heads(names):
     losses = {"digit": "sparse_categorical_crossentropy", "large": "binary_crossentropy"}
     metrics = {"digit": ["accuracy"], "large": ["accuracy"]}
     given = (losses, metrics) if names else (list(losses.values()), list(metrics.values()))
-    model.compile("adam", given[0], metrics=given[1])
+    model.compile("adam", given[0], metrics=given[1], jit_compile=False)
     return model
 
 

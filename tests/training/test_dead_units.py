@@ -10,27 +10,30 @@ from tf_lottery.training import dead_units
 from tf_lottery.training.dead_units import alive_units, without_dead_units
 
 OPTIMIZERS = [
-    ("adam", {}),
-    ("adam", {"amsgrad": True}),
-    ("sgd", {"momentum": 0.9, "nesterov": True}),
+    ("adam", {}, "auto"),
+    ("adam", {"amsgrad": True}, False),
+    ("sgd", {"momentum": 0.9, "nesterov": True}, False),
 ]
+GRAPH = {"xla": False}  # quicker to compile
 
 
 @pytest.fixture(autouse=True)
 def short_trainings_too(monkeypatch):
     monkeypatch.setattr(dead_units, "SAVED", 0)
+    monkeypatch.setattr(dead_units, "compile_all", lambda loop, evaluate: 0.0)
 
 
 def sparse(digits, density=0.01, seed=1, model=None, **training):
     """A LeNet at a low density, survivors rewound."""
-    setup = trainer(digits, model, **training)
+    setup = trainer(digits, model, **GRAPH | training)
     begin(setup, seed)
     prune(setup.model, rate=1 - density, layer_rates={"output": 0.6}, criterion="magnitude")
     return setup
 
 
 def compact(setup, digits, data=None, **training):
-    return without_dead_units(setup, data or DataConfig(), TrainingConfig(**training), digits, steps=1000)
+    config = TrainingConfig(**GRAPH | training)
+    return without_dead_units(setup, data or DataConfig(), config, digits, steps=1000)
 
 
 def test_units_that_matter_are_found_through_all_layers():
@@ -43,9 +46,9 @@ def test_units_that_matter_are_found_through_all_layers():
     assert found == [[0, 3], [0], [0], [0, 1]]
 
 
-@pytest.mark.parametrize(("optimizer", "options"), OPTIMIZERS)
-def test_the_smaller_network_trains_as_the_whole_one_does(digits, optimizer, options):
-    settings = {"optimizer": optimizer, "optimizer_options": options, "learning_rate": 0.002}
+@pytest.mark.parametrize(("optimizer", "options", "xla"), OPTIMIZERS)
+def test_the_smaller_network_trains_as_the_whole_one_does(digits, optimizer, options, xla):
+    settings = {"optimizer": optimizer, "optimizer_options": options, "learning_rate": 0.002, "xla": xla}
     setup = sparse(digits, **settings)
     before = setup.weights()
     smaller = compact(setup, digits, **settings)
@@ -102,7 +105,7 @@ def test_it_steps_aside_for_settings_of_which_nothing_is_proven(whole, digits, s
     assert compact(whole, digits, **settings) is None
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def whole(digits):
     return sparse(digits)
 
@@ -118,7 +121,7 @@ def whole(digits):
 )
 def test_it_steps_aside_for_networks_and_data_of_which_nothing_is_proven(digits, data, model, strategy):
     data = DataConfig(name="digits", **data)
-    setup = trainer(digits, model, data=data, strategy=strategy)
+    setup = trainer(digits, model, data=data, strategy=strategy, **GRAPH)
     begin(setup)
     prune(setup.model, rate=0.97)
     assert compact(setup, digits, data, strategy=strategy) is None
@@ -127,14 +130,14 @@ def test_it_steps_aside_for_networks_and_data_of_which_nothing_is_proven(digits,
 def test_it_does_not_matter_whether_the_data_is_streamed(whole, digits):
     """That isn't part of a run's key."""
     data = DataConfig(name="digits", pipeline="stream")
-    setup = trainer(digits, data=data)
+    setup = trainer(digits, data=data, **GRAPH)
     begin(setup)
     set_masks(setup.model, get_masks(whole.model))
     assert compact(setup, digits, data).units == compact(whole, digits).units
 
 
 def test_it_steps_aside_where_no_path_is_left(digits):
-    setup = trainer(digits)
+    setup = trainer(digits, **GRAPH)
     begin(setup)
     masks = {path: np.zeros_like(mask) for path, mask in get_masks(setup.model).items()}
     masks["hidden1/kernel"][0, 0] = masks["hidden2/kernel"][1, 1] = True
@@ -145,7 +148,7 @@ def test_it_steps_aside_where_no_path_is_left(digits):
 
 def test_a_relu_by_name_only_is_not_one(digits):
     """A user's own function is carried over as it is, and nothing is proven of it."""
-    setup = trainer(digits, ModelConfig(build=f"{NETWORKS}:own_relu"))
+    setup = trainer(digits, ModelConfig(build=f"{NETWORKS}:own_relu"), **GRAPH)
     begin(setup)
     assert setup.model.get_layer("hidden").layer.activation.__module__ == NETWORKS
     prune(setup.model, rate=0.99)

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,13 +33,14 @@ def curve(directory, tag):
 def in_a_process(code, *arguments):
     """What a process of its own prints."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
     return run.stdout.split()
 
 
 def test_it_writes_what_tensorflow_writes(tmp_path):
+    began = time.time()
     ours, writer = EventFile(tmp_path / "ours"), tf.summary.create_file_writer(str(tmp_path / "theirs"))
     for tag, value, step in POINTS:
         ours.scalar(tag, value, step)
@@ -56,7 +58,7 @@ def test_it_writes_what_tensorflow_writes(tmp_path):
         values = [tf.make_ndarray(event.tensor_proto) for event in mine]
         assert values == [tf.make_ndarray(event.tensor_proto) for event in other]
         assert {(value.dtype, value.shape) for value in values} == {(np.dtype(np.float32), ())}
-        assert abs(mine[0].wall_time - other[0].wall_time) < 60
+        assert began <= mine[0].wall_time <= other[0].wall_time
 
 
 def test_the_scalar_dashboard_shows_it(tmp_path):

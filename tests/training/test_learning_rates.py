@@ -88,6 +88,7 @@ def by_hand(digits):
         learning_rate=0.05,
         steps="30it",
         learning_rate_schedule=LearningRateConfig(**DROPS),
+        xla=False,
     )
     plain = setup._build(1)
     plain.compile(

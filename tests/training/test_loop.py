@@ -1,11 +1,9 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import fresh
 from tests.training.trainings import trainer
 from tf_lottery.config import ModelConfig
 from tf_lottery.data.order import BatchOrder
@@ -33,9 +31,9 @@ def same_bits(first, second):
     return first.keys() == second.keys() and all(first[n].tobytes() == second[n].tobytes() for n in first)
 
 
-@pytest.mark.parametrize("model", [None, DROPOUT, CONVOLUTIONAL])
-def test_stops_and_steps_a_call_change_no_bit(digits, model, monkeypatch):
-    setup = trainer(digits, model)
+@pytest.mark.parametrize(("model", "xla"), [(DROPOUT, True), (DROPOUT, False), (CONVOLUTIONAL, False)])
+def test_stops_and_steps_a_call_change_no_bit(digits, model, xla, monkeypatch):
+    setup = trainer(digits, model, xla=xla)
     begin(setup)
     expected = train(setup, digits)
     begin(setup)
@@ -43,19 +41,28 @@ def test_stops_and_steps_a_call_change_no_bit(digits, model, monkeypatch):
     begin(setup, seed=2)
     assert not same_bits(train(setup, digits), expected)
     monkeypatch.setattr(feed, "STEPS_PER_CALL", 9)
-    again = trainer(digits, model)  # a fresh trainer: used and new ones agree too
+    again = trainer(digits, model, xla=xla)  # a fresh trainer: used and new ones agree too
     begin(again)
     assert same_bits(train(again, digits), expected)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-@pytest.mark.parametrize("model", [None, CONVOLUTIONAL])
-def test_the_loop_does_what_keras_train_on_batch_does(digits, model, optimizer):
+@pytest.mark.parametrize(
+    ("model", "optimizer", "xla"),
+    [
+        (None, "sgd", False),
+        (None, "adam", "auto"),
+        (None, "adamw", "auto"),
+        (CONVOLUTIONAL, "sgd", "auto"),
+        (CONVOLUTIONAL, "adamw", "auto"),
+    ],
+)
+def test_the_loop_does_what_keras_train_on_batch_does(digits, model, optimizer, xla):
     options = {"sgd": {"momentum": 0.9}, "adam": {}, "adamw": {"weight_decay": 0.01, "clipnorm": 0.5}}[
         optimizer
     ]
     rate = 0.05 if optimizer == "sgd" else 0.001
-    setup = trainer(digits, model, optimizer=optimizer, learning_rate=rate, optimizer_options=options)
+    settings = {"optimizer": optimizer, "learning_rate": rate, "optimizer_options": options}
+    setup = trainer(digits, model, xla=xla, **settings)
     begin(setup)
     plain = setup._build(1)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -103,10 +110,10 @@ def test_evaluation_equals_keras_evaluate(digits):
 def test_a_split_that_does_not_fill_its_batches_is_counted_exactly(digits, monkeypatch):
     from tf_lottery.training import evaluate
 
-    setup = trainer(digits)
+    setup = trainer(digits, xla=False)
     whole = setup.evaluate["test"]()
     monkeypatch.setattr(evaluate, "BATCH", 37)
-    parts = trainer(digits)
+    parts = trainer(digits, xla=False)
     parts.set_weights(setup.weights())
     assert parts.evaluate["test"]() == pytest.approx(whole, rel=1e-5)
     assert parts.evaluate["test"]()[1] == whole[1]
@@ -198,7 +205,6 @@ print(arrays.digest(trainer.weights()))
 
 @pytest.mark.slow
 def test_two_threads_give_the_same_bits_each_time():
-    command = [sys.executable, "-c", WITH_TWO_THREADS]
-    runs = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(3)]
+    runs = [fresh.check(script=WITH_TWO_THREADS) for _ in range(3)]
     assert len(runs[0]) == 65
     assert runs[0] == runs[1] == runs[2]

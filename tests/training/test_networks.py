@@ -26,7 +26,7 @@ VIT = ModelConfig(name="vit", kwargs={"patch": 2, "width": 32, "depth": 2, "mlp"
     ],
 )
 def test_it_learns_dense_and_pruned(digits, model, steps, unpruned):
-    setup = trainer(digits, model, learning_rate=0.003)
+    setup = trainer(digits, model, learning_rate=0.003, xla=False)
     order = BatchOrder(7, len(digits.train), 60)
     setup.reset_optimizer()
     setup.set_weights(setup.initial_weights(1))

@@ -19,9 +19,10 @@ CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
 SIXTEEN = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
-@pytest.fixture(scope="module", params=SIXTEEN)
+@pytest.fixture(params=SIXTEEN)
 def setup(request, digits):
-    return trainer(digits, NORMALIZED, precision=request.param, learning_rate=0.005)
+    xla = request.param == "mixed_bfloat16"
+    return trainer(digits, NORMALIZED, precision=request.param, learning_rate=0.005, xla=xla)
 
 
 def test_variables_are_float32_and_what_layers_give_has_16_bits(setup, digits):

@@ -1,9 +1,7 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
+from tests import fresh
 from tests.training.test_loop import begin, same_bits, train
 from tests.training.trainings import trainer
 from tf_lottery.config import ModelConfig
@@ -148,5 +146,4 @@ def test_training_goes_on_from_a_rewind_point_in_a_fresh_process_bit_for_bit(set
     train(setup, digits, steps=15)
     RewindManager(tmp_path).save(15, setup.model, setup.optimizer)
     arrays.save(tmp_path / "expected.npz", train(setup, digits, first=15, steps=40))
-    command = [sys.executable, "-c", IN_A_FRESH_PROCESS, str(tmp_path), str(tmp_path / "expected.npz")]
-    subprocess.run(command, check=True)
+    fresh.check(tmp_path, tmp_path / "expected.npz", script=IN_A_FRESH_PROCESS)

@@ -1,0 +1,62 @@
+"""Compiled networks, shared by all tests of a process: to compile one takes seconds, to train it no time.
+
+Sharing changes no result, since a trainer that was used gives the same bits as a new one (`test_loop` and
+`test_attempt` hold it). What a test patches is part of the key.
+"""
+
+import hashlib
+from collections import OrderedDict
+
+import numpy as np
+
+from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
+from tf_lottery.data.split import Dataset
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.access import get_masks, set_masks
+from tf_lottery.models import build
+from tf_lottery.training import evaluate, feed
+from tf_lottery.training.trainer import Trainer
+
+KEPT = 6
+_trainers: OrderedDict[tuple, Trainer] = OrderedDict()
+
+
+def trainer(data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset) -> Trainer:
+    """A `Trainer`, perhaps a used one; its masks keep all weights, its optimizer is as new."""
+    key = _key(data, model, training, dataset)
+    if key is None:
+        return Trainer(data, model, training, dataset)
+    made = _trainers.pop(key, None) or Trainer(data, model, training, dataset)
+    _trainers[key] = made
+    while len(_trainers) > KEPT:
+        _trainers.popitem(last=False)
+    set_masks(made.model, {path: np.ones_like(mask) for path, mask in get_masks(made.model).items()})
+    made.set_weights(made.initial_weights(0))
+    made.reset_optimizer()
+    return made
+
+
+def _key(data, model, training, dataset):
+    """All that a trainer depends on; None where it can't be told."""
+    if dataset.train.mapped or training.strategy not in ("auto", "one_device"):
+        return None
+    try:
+        builder = build._builder(model)
+    except LotteryError:
+        return None
+    if training.learning_rate_schedule == LearningRateConfig():
+        training = training.model_copy(update={"steps": "1it", "evaluate_every": "1it"})
+    content = hashlib.sha256()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        for array in (part.take(slice(None)), part.y):
+            content.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return (
+        builder,
+        model.model_dump_json(),
+        training.model_dump_json(),
+        str(data.augment),
+        data.pipeline,
+        dataset.classes,
+        content.hexdigest(),
+        *(feed.STEPS_PER_CALL, feed.CHUNK_BYTES, feed.RESIDENT_BYTES, evaluate.BATCH),
+    )

@@ -1,0 +1,15 @@
+"""What `tests.fresh` imports once, for all its processes: nothing here may compute or make a device."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import importlib
+
+for name in (
+    *("tensorflow", "keras", "matplotlib.pyplot", "sklearn.datasets"),
+    *("tf_lottery.cli", "tf_lottery.study_run", "tf_lottery.export_run", "tf_lottery.search.search"),
+    *("tf_lottery.experiment.executor", "tf_lottery.experiment.worker"),
+):
+    importlib.import_module(name)
