@@ -29,12 +29,13 @@ np.save(sys.argv[3], model(np.load(sys.argv[2]), training=False))
 """
 
 
-def measure(name: str, size: int = 64) -> dict[str, float]:
+def measure(name: str, size: int = 64, eager: bool = False) -> dict[str, float]:
     """Return shares and seconds of one network.
 
     Args:
         name: in keras.applications.
         size: height and width of its inputs.
+        eager: whether the step is taken without compiling it.
 
     Raises:
         AssertionError: outputs that aren't equal, weights that aren't zero.
@@ -55,7 +56,7 @@ def measure(name: str, size: int = 64) -> dict[str, float]:
     model = timed("make_prunable", lambda: lottery.make_prunable(plain))
     assert (np.asarray(model(x, training=False)) == expected).all(), "unpruned outputs differ"
     timed("prune", lambda: lottery.prune(model, rate=0.8, scope="global", min_density=0.01))
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=eager)
     timed("step", lambda: model.fit(x, np.arange(4), batch_size=4, verbose=0))
     for path, (kernel, kernel_mask) in kernels(model).items():
         assert not kernel.numpy()[~kernel_mask.numpy()].any(), path

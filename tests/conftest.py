@@ -1,23 +1,18 @@
-"""Set up before anything imports TensorFlow: quiet, two logical CPUs, one thread."""
+"""What all tests share."""
 
+import importlib
 import json
-import os
 import subprocess
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("MPLBACKEND", "agg")
-
 import pytest
-import tensorflow as tf
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-tf.config.threading.set_intra_op_parallelism_threads(1)
-tf.config.threading.set_inter_op_parallelism_threads(1)
 
 pytest_plugins = ["tests.balance"]
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
+        importlib.import_module("tests.devices")  # not in a process that only hands out tests
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,7 @@ def test_the_demo_is_what_it_is_said_to_be():
 
 
 def test_links_and_pictures_of_the_documents_exist():
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), (document.name, target)
@@ -86,4 +86,14 @@ def test_links_and_pictures_of_the_documents_exist():
 def test_make_help_names_every_target():
     makefile = (ROOT / "Makefile").read_text()
     described = set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.M))
-    assert {"demo", "test", "lint", "bench", "tensorboard", "clean", "help"} <= described
+    assert {
+        "demo",
+        "test",
+        "test-slow",
+        "coverage",
+        "lint",
+        "bench",
+        "tensorboard",
+        "clean",
+        "help",
+    } <= described

@@ -10,23 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from tests import fresh
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 
 def printed(name, *arguments, cwd):
-    """Run an example where no file of ours lies; return what it printed, without its first warnings."""
-    run = subprocess.run(
-        [sys.executable, EXAMPLES / name, "--small", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stderr
-    assert "Traceback" not in run.stderr
+    """Run an example where no file of ours lies; return what it printed, and its warnings."""
+    script = f"import runpy; runpy.run_path({str(EXAMPLES / name)!r}, run_name='__main__')"
+    code, out, err = fresh.run("--small", *arguments, script=script, cwd=cwd)
+    assert code == 0, err
+    assert "Traceback" not in err
     assert not list(cwd.iterdir())
-    return run.stdout, run.stderr
+    return out, err
 
 
 def densities(out):
@@ -65,7 +62,12 @@ def test_the_search_is_three_changed_lines_and_an_import():
 
 
 def test_fit_before(tmp_path):
-    out, _ = printed("fit_before.py", cwd=tmp_path)
+    """As typed, from the shell's own beginning."""
+    command = [sys.executable, EXAMPLES / "fit_before.py", "--small"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    out = run.stdout
     assert percent(r"Validation accuracy, best epoch: ([\d.]+)", out)[0] > 0.85
     assert percent(r"Test accuracy: ([\d.]+)", out)[0] > 0.85
 

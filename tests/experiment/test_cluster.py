@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 RAY = Execution(executor="ray")
 LONG = {
-    "training": {**SETTINGS["training"], "steps": "30000it", "evaluate_every": "2000it", "xla": "auto"},
+    "training": {**SETTINGS["training"], "steps": "15000it", "evaluate_every": "2000it", "xla": "auto"},
     "storage": {"checkpoint_every": "1000it"},
     "replicates": 2,
     "pruning__rounds": 1,
@@ -69,7 +69,7 @@ def test_a_local_cluster_gives_the_same_bits(here, tmp_path):
     assert len(records) == 6
     assert results(tmp_path / "study") == results(here)
     assert watching.notes == []
-    assert all(0 <= run.first <= run.step <= run.last == 30000 for run in watching.progress)
+    assert all(0 <= run.first <= run.step <= run.last == 15000 for run in watching.progress)
     assert not ray.is_initialized()
 
 

@@ -105,34 +105,43 @@ def test_without_a_cluster_the_study_is_refused(monkeypatch, tmp_path, setting):
     assert not (tmp_path / "study").exists()
 
 
+def run_both(directory, victim=None):
+    """Run a longer study on two workers; kill one of them once there is a checkpoint."""
+    training = {**STUDY["training"], "steps": "800it", "evaluate_every": "200it"}
+    settings = STUDY | {"training": training, "storage": {"checkpoint_every": "100it"}}
+    file = directory.parent / "study.yaml"
+    file.write_text(json.dumps(settings))
+    workers = [f"localhost:{port}" for port in ports(2)]
+    processes = [start(index, workers, file, directory) for index in (0, 1)]
+    if victim is not None:
+        while not list(directory.glob("runs/*/checkpoint.npz")):
+            assert processes[victim].returncode is None, processes[victim].communicate()
+            time.sleep(0.01)
+        processes[victim].kill()
+    outputs = [process.communicate()[0] for process in processes]
+    return [process.returncode for process in processes], outputs
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """What comes of it when nobody is killed."""
+    directory = tmp_path_factory.mktemp("whole") / "study"
+    codes, outputs = run_both(directory)
+    assert codes == [0, 0], outputs
+    return results(directory)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1], ids=["chief", "other"])
-def test_interrupted_workers_go_on_together_from_the_same_step(tmp_path, victim):
-    training = {**STUDY["training"], "steps": "1500it", "evaluate_every": "250it"}
-    file = tmp_path / "study.yaml"
-    file.write_text(json.dumps(STUDY | {"training": training, "storage": {"checkpoint_every": "250it"}}))
-
-    def run_both(directory, kill=False):
-        workers = [f"localhost:{port}" for port in ports(2)]
-        processes = [start(index, workers, file, directory) for index in (0, 1)]
-        if kill:
-            while not list(directory.glob("runs/*/checkpoint.npz")):
-                assert processes[victim].returncode is None, processes[victim].communicate()
-                time.sleep(0.01)
-            processes[victim].kill()
-        outputs = [process.communicate()[0] for process in processes]
-        return [process.returncode for process in processes], outputs
-
-    codes, outputs = run_both(tmp_path / "whole" / "study")
-    assert codes == [0, 0], outputs
-    directory = tmp_path / "killed" / "study"
-    codes, outputs = run_both(directory, kill=True)
+def test_interrupted_workers_go_on_together_from_the_same_step(whole, tmp_path, victim):
+    directory = tmp_path / "study"
+    codes, outputs = run_both(directory, victim)
     assert codes[victim] == -9
     assert codes[1 - victim] not in (0, -9)
     assert "Traceback" not in outputs[1 - victim]
     (checkpoint,) = directory.glob("runs/*/checkpoint.npz")
     left_off = Checkpoint.load(checkpoint).step
-    assert 0 < left_off < 1500
+    assert 0 < left_off < 800
     codes, outputs = run_both(directory)
     assert codes == [0, 0], outputs
-    assert results(directory) == results(tmp_path / "whole" / "study")
+    assert results(directory) == whole

@@ -159,7 +159,7 @@ def test_a_new_process_and_an_interrupted_one_give_the_same_bits(finished, tmp_p
     assert unfinished.is_dir()
     assert not (unfinished / "record.json").exists()
     script = (
-        "import tests.conftest, sys; from pathlib import Path; from tests.experiment.test_study import *;"
+        "import tests.devices, sys; from pathlib import Path; from tests.experiment.test_study import *;"
         "observer = Trained(); run_study(study(), Path(sys.argv[1]), observer=observer);"
         "print(len(observer.runs))"
     )

@@ -67,14 +67,14 @@ def finished(directory):
     return len(list(directory.glob("runs/*/record.json")))
 
 
-def in_mid_run(pid, directory, so_far="progress.json"):
-    """Whether a process trains a run now, and has come `so_far`: it holds the run's lock."""
+def in_mid_run(pid, directory, file):
+    """Whether a process trains a run now (it holds the run's lock) that has a certain file already."""
     for link in Path(f"/proc/{pid}/fd").glob("*"):
         with contextlib.suppress(OSError):
             lock = Path(os.readlink(link))
             run = directory / "runs" / lock.name
-            if lock.parent == directory / "locks" and not (run / "record.json").exists():
-                return (run / so_far).exists()
+            if lock.parent == directory / "locks" and (run / file).exists():
+                return not (run / "record.json").exists()
     return False
 
 
@@ -120,7 +120,8 @@ def test_two_commands_at_once_share_the_work(one, tmp_path):
     file.write_text(json.dumps(study(**SMALL, **LONG).model_dump(mode="json")))
     command = ["run", file, "--output", tmp_path / "out/study", "--workers", "1"]
     first = fresh.Fresh(*command, module="tf_lottery")
-    while not in_mid_run(first.pid, tmp_path / "out/study"):
+    while not in_mid_run(first.pid, tmp_path / "out/study", "rewind/0it.npz"):
+        assert first.returncode is None, first.communicate()
         time.sleep(0.005)
     first.send_signal(signal.SIGSTOP)  # until the second has trained something: both have their share
     there = finished(tmp_path / "out/study")

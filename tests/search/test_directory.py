@@ -58,7 +58,7 @@ def test_equal_seeds_give_equal_bits_and_others_do_not(whole):
 
 CONTINUE = """
 import sys
-from tests import conftest
+from tests import devices
 from tests.search import test_directory
 from tests.search.models import FIT, TRAIN, Spy, search, with_state
 spy = Spy()

@@ -157,7 +157,7 @@ def test_an_interrupted_training_can_be_begun_again(digits, augmented):
 
 
 IN_A_PROCESS = """
-import tests.conftest
+import tests.devices
 from tests.training.test_feed import AUGMENT, data, interrupted
 from tests.training.trainings import trainer
 from tf_lottery.data import sources, split

@@ -205,6 +205,6 @@ print(arrays.digest(trainer.weights()))
 
 @pytest.mark.slow
 def test_two_threads_give_the_same_bits_each_time():
-    runs = [fresh.check(script=WITH_TWO_THREADS) for _ in range(3)]
+    runs = [fresh.check(script=WITH_TWO_THREADS) for _ in range(2)]
     assert len(runs[0]) == 65
-    assert runs[0] == runs[1] == runs[2]
+    assert runs[0] == runs[1]

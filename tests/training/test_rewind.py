@@ -123,7 +123,7 @@ def test_state_fits_the_plain_model_too(setup, tmp_path):
 IN_A_FRESH_PROCESS = """
 import sys
 import numpy as np
-import tests.conftest
+import tests.devices
 from tests.training.test_loop import begin, same_bits, train
 from tests.training.test_rewind import DROPOUT
 from tests.training.trainings import trainer
