@@ -141,7 +141,7 @@ class Interrupting(StudyObserver):
 
 
 def test_what_is_wrong_is_said_and_ctrl_c_ends_what_runs(begun, tmp_path):
-    endless = study(**LONG | {"training": LONG["training"] | {"steps": "100000000it"}})
+    endless = study(**LONG | {"training": LONG["training"] | {"steps": "10000000it"}})
     broken = study(model={"build": "tests.training.networks:broken"})
     with pytest.raises(LotteryError, match="no network today") as raised:
         run_study(broken, tmp_path / "broken" / "study", execution=RAY)
