@@ -3,10 +3,12 @@
 import functools
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from tests import fresh
+from tests.training import networks
 from tf_lottery import arrays, config_file
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.executor import run_study
@@ -16,6 +18,7 @@ from tf_lottery.experiment.study import load
 from tf_lottery.experiment.tickets import make_ticket
 from tf_lottery.paths import StudyPaths
 from tf_lottery.ticket import Ticket
+from tf_lottery.training import state
 
 SETTINGS = {
     "name": "small",
@@ -142,6 +145,21 @@ def test_early_stop_is_the_minimum_of_the_validation_curve(finished):
         assert record.early_stop_iteration == curves["step"][at]
         assert record.best_validation_loss == curves["validation_loss"][at]
         assert record.early_stop_validation_accuracy == curves["validation_accuracy"][at]
+
+
+def test_the_validation_set_chooses_and_the_test_set_is_reported(finished, digits):
+    directory, records = finished
+    model = networks.with_dropout((8, 8, 1), 10)
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    for record in records[:2]:
+        kept = Store(StudyPaths(directory)).weights(record.key, "early_stop")
+        state.restore(state.model_variables(model), kept)
+        for part, measured in (
+            ("validation", (record.best_validation_loss, record.early_stop_validation_accuracy)),
+            ("test", (record.early_stop_test_loss, record.early_stop_test_accuracy)),
+        ):
+            split = getattr(digits, part)
+            assert model.evaluate(split.x, split.y, verbose=0) == pytest.approx(measured, rel=1e-5)
 
 
 def test_a_finished_study_trains_nothing_again(finished):
@@ -276,8 +294,6 @@ def test_a_layer_that_begins_at_zero_has_its_control(tmp_path):
 
 
 def test_a_builder_that_changed_is_noticed(tmp_path, monkeypatch):
-    from tests.training import networks
-
     run_study(study(pruning__rounds=0), tmp_path)
     edited = functools.partial(networks.with_dropout, activation="tanh")
     monkeypatch.setattr(networks, "with_dropout", edited)
