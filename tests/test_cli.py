@@ -15,7 +15,8 @@ import pytest
 from tests import fresh
 from tf_lottery import paths
 
-SMALL = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
+SHORT = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
+SMALL = [*SHORT, "--workers", "1"]  # workers import TensorFlow, each its own
 KEYS = {
     "arm",
     "replicate",
@@ -51,7 +52,7 @@ def typed(*arguments, cwd, **environment):
 def finished(tmp_path_factory):
     """A directory in which digits_quick was run; what the command printed."""
     cwd = tmp_path_factory.mktemp("cli")
-    return cwd, typed("run", "digits_quick", *SMALL, cwd=cwd)
+    return cwd, typed("run", "digits_quick", *SHORT, cwd=cwd)
 
 
 def test_run_prints_rows_words_and_paths_and_nothing_else(finished):
