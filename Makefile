@@ -44,5 +44,5 @@ tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tensorboard --logdir saved_models
 
 clean: ## Remove the environment and caches; studies in saved_models/ stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

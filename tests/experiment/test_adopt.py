@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import pytest
 
@@ -16,9 +17,16 @@ LENET = {"model": {"name": "lenet_300_100"}, "arms": {"ticket": {}}}
 
 
 @pytest.fixture(scope="module")
-def neighbour(tmp_path_factory):
-    root = tmp_path_factory.mktemp("neighbours")
-    return root, run_study(study(**LENET, pruning__rounds=1), root / "first")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("neighbours") / "first"
+    return directory, run_study(study(**LENET, pruning__rounds=1), directory)
+
+
+@pytest.fixture
+def neighbour(trained, tmp_path):
+    """A directory with one study, of which each test has its own copy: what it trains is nobody else's."""
+    shutil.copytree(trained[0], tmp_path / "first")
+    return tmp_path, trained[1]
 
 
 def adopt(neighbour, name, execution=None, **changes):
@@ -91,8 +99,8 @@ def test_a_users_own_network_is_not_taken_over(tmp_path):
 
 def test_under_strict_environment_nothing_of_another_one_is_taken_over_or_used(neighbour, monkeypatch):
     strict = Execution(workers=1, strict_environment=True)
-    _, notes = adopt(neighbour, "strict", strict)
-    assert notes.trained == [], "all of it is in the neighbours, from here"
+    records, notes = adopt(neighbour, "strict", strict)
+    assert notes.trained == [records[2].key], "the others are in the neighbour, from here"
     elsewhere = {"tensorflow": "9.9.9"}
     from tf_lottery.experiment import environment
 

@@ -88,12 +88,13 @@ def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_pa
         while not killed:
             time.sleep(0.005)
             for pid in children(directory):
-                os.kill(pid, signal.SIGSTOP)
-                if in_mid_run(pid, directory, "checkpoint.npz"):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-                    break
-                os.kill(pid, signal.SIGCONT)
+                with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                    os.kill(pid, signal.SIGSTOP)
+                    if in_mid_run(pid, directory, "checkpoint.npz"):
+                        os.kill(pid, signal.SIGKILL)
+                        killed.append(pid)
+                        break
+                    os.kill(pid, signal.SIGCONT)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
