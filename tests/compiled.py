@@ -18,14 +18,25 @@ from tf_lottery.training import evaluate, feed
 from tf_lottery.training.trainer import Trainer
 
 KEPT = 6
+lent: set[tuple] = set()
+"""Which trainers the present test has in its hands: what it compares must not be one with itself."""
 _trainers: OrderedDict[tuple, Trainer] = OrderedDict()
 
 
-def trainer(data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset) -> Trainer:
-    """A `Trainer`, perhaps a used one; its masks keep all weights, its optimizer is as new."""
+def trainer(
+    data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset, lend: bool = False
+) -> Trainer:
+    """A `Trainer`, perhaps a used one; its masks keep all weights, its optimizer is as new.
+
+    Args:
+        data, model, training, dataset: as of a `Trainer`.
+        lend: whether the caller keeps it. The next one in the same test is another then.
+    """
     key = _key(data, model, training, dataset)
-    if key is None:
+    if key is None or key in lent:
         return Trainer(data, model, training, dataset)
+    if lend:
+        lent.add(key)
     made = _trainers.pop(key, None) or Trainer(data, model, training, dataset)
     _trainers[key] = made
     while len(_trainers) > KEPT:

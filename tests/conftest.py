@@ -35,6 +35,15 @@ def compiled_once():
         yield
 
 
+@pytest.fixture(autouse=True)
+def nothing_lent():
+    """At a test's end what it had of them is free again."""
+    from tests import compiled
+
+    yield
+    compiled.lent.clear()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def quick_exports():
     """Exports for TensorFlow are loaded in fresh processes that are forked, not begun from nothing."""

@@ -48,6 +48,20 @@ def typed(*arguments, cwd, **environment):
     return run.returncode, run.stdout, run.stderr
 
 
+def printed_without(modules, *commands, cwd=None):
+    """What commands print in one process from its beginning, which imports none of some modules meanwhile."""
+    script = (
+        "import sys; from tf_lottery.__main__ import main\n"
+        f"for sys.argv[1:] in {commands!r}:\n"
+        "    try: main()\n    except SystemExit as e: assert not e.code, e.code\n"
+        f"    assert not {set(modules)!r} & set(sys.modules), sys.argv\n"
+        "    print(end='\\0')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.split("\0")[:-1]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A directory in which digits_quick was run; what the command printed."""
@@ -87,18 +101,8 @@ def test_show_json_has_an_object_a_run(finished):
 
 def test_show_and_list_need_no_tensorflow(finished):
     cwd, _ = finished
-    commands = [["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]]
-    script = (
-        "import sys; from tf_lottery.__main__ import main\n"
-        f"for sys.argv[1:] in {commands!r}:\n"
-        "    try: main()\n    except SystemExit as e: assert not e.code, e.code\n"
-        "    assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
-        "    print('That was', sys.argv[1])"
-    )
-    run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    shown, rest = run.stdout.split("That was show")
-    listed, ran = rest.split("That was list")
+    commands = ["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]
+    shown, listed, ran = printed_without({"tensorflow", "keras"}, *commands, cwd=cwd)
     assert "Dense network" in shown
     assert "digits_quick" in listed
     assert "All runs were finished before." in ran
@@ -149,14 +153,9 @@ def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
 
 
 def test_help_imports_nothing_heavy():
-    script = (
-        "import sys; sys.argv[1:] = ['--help']; from tf_lottery.__main__ import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "assert not {'tensorflow', 'keras', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules), 'heavy'"
-    )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert all(command in run.stdout for command in ("run", "show", "data", "list"))
+    heavy = {"tensorflow", "keras", "numpy", "pydantic", "matplotlib"}
+    (out,) = printed_without(heavy, ["--help"])
+    assert all(command in out for command in ("run", "show", "data", "list"))
 
 
 def bad_yaml(cwd, text):

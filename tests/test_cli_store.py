@@ -10,7 +10,7 @@ import pytest
 from tests import fresh
 from tests.experiment.test_damage import flip
 from tests.experiment.test_study import results
-from tests.test_cli import SMALL, cli
+from tests.test_cli import SMALL, cli, printed_without
 from tf_lottery.paths import StudyPaths
 
 
@@ -44,18 +44,11 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(tmp_path):
 
 def test_a_dry_run_of_a_begun_study_reads_its_runs_without_tensorflow(copy):
     cwd, _ = copy
-    more = ["--set", "pruning.rounds=5"]
-    script = (
-        f"import sys; sys.argv[1:] = {['run', 'digits_quick', *SMALL, *more, '--dry-run']!r}\n"
-        "from tf_lottery.__main__ import main\n"
-        "try: main()\nexcept SystemExit as e: assert not e.code, e.code\n"
-        "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    )
-    run = subprocess.run([sys.executable, "-c", script], cwd=cwd, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    assert "There:    4 finished runs" in run.stdout
-    assert "To train: 4 runs, 240 steps" in run.stdout, "rounds 3 to 5 and the control of round 4"
-    assert "from 4 finished runs" in run.stdout
+    command = ["run", "digits_quick", *SMALL, "--set", "pruning.rounds=5", "--dry-run"]
+    (out,) = printed_without({"tensorflow", "keras"}, command, cwd=cwd)
+    assert "There:    4 finished runs" in out
+    assert "To train: 4 runs, 240 steps" in out, "rounds 3 to 5 and the control of round 4"
+    assert "from 4 finished runs" in out
 
 
 @pytest.mark.slow

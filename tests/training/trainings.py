@@ -13,4 +13,4 @@ def trainer(dataset, model=None, data=None, **training):
     compile_rule.configure(config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tf_lottery.training.trainer.compile_all", lambda loop, evaluate: 0.0)
-        return compiled.trainer(data or DataConfig(), model or ModelConfig(), config, dataset)
+        return compiled.trainer(data or DataConfig(), model or ModelConfig(), config, dataset, lend=True)
