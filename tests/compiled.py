@@ -1,7 +1,7 @@
 """Compiled networks, shared by all tests of a process: to compile one takes seconds, to train it no time.
 
 Sharing changes no result, since a trainer that was used gives the same bits as a new one (`test_loop` and
-`test_attempt` hold it). What a test patches is part of the key.
+`test_attempt` hold it). A test that patches something shares with no other.
 """
 
 import hashlib
@@ -14,10 +14,11 @@ from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.models import build
-from tf_lottery.training import evaluate, feed
 from tf_lottery.training.trainer import Trainer
 
 KEPT = 6
+owner: str | None = None
+"""The test that has trainers to itself, if the present one does."""
 lent: set[tuple] = set()
 """Which trainers the present test has in its hands: what it compares must not be one with itself."""
 _trainers: OrderedDict[tuple, Trainer] = OrderedDict()
@@ -62,6 +63,7 @@ def _key(data, model, training, dataset):
         for array in (part.take(slice(None)), part.y):
             content.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
     return (
+        owner,
         builder,
         model.model_dump_json(),
         training.model_dump_json(),
@@ -69,5 +71,4 @@ def _key(data, model, training, dataset):
         data.pipeline,
         dataset.classes,
         content.hexdigest(),
-        *(feed.STEPS_PER_CALL, feed.CHUNK_BYTES, feed.RESIDENT_BYTES, evaluate.BATCH),
     )

@@ -36,11 +36,13 @@ def compiled_once():
 
 
 @pytest.fixture(autouse=True)
-def nothing_lent():
-    """At a test's end what it had of them is free again."""
+def compiled_alone(request):
+    """A test that patches anything has compiled networks of its own."""
     from tests import compiled
 
+    compiled.owner = request.node.nodeid if "monkeypatch" in request.fixturenames else None
     yield
+    compiled.owner = None
     compiled.lent.clear()
 
 

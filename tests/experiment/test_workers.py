@@ -81,11 +81,11 @@ def in_mid_run(pid, directory, file):
 @pytest.mark.slow
 def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_path):
     directory = tmp_path / "study"
-    observer, killed = Notes(), []
+    observer, killed, ended = Notes(), [], threading.Event()
 
     def kill():
         """Kill a worker that is stopped in the middle of a run, so that the run can't end meanwhile."""
-        while not killed:
+        while not (killed or ended.is_set()):
             time.sleep(0.005)
             for pid in children(directory):
                 with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
@@ -96,11 +96,14 @@ def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_pa
                         break
                     os.kill(pid, signal.SIGCONT)
 
-    killer = threading.Thread(target=kill, daemon=True)
+    killer = threading.Thread(target=kill)
     killer.start()
     config = study(**SMALL, **LONG, storage={"checkpoint_every": "500it"})
-    records = run_study(config, directory, observer=observer, execution=TWO)
-    killer.join()
+    try:
+        records = run_study(config, directory, observer=observer, execution=TWO)
+    finally:
+        ended.set()
+        killer.join()
     assert len(records) == 8
     (note,) = observer.notes
     assert re.fullmatch(
