@@ -72,6 +72,8 @@ class ModelConfig(Strict):
     """`package.module:function`, called with `input_shape`, `classes` and `kwargs`; it
     returns a new Keras model each time."""
     kwargs: dict[str, Any] = {}
+    frozen: bool = False
+    """Whether kernels of layers that the builder froze are pruned, too."""
 
     @model_validator(mode="before")
     @classmethod

@@ -7,6 +7,7 @@ from keras import layers
 
 import tf_lottery as lottery
 from tests.layers.cases import Leaf
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_kernels
 from tf_lottery.layers.table import rows
 
@@ -293,8 +294,24 @@ def frozen():
     return model
 
 
-def test_a_frozen_layer_is_pruned_and_stays_frozen():
+def test_a_frozen_layer_is_left_out_and_named():
     model = lottery.make_prunable(frozen())
+    assert {row.path: row.why for row in rows(model)} == {
+        "frozen/kernel": "no: frozen (frozen=True prunes it)",
+        "free/kernel": "prunable",
+        "free/bias": "no: not a kernel",
+    }
+    table = lottery.prunable_table(model)
+    assert table.endswith(
+        "16 of 20 weights (80.0%) are prunable; 16 of those remain (100.0%). "
+        "16 more are frozen, and left out."
+    )
+    with pytest.raises(LotteryError, match="whose kernels are all frozen. frozen=True prunes them"):
+        lottery.make_prunable(frozen(), exclude="free")
+
+
+def test_a_frozen_layer_is_pruned_where_one_asks_and_stays_frozen():
+    model = lottery.make_prunable(frozen(), frozen=True)
     assert [v.path.split("/")[-2] for v in model.trainable_variables] == ["free", "free"]
     lottery.prune(model, rate=0.5)
     assert {row.path: row.remaining for row in rows(model) if row.why == "prunable"} == {

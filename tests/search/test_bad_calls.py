@@ -50,8 +50,8 @@ def without_kernels():
 
 
 def unbuilt():
-    model = keras.Sequential([layers.Dense(10)])
-    model.compile("adam", "mse")
+    model = keras.Sequential([layers.Dense(10), layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -100,7 +100,6 @@ def test_settings_out_of_range(settings, received):
     [
         (uncompiled, "not compiled"),
         (without_kernels, "BatchNormalization"),
-        (unbuilt, "built=False"),
         (lambda: None, "None"),
         (lambda: lottery.make_prunable(small()), "already prunable"),
         (keras.Sequential, "type"),
@@ -117,12 +116,16 @@ def test_models_that_no_search_can_take(model, received):
     [
         (uncompiled, "not compiled"),
         (without_kernels, "BatchNormalization"),
-        (unbuilt, "not built"),
         (lambda: lottery.make_prunable(small()), "already prunable"),
     ],
 )
 def test_models_given_as_they_are(build, received):
     refused(received, build())
+
+
+@pytest.mark.parametrize("model", [unbuilt, unbuilt()], ids=["function", "model"])
+def test_what_is_not_built_is_built_by_the_data_as_fit_does(model):
+    assert search(model, rounds=1).fit(*TRAIN, **FIT).densities == [1, 0.5]
 
 
 def test_an_initializer_with_a_seed_of_its_own_has_no_controls():

@@ -8,7 +8,7 @@ import pytest
 from keras import callbacks
 
 from tests.search.models import FIT, TRAIN, VALIDATION, search
-from tf_lottery.search.afresh import afresh
+from tf_lottery.search.afresh import Callbacks
 from tf_lottery.search.fit_run import FitRun
 
 
@@ -74,7 +74,8 @@ def test_paths_keep_their_form(path, labelled):
         if path.endswith((".keras", ".h5"))
         else callbacks.CSVLogger(path)
     )
-    fresh = afresh([given], "r1")[0]
+    with Callbacks([given]).of("r1") as (fresh,):
+        pass
     assert getattr(fresh, "filepath", None) == labelled or getattr(fresh, "filename", None) == labelled
     assert path in (getattr(given, "filepath", None), getattr(given, "filename", None))
 

@@ -5,7 +5,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import Record
-from tf_lottery.experiment.start import check_reinitialized
+from tf_lottery.layers.redraw import redraw
 from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.training.trainer import Trainer
 
@@ -37,4 +37,4 @@ def check_fit(study: StudyConfig, dataset: Dataset, trainer: Trainer, records: l
         )
     if study.replicates > 1 or len(study.arms) > 1:
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
-        check_reinitialized(first, second, [f"model/{path}" for path in trainer.kernels])
+        redraw(trainer.model, trainer.kernels, first, second, "model/")

@@ -88,6 +88,8 @@ class RunSpec(_FromJson):
             settings["data"]["augment"] = list(augment.items())
         if rates := settings.get("pruning", {}).get("layer_rates"):
             settings["pruning"]["layer_rates"] = list(rates.items())  # the first that matches counts
+        if self.model.build:  # whose layers may be frozen: they were pruned and redrawn once
+            settings["model"].setdefault("frozen", False)
         settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -8,10 +8,10 @@ import numpy as np
 
 from tf_lottery import steps
 from tf_lottery.arrays import Arrays
-from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.layers.access import get_masks, set_masks
+from tf_lottery.layers.redraw import Redrawn, redraw
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
 from tf_lottery.pruning.schedules import layer_rates
@@ -41,13 +41,18 @@ def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int)
     if spec.start == "rewind":
         return _rewind(spec, store, trainer, steps_per_epoch)
     weights = trainer.initial_weights(spec.init_seed)
-    trainer.set_weights(weights)
     if spec.start == "initialize":
+        trainer.set_weights(weights)
         return Start(0, {})
-    original = store.rewind_point(spec.root, 0)
-    kernels = [f"model/{path}" for path in get_masks(trainer.model)]
-    correlation = check_reinitialized(original, weights, kernels)
-    return Start(0, {"reinit_correlation_first_layer": correlation})
+    found = redraw(trainer.model, trainer.kernels, store.rewind_point(spec.root, 0), weights, "model/")
+    trainer.set_weights(found.weights)
+    return Start(0, reinitialized(found))
+
+
+def reinitialized(found: Redrawn) -> dict[str, Any]:
+    """Return what is kept of a random reinitialization in a record's checks."""
+    checks: dict[str, Any] = {"reinit_correlation_first_layer": found.correlation}
+    return checks | ({"reinit_kept": list(found.kept)} if found.kept else {})
 
 
 def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> masks_.Masks:
@@ -94,39 +99,3 @@ def _check_rewound(rewound: Arrays, weights: Arrays, trainer: Trainer) -> None:
             expected = np.where(by_name[name], expected, np.zeros_like(expected))
         if value.tobytes() != expected.tobytes():
             raise RuntimeError(f"{name} was not rewound bit for bit: please report this")
-
-
-def check_reinitialized(original: Arrays, fresh: Arrays, kernels: list[str]) -> float:
-    """Assert that a reinitialization is one: every kernel differs, the first is uncorrelated.
-
-    Kernels that begin constant (zeros, say) draw nothing and are left out.
-
-    Args:
-        original: theta_0.
-        fresh: the new initialization.
-        kernels: names of the kernels in both, the first layer's first.
-
-    Returns:
-        The correlation of the first layer's weights with their originals. It must be below
-        0.02, or five standard deviations of chance where the layer is small.
-
-    Raises:
-        LotteryError: if the network draws the same weights again.
-    """
-    drawn = [name for name in kernels if np.ptp(original[name]) > 0]  # not constant, as zeros are
-    for name in drawn or kernels:
-        if np.array_equal(original[name], fresh[name]):
-            raise LotteryError(
-                f"Expected new weights from a random reinitialization. Received: the same in {name}. "
-                "Its initializer has a seed of its own, or the builder returns the same model again: "
-                "leave the seed out, build a new model each time."
-            )
-    first = drawn[0]
-    correlation = float(np.corrcoef(original[first].ravel(), fresh[first].ravel())[0, 1])
-    limit = max(0.02, 5 / np.sqrt(original[first].size))
-    if not abs(correlation) < limit:
-        raise LotteryError(
-            f"Expected a reinitialization that doesn't correlate with the original (|r| < {limit:.3f} in "
-            f"{first}). Received: r = {correlation:.3f}"
-        )
-    return correlation

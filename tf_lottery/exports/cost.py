@@ -60,7 +60,7 @@ def cost(model: keras.Model) -> Cost:
         40
     """
     check_plain(model)
-    kernels = {id(kernel): _sizes(kernel) for kernel in Choice().kernels_of(model).values()}
+    kernels = {id(kernel): _sizes(kernel) for kernel in Choice(frozen=True).kernels_of(model).values()}
     flops, uncounted = np.zeros(2, np.int64), {}
     for path, layer, positions in _calls(model, ""):
         used = [kernels[id(variable)] for variable in layer.weights if id(variable) in kernels]

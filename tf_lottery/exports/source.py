@@ -100,7 +100,7 @@ class Source:
 
     def kernels(self) -> dict[str, np.ndarray]:
         """Return path -> array of all kernels that can be pruned."""
-        return {path: kernel.numpy() for path, kernel in Choice().kernels_of(self.plain).items()}
+        return {path: kernel.numpy() for path, kernel in Choice(frozen=True).kernels_of(self.plain).items()}
 
 
 def make_source(
@@ -182,7 +182,7 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     except CannotCopy:
         return None
     generator = np.random.default_rng(seed)
-    for kernel in Choice().kernels_of(copy).values():
+    for kernel in Choice(frozen=True).kernels_of(copy).values():
         value = kernel.numpy()
         zeros = value == 0
         survivors = value[~zeros] if not zeros.all() else np.ones(1, value.dtype)

@@ -8,7 +8,8 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.paths import holders, named_variables
+from tf_lottery.layers.kernels import unfit
+from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
 from tf_lottery.pruning.schedules import layer_rates as rates_of
@@ -19,7 +20,7 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
     """Return kernel path -> (kernel, its mask variable) of a prunable model.
 
     Raises:
-        LotteryError: if it isn't one.
+        LotteryError: if it isn't one, or a layer has LoRA or was quantized since it is.
     """
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
@@ -29,6 +30,13 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
             f"Expected a model with prunable layers. Received: {model.name!r}, which has none. "
             "Pass it through tf_lottery.make_prunable first."
         )
+    for path, layer, _ in walk(model):
+        if unfit(layer) and any(id(variable) in masks for variable in own_weights(layer)):
+            raise LotteryError(
+                "Expected layers that compute with their kernels as they are. Received: "
+                f"{path!r}, {unfit(layer)}. "
+                "Prune, count and strip before that."
+            )
     return {
         path: (variable, masks[id(variable)])
         for path, variable in named_variables(model).items()

@@ -1,34 +1,50 @@
 """How a model was compiled, carried over to a copy."""
 
-import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import tree
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.layers.copying import CannotCopy, alike
+from tf_lottery.layers.paths import variables_without_masks
+from tf_lottery.layers.refers import refers
+
+_OF_ITS_OWN = ("_lock", "_tracker", "_exclude_from_weight_decay_cache", "_distribution_strategy", "built")
+"""Attributes of an optimizer that aren't settings."""
 
 
 def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
     """Compile a copy as the model was, if it was; return the copy.
 
-    The optimizer is copied with its state. Losses are shared, also those that Keras couldn't read
+    The optimizer is copied with its state, and with the settings that aren't in its configuration
+    (`exclude_from_weight_decay`, attributes). Losses are shared, also those that Keras couldn't read
     from a file; metrics are copied.
+
+    Raises:
+        CannotCopy: a loss or metric that refers to the model, a setting that refers to its variables.
     """
     if not model.compiled:
         return copy
-    settings = compile_settings(model)
+    try:
+        settings = compile_settings(model)
+    except (TypeError, ValueError, NotImplementedError) as error:  # an optimizer without a configuration
+        raise CannotCopy(f"its optimizer can't be copied: {' '.join(str(error).split())[:120]}") from error
+    for name in ("loss", "metrics", "weighted_metrics"):
+        if any(refers(each, model) for each in tree.flatten(settings.get(name))):
+            raise CannotCopy(f"its {name} refer{'s' if name == 'loss' else ''} to the model itself")
     try:
         copy.compile(**settings)
         if copy.optimizer is not None:
+            pairs = zip(variables_without_masks(model), variables_without_masks(copy), strict=True)
+            carry_settings(model.optimizer, copy.optimizer, list(pairs))
             copy.optimizer.build(copy.trainable_variables)
             _carry_over(model.optimizer, copy.optimizer)
-    except (TypeError, ValueError) as error:
-        warnings.warn(
-            f"The copy of {model.name!r} isn't compiled ({' '.join(str(error).split())[:120]}): "
-            "call compile on the copy.",
-            stacklevel=4,
-        )
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise CannotCopy(
+            f"the copy can't be compiled as it is: {' '.join(str(error).split())[:120]}"
+        ) from error
     return copy
 
 
@@ -43,6 +59,43 @@ def compile_settings(model: keras.Model) -> dict[str, Any]:
             f"Expected a compiled model. Received: {model.name!r}, not compiled. Call model.compile first."
         )
     return {name: tree.map_structure(_fresh, value) for name, value in model._compile_config.config.items()}
+
+
+def carry_settings(
+    source: keras.optimizers.Optimizer,
+    target: keras.optimizers.Optimizer,
+    variables: Sequence[tuple[keras.Variable, keras.Variable]],
+) -> None:
+    """Give an optimizer, not built yet, the settings of another that its configuration leaves out.
+
+    Args:
+        source: whose settings.
+        target: of the same class and configuration.
+        variables: pairs of a variable of the source's model and the target's.
+
+    Raises:
+        CannotCopy: a setting that can't be told from state.
+    """
+    ours, theirs = vars(source), {id(v): other for v, other in variables}
+    if keys := ours.get("_exclude_from_weight_decay"):
+        found = {target._var_key(other) for v, other in variables if source._var_key(v) in keys}
+        if len(found) != len(keys):
+            raise CannotCopy("its optimizer excludes variables of another model from weight decay")
+        target._exclude_from_weight_decay = found
+    for name, value in ours.items():
+        if name in _OF_ITS_OWN or name.startswith("_self_") or name == "_exclude_from_weight_decay":
+            continue
+        if isinstance(value, keras.optimizers.Optimizer):
+            carry_settings(value, getattr(target, name), variables)
+        elif not _holds_variables(value) and not alike(value, getattr(target, name, None)):
+            setattr(target, name, value)
+        elif name not in vars(target) and any(id(v) in theirs for v in tree.flatten(value)):
+            # Variables of the model's own: what an optimizer makes itself, it makes when it is built.
+            setattr(target, name, tree.map_structure(lambda v: theirs.get(id(v), v), value))
+
+
+def _holds_variables(value: Any) -> bool:
+    return any(isinstance(each, keras.Variable) for each in tree.flatten(value))
 
 
 def _carry_over(source: keras.optimizers.Optimizer, target: keras.optimizers.Optimizer) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels, set_masks
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
-from tf_lottery.layers.in_place import PrunableModel, make_prunable_in_place, strip_in_place
+from tf_lottery.layers.in_place import calls, held_in_place, make_prunable_in_place, strip_in_place
 from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice, Rule
 from tf_lottery.layers.paths import holders, variables_without_masks, walk
 from tf_lottery.layers.prunable import PrunableLayer
@@ -24,18 +25,23 @@ def make_prunable(
     include: Rule | Sequence[Rule] | None = None,
     exclude: Rule | Sequence[Rule] | None = None,
     kernels: Mapping[type | str, str | Sequence[str]] | None = None,
+    frozen: bool = False,
 ) -> keras.Model:
     """Return a model whose kernels have masks. It computes the same, to the last bit, until it is pruned.
 
     A Sequential or Functional model is copied, its layers wrapped in `PrunableLayer`s; the model
-    that was given stays as it is. What Keras can't copy (subclassed models, models of such layers)
-    is made prunable in place, and returned: Keras has no other way. All weights are carried over,
-    and so is how the model was compiled, the optimizer's state included.
+    that was given stays as it is. All weights are carried over, whatever layers have adapted to, what is
+    frozen, and how the model was compiled, the optimizer's state included. The copy is then held against
+    the model: on the same inputs it answers the same, and nothing in it refers to the model's own weights.
+    What Keras can't copy (subclassed models), and what isn't the same once it is copied (an operation
+    that reads another layer's kernel, a constant drawn when a layer is made), is made prunable in
+    place, and returned.
 
     Prunable are the kernels of Dense, EinsumDense, all convolutions, recurrent cells, and
-    of what is made of them (attention, Bidirectional, TimeDistributed, your own blocks). Your own
-    layers with weights of their own declare them, in a method `get_prunable_weights()` or in
-    `kernels`. `prunable_table` tells what was made prunable, what not, and why.
+    of what is made of them (attention, Bidirectional, TimeDistributed, your own blocks), unless they
+    are frozen. Your own layers with weights of their own declare them, in a method
+    `get_prunable_weights()` or in `kernels`. `prunable_table` tells what was made prunable, what not,
+    and why.
 
     Args:
         model: any built Keras 3 model.
@@ -44,10 +50,12 @@ def make_prunable(
         exclude: layers to leave out; wins over `include`.
         kernels: further layers and their kernels: `{MyLayer: "matrix"}`,
             `{keras.layers.Embedding: "embeddings"}`; classes, or their names.
+        frozen: whether kernels of frozen layers are prunable, too.
 
     Raises:
         LotteryError: not a Keras 3 model on the TensorFlow backend, not built, already prunable,
-            without a layer that can be pruned, or with a rule that concerns no layer.
+            without a layer that can be pruned, with LoRA or quantized, or with a rule that concerns no
+            layer.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -57,9 +65,26 @@ def make_prunable(
         >>> lottery.sparsity(model)
         0.5
     """
+    return make_prunable_choice(model, Choice.of(include, exclude, kernels, frozen))
+
+
+def make_prunable_choice(
+    model: keras.Model, choice: Choice, inputs: Any = None, in_place: str | None = None
+) -> keras.Model:
+    """As `make_prunable`.
+
+    Args:
+        model, choice: of it.
+        inputs: examples to hold a copy against the model on. Default: drawn.
+        in_place: a reason not to copy the model.
+    """
     check_plain(model)
-    choice = Choice.of(include, exclude, kernels)
     chosen = choice.kernels_of(model)
+    if not chosen and replace(choice, frozen=True).kernels_of(model):
+        raise LotteryError(
+            f"Expected a model with kernels that are trained. Received: {model.name!r}, whose kernels are "
+            "all frozen. frozen=True prunes them nevertheless."
+        )
     if not chosen:
         known = ", ".join(known if isinstance(known, str) else known.__name__ for known in KERNELS)
         kinds = sorted({type(layer).__name__ for path, layer, _ in walk(model) if path})
@@ -67,27 +92,34 @@ def make_prunable(
             f"Expected a model with layers that can be pruned ({known}; your own with {DECLARES} or "
             f"kernels=). Received: {', '.join(kinds)}"
         )
-    prunable = make_prunable_kernels(model, chosen)
+    prunable = make_prunable_kernels(model, chosen, inputs, in_place)
     if undeclared := [row.path for row in rows(prunable) if row.why == UNDECLARED]:
         warnings.warn(
             f"These weights of layers of your own stay dense: {', '.join(undeclared)}. "
             f"Declare kernels with a method {DECLARES}, or kernels=.",
-            stacklevel=2,
+            stacklevel=3,
         )
     return prunable
 
 
-def make_prunable_kernels(model: keras.Model, chosen: Mapping[str, keras.Variable]) -> keras.Model:
-    """As `make_prunable`, of exactly these kernels: path -> variable."""
+def make_prunable_kernels(
+    model: keras.Model,
+    chosen: Mapping[str, keras.Variable],
+    inputs: Any = None,
+    in_place: str | None = None,
+) -> keras.Model:
+    """As `make_prunable_choice`, of exactly these kernels: path -> variable."""
     check_plain(model)
     ids = {id(variable) for variable in chosen.values()}
     with _scope(model):
         try:
-            copy = copy_model(model, lambda layer: _wrap(layer, ids))
+            if in_place is not None:
+                raise CannotCopy(in_place)
+            copy = copy_model(model, lambda layer: _wrap(layer, ids), inputs)
             _check_meant(model, ids, copy)
             return compile_like(model, copy)
-        except CannotCopy:
-            return make_prunable_in_place(model, chosen)
+        except CannotCopy as error:
+            return make_prunable_in_place(model, chosen, str(error))
 
 
 def strip(model: keras.Model) -> keras.Model:
@@ -112,17 +144,24 @@ def strip(model: keras.Model) -> keras.Model:
         'Dense'
     """
     kernels(model)
-    if isinstance(model, PrunableModel):
+    if held_in_place(model):
         return strip_in_place(model)
+    return strip_copy(model)
+
+
+def strip_copy(model: keras.Model, inputs: Any = None) -> keras.Model:
+    """As `strip`, of a model that was copied. Args: inputs: as of `make_prunable_choice`."""
     try:
         copy = copy_model(
-            model, lambda layer: copy_layer(layer.layer if isinstance(layer, PrunableLayer) else layer)
+            model,
+            lambda layer: copy_layer(layer.layer if isinstance(layer, PrunableLayer) else layer),
+            inputs,
         )
+        return compile_like(model, copy)
     except CannotCopy as error:
         raise LotteryError(
-            f"Expected a model that Keras can copy. Received: {model.name!r} ({error})"
+            f"Expected a model that can be copied. Received: {model.name!r} ({error})"
         ) from error
-    return compile_like(model, copy)
 
 
 def freeze_zeros(model: keras.Model, **choice: Any) -> keras.Model:
@@ -130,7 +169,7 @@ def freeze_zeros(model: keras.Model, **choice: Any) -> keras.Model:
 
     Args:
         model: a built plain model that has zeros, as `strip`, another library or a file gave it.
-        **choice: `include`, `exclude` and `kernels`, as of `make_prunable`.
+        **choice: `include`, `exclude`, `kernels` and `frozen`, as of `make_prunable`.
 
     Returns:
         The prunable model, as of `make_prunable`, its masks the weights that aren't 0.0.
@@ -159,6 +198,16 @@ def check_plain(model: keras.Model) -> None:
     Raises:
         LotteryError: if it isn't a built plain Keras 3 model on TensorFlow.
     """
+    check_kind(model)
+    if not model.built and calls(model):
+        raise LotteryError(
+            f"Expected a built model. Received: {model.name!r}, not built. "
+            "Give it a keras.Input or call it once."
+        )
+
+
+def check_kind(model: keras.Model) -> None:
+    """As `check_plain`, of a model that may be built later."""
     if not isinstance(model, keras.Model):
         raise LotteryError(
             f"Expected a Keras 3 model. Received: {type(model).__module__}.{type(model).__name__}"
@@ -167,13 +216,11 @@ def check_plain(model: keras.Model) -> None:
         raise LotteryError(
             f"Expected Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}"
         )
-    if not model.built:
-        raise LotteryError(
-            f"Expected a built model. Received: {model.name!r}, not built. "
-            "Give it a keras.Input or call it once."
-        )
     if next(holders(model), None) is not None:
-        raise LotteryError(f"Expected a plain Keras model. Received: {model.name!r}, already prunable")
+        raise LotteryError(
+            f"Expected a plain Keras model. Received: {model.name!r}, already prunable. lottery.strip(model) "
+            "makes it plain again; its weights stay as they are."
+        )
 
 
 def _wrap(layer: keras.Layer, chosen: set[int]) -> keras.Layer:

@@ -1,11 +1,16 @@
-"""Copies of plain and prunable models, where Keras can make them."""
+"""Copies of plain and prunable models, where Keras can make them and they are proven the same."""
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.paths import HoldsMasks, variables_without_masks, walk
+from tf_lottery.layers.paths import HoldsMasks, holders, variables_without_masks, walk
+from tf_lottery.layers.refers import names_of_keras
+from tf_lottery.layers.same import difference
 
 
 class CannotCopy(Exception):
@@ -18,36 +23,132 @@ def copy_layer(layer: keras.Layer) -> keras.Layer:
     Raises:
         CannotCopy: with the reason.
     """
+    if type(layer) is keras.layers.Lambda:  # Keras reads its function from a file only if asked to trust it
+        settings = keras.Layer.get_config(layer)
+        return keras.layers.Lambda(
+            layer.function, layer._output_shape, layer.mask, layer.arguments, **settings
+        )
     try:
         copy = type(layer).from_config(layer.get_config())
     except Exception as error:  # whatever a layer of the user's own raises
-        raise CannotCopy(f"{type(layer).__name__}: {' '.join(str(error).split())[:160]}") from error
+        # Keras says at length what it does, and last why it can't.
+        reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
+        raise CannotCopy(f"{type(layer).__name__}: {reason[:160]}") from error
     for source, target in zip(_with_activations(layer), _with_activations(copy), strict=False):
         target.activation = source.activation  # a user's own function may have the name of one of Keras's
     return copy
 
 
-def copy_model(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
-    """Copy structure and weights of a Sequential or Functional model; the copy isn't compiled.
+def copy_model(
+    model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer], inputs: Any = None
+) -> keras.Model:
+    """Copy structure, weights and all other state of a Sequential or Functional model; not compiled.
+
+    The copy is held against the model: it answers the same, to the last bit, in inference and in
+    training, and refers to nothing of the model's.
 
     Args:
         model: built.
         clone_layer: layer -> its copy.
+        inputs: examples to compare the answers on. Default: drawn.
 
     Raises:
         CannotCopy: with the reason.
     """
     copy = _clone(model, clone_layer)
-    sources, targets = variables_without_masks(model), variables_without_masks(copy)
     if type(copy) is not type(model):
         raise CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
+    check_attributes(model, copy)
+    carry_state(model, copy)
+    check_same(model, copy, inputs)
+    return copy
+
+
+def check_same(model: keras.Model, copy: keras.Model, inputs: Any = None, close: bool = False) -> None:
+    """Check that a copy is the model. Args: as of `difference`.
+
+    Raises:
+        CannotCopy: in what it isn't.
+    """
+    if found := difference(model, copy, inputs, close):
+        raise CannotCopy(found)
+
+
+def carry_state(model: keras.Layer, copy: keras.Layer) -> None:
+    """Give a copy, of the same structure, the state of a model.
+
+    Variables; what layers keep besides and write into files of Keras (vocabularies, what they make of their
+    variables once those are there); what is trainable.
+
+    Raises:
+        CannotCopy: if the structure isn't the same.
+    """
+    sources, targets = variables_without_masks(model), variables_without_masks(copy)
     if [v.shape for v in sources] != [v.shape for v in targets]:
         raise CannotCopy("the copy has other weights")
+    pairs = _pairs(model, copy)
     for source, target in zip(sources, targets, strict=True):
         target.assign(source)
-    for source, target in zip(model.layers, copy.layers, strict=True):
+    for source, target in pairs:
+        _carry_own(source, target)
+    stands = {id(holder.stands_for()): holder for holder in holders(copy)}
+    for source, target in pairs:  # the outermost first: Keras hands it down
+        stands.get(id(target), target).trainable = source.trainable
         target.trainable = source.trainable
-    return copy
+    for source, target in zip(sources, targets, strict=True):
+        target.trainable = source.trainable
+
+
+def check_attributes(model: keras.Model, copy: keras.Model) -> None:
+    """Check that a copy of a user's own class has the attributes that the model was given.
+
+    Raises:
+        CannotCopy: naming one that it hasn't.
+    """
+    if type(model).__module__.startswith("keras."):
+        return
+    usual = vars(keras.Model()).keys() | names_of_keras(type(model))
+    for name, value in vars(model).items():
+        if name.startswith("_") or name in usual:
+            continue
+        if not alike(value, getattr(copy, name, None)):
+            raise CannotCopy(f"the copy lacks the attribute {name!r} that it was given")
+
+
+def alike(value: Any, other: Any) -> bool:
+    """Return whether two attributes are the same setting, as far as can be told."""
+    if value is other or isinstance(value, (keras.Layer, keras.metrics.Metric, keras.optimizers.Optimizer)):
+        return type(value) is type(other)
+    if isinstance(value, (list, tuple)) and isinstance(other, Sequence) and len(value) == len(other):
+        return all(alike(ours, theirs) for ours, theirs in zip(value, other, strict=True))
+    try:
+        return type(value) is type(other) and bool(np.all(np.asarray(value == other)))
+    except Exception:  # whatever the comparison of two objects raises
+        return False
+
+
+def _pairs(model: keras.Layer, copy: keras.Layer) -> list[tuple[keras.Layer, keras.Layer]]:
+    pairs = [(ours, theirs) for (_, ours, _), (_, theirs, _) in zip(walk(model), walk(copy), strict=False)]
+    for ours, theirs in pairs[1:]:
+        if getattr(ours, "_plain_class", type(ours)) is not type(theirs):
+            raise CannotCopy(f"{ours.name!r} is a {type(theirs).__name__} in the copy")
+    return pairs
+
+
+def _carry_own(source: keras.Layer, target: keras.Layer) -> None:
+    if isinstance(source, (HoldsMasks, keras.Model)) or isinstance(target, HoldsMasks):
+        return
+    try:
+        if type(source).load_own_variables is not keras.Layer.load_own_variables:
+            store: dict[str, Any] = {}
+            source.save_own_variables(store)
+            target.load_own_variables(store)
+        if hasattr(source, "save_assets") and hasattr(target, "load_assets"):
+            with tempfile.TemporaryDirectory(prefix="tf_lottery_") as directory:
+                source.save_assets(directory)
+                target.load_assets(directory)
+    except Exception as error:  # whatever a layer of the user's own raises
+        raise CannotCopy(f"{source.name!r}: {' '.join(str(error).split())[:160]}") from error
 
 
 def rebuild(model: keras.Model) -> keras.Model:
@@ -60,14 +161,18 @@ def rebuild(model: keras.Model) -> keras.Model:
     Raises:
         LotteryError: if there is no way to build it again.
     """
-    plain_class = getattr(model, "_plain_class", type(model))
+    prunable_class, plain_class = type(model), getattr(model, "_plain_class", type(model))
     try:
-        if plain_class is not type(model):  # prunable in place
+        if isinstance(model, keras.Sequential) or getattr(model, "inputs", None):
+            try:
+                model.__class__ = plain_class
+                copy = _clone(model, _copy_inner)
+            finally:
+                model.__class__ = prunable_class
+        elif plain_class is not prunable_class:  # prunable in place
             plain = model.get_config()["plain"]
             copy = plain_class.from_config(plain["config"])
             copy.build_from_config(plain.get("build_config") or {})
-        elif isinstance(model, keras.Sequential) or getattr(model, "inputs", None):
-            copy = _clone(model, _copy_inner)
         else:
             copy = plain_class.from_config(model.get_config())
             copy.build_from_config(model.get_build_config() or {})
@@ -89,6 +194,8 @@ def _copy_inner(layer: keras.Layer) -> keras.Layer:
 
 
 def _clone(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
+    if not isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
+        raise CannotCopy(f"Keras can't copy a model of class {type(model).__name__}")
     compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
     try:
         return keras.models.clone_model(model, clone_function=clone_layer, recursive=True)

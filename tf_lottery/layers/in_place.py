@@ -1,6 +1,7 @@
 """Models that Keras can't copy: the masks are the model's own, and its `call` runs under them.
 
-The model gets a class of its own, derived from the one it had, until it is stripped.
+The model gets a class of its own, derived from the one it had, until it is stripped. Of a model without a
+`call` (its `train_step` calls its layers) each layer that has kernels does.
 """
 
 import functools
@@ -11,7 +12,7 @@ import keras
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.masking import MaskedScope, add_mask, unguard
-from tf_lottery.layers.paths import HoldsMasks, named_variables
+from tf_lottery.layers.paths import HoldsMasks, holders, named_variables, own_weights, walk
 
 _NAME = "PrunableModel"
 
@@ -75,31 +76,62 @@ class PrunableModel(HoldsMasks):
 keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)(PrunableModel)
 
 
-def make_prunable_in_place(model: keras.Model, kernels: Mapping[str, keras.Variable]) -> keras.Model:
-    """Give a built model masks, all ones. Args: kernels: path -> variable."""
-    prunable = _class_of(type(model))
-    pairs = []
-    model._tracker.unlock()
-    try:
-        for path, kernel in kernels.items():
-            pairs.append((kernel, add_mask(model, path.replace("/", "_"), kernel)))
-    finally:
-        model._tracker.lock()
-    model.__dict__["_masked"] = pairs  # not tracked: kernels are the layers'
-    model.__class__ = prunable
+def make_prunable_in_place(
+    model: keras.Model, kernels: Mapping[str, keras.Variable], why: str = ""
+) -> keras.Model:
+    """Give a built model masks, all ones.
+
+    Args:
+        model: plain.
+        kernels: path -> variable.
+        why: the reason why it isn't copied, for who asks.
+    """
+    if calls(model):
+        _hold(model, {path.replace("/", "_"): kernel for path, kernel in kernels.items()})
+    else:
+        chosen = {id(kernel) for kernel in kernels.values()}
+        for _, layer, _ in list(walk(model)):
+            if own := {v.name: v for v in own_weights(layer) if id(v) in chosen}:
+                _hold(layer, own)
+    model.__dict__["_why_in_place"] = why
     _forget_functions(model)
     return model
 
 
 def strip_in_place(model: keras.Model) -> keras.Model:
     """Give a model its own class back; zeros stay."""
-    pairs = model.__dict__.pop("_masked")
-    model.__class__ = model._plain_class
-    _untrack(model, [kernel_mask for _, kernel_mask in pairs])
-    for kernel, _ in pairs:
-        unguard(kernel)
+    for layer in held_in_place(model):
+        pairs = layer.__dict__.pop("_masked")
+        layer.__class__ = layer._plain_class
+        _untrack(layer, [kernel_mask for _, kernel_mask in pairs])
+        for kernel, _ in pairs:
+            unguard(kernel)
+    model.__dict__.pop("_why_in_place", None)
     _forget_functions(model)
     return model
+
+
+def held_in_place(model: keras.Model) -> list["PrunableModel"]:
+    """Return the model, or the layers in it, that were made prunable in place; [] if none was."""
+    return [holder for holder in holders(model) if isinstance(holder, PrunableModel)]
+
+
+def calls(model: keras.Model) -> bool:
+    """Return whether a model has a `call`; one that only trains its layers in a `train_step` has none."""
+    return type(model).call not in (keras.Model.call, keras.Layer.call)
+
+
+def _hold(layer: keras.Layer, kernels: Mapping[str, keras.Variable]) -> None:
+    """Give a layer, or a model, masks and the class that runs it under them."""
+    prunable, pairs = _class_of(type(layer)), []
+    layer._tracker.unlock()
+    try:
+        for name, kernel in kernels.items():
+            pairs.append((kernel, add_mask(layer, name, kernel)))
+    finally:
+        layer._tracker.lock()
+    layer.__dict__["_masked"] = pairs  # not tracked: kernels are the layers'
+    layer.__class__ = prunable
 
 
 @functools.cache

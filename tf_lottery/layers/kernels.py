@@ -53,14 +53,19 @@ class Choice:
             kernels. A layer within a chosen one is chosen too.
         exclude: layers to leave out; wins over `include`.
         kernels: further layers: class or class name -> names of their kernels.
+        frozen: whether kernels that aren't trained are prunable, too.
+        strict: whether kernels that a layer doesn't compute with as they are (LoRA, quantization) are
+            refused, not passed over.
     """
 
     include: tuple[Rule, ...] = ()
     exclude: tuple[Rule, ...] = ()
     kernels: Mapping[type | str, tuple[str, ...]] = field(default_factory=dict)
+    frozen: bool = False
+    strict: bool = True
 
     @classmethod
-    def of(cls, include: Any, exclude: Any, kernels: Mapping | None) -> "Choice":
+    def of(cls, include: Any, exclude: Any, kernels: Mapping | None, frozen: Any = False) -> "Choice":
         """Return the choice that arguments of `make_prunable` make.
 
         Raises:
@@ -79,14 +84,18 @@ class Choice:
                     f"Received: {layer!r}: {names!r}"
                 )
             declared[layer] = names
-        return cls(_rules("include", include), _rules("exclude", exclude), declared)
+        if not isinstance(frozen, bool):
+            raise LotteryError(f"Expected frozen as True or False. Received: {frozen!r}")
+        return cls(_rules("include", include), _rules("exclude", exclude), declared, frozen)
 
     def kernels_of(self, model: keras.Layer) -> dict[str, keras.Variable]:
         """Return path -> variable of the kernels that are chosen in a built model, each once.
 
         Raises:
-            LotteryError: a rule that concerns no layer, a declared kernel that isn't there.
+            LotteryError: a rule that concerns no layer, a declared kernel that isn't there, a layer that
+                doesn't compute with its kernel as it is.
         """
+        trained = {id(variable) for variable in model.trainable_variables}
         paths = {id(variable): path for path, variable in named_variables(model).items()}
         found, unused = {}, {*self.include, *self.exclude, *self.kernels}
         for path, layer, above in walk(model):
@@ -102,8 +111,17 @@ class Choice:
             for declared in self.kernels:
                 if _is(layer, declared):
                     unused.discard(declared)
-            if chosen:
-                found |= {paths[id(variable)]: variable for variable in self._own_kernels(layer)}
+            if not chosen:
+                continue
+            own = list(self._own_kernels(layer))
+            if own and (why := unfit(layer)):
+                if not self.strict:
+                    continue
+                raise LotteryError(
+                    "Expected layers that compute with their kernels as they are. Received: "
+                    f"{path or layer.name!r}, {why}. Leave it out with exclude, or prune before."
+                )
+            found |= {paths[id(v)]: v for v in own if self.frozen or id(v) in trained}
         for rule in unused:
             layers = [path for path, _, _ in walk(model)]
             raise LotteryError(
@@ -128,6 +146,16 @@ class Choice:
         return any(isinstance(rule, type) and issubclass(rule, cls) for rule in self.include) or any(
             not isinstance(rule, type) and _matches(rule, layer.name, layer) for rule in self.include
         )
+
+
+def unfit(layer: keras.Layer) -> str | None:
+    """Return why a layer doesn't compute with its kernel as it is, in words; None if it does."""
+    if getattr(layer, "lora_enabled", False):
+        return "which has LoRA enabled: what it computes with is the kernel plus a product"
+    mode = getattr(layer, "quantization_mode", None)
+    if mode:
+        return f"which is quantized ({mode}): its kernel holds whole numbers and scales"
+    return None
 
 
 def _declared(layer: keras.Layer) -> Sequence[keras.Variable]:

@@ -83,7 +83,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         """Return name -> variable, in the order of the inner layer's weights."""
         named, weights = named_variables(self.layer), self.layer.weights
         if self._chosen is None:
-            chosen = {id(v) for v in Choice().kernels_of(self.layer).values()}
+            chosen = {id(v) for v in Choice(frozen=True).kernels_of(self.layer).values()}
         else:
             try:
                 chosen = {id(weights[k] if isinstance(k, int) else named[k]) for k in self._chosen}

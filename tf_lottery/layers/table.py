@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.kernels import ON_REQUEST, Choice
+from tf_lottery.layers.kernels import ON_REQUEST, Choice, unfit
 from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 
 PRUNABLE = "prunable"
@@ -15,6 +15,7 @@ UNDECLARED = "no: a layer of your own, whose kernels aren't declared"
 _ON_REQUEST = "no: on request only (kernels=, include=)"
 _LEFT_OUT = "no: left out by include or exclude"
 _SMALL = "no: not a kernel"
+FROZEN = "no: frozen (frozen=True prunes it)"
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,17 @@ class Row:
 
 
 def rows(model: keras.Model) -> list[Row]:
-    """Return a row for each weight of a prunable or plain model that is trained, or prunable."""
+    """Return a row for each weight of a prunable or plain model that is trained or a kernel."""
     paths = {id(variable): path for path, variable in named_variables(model).items()}
     masks = {id(kernel): kernel_mask for holder in holders(model) for kernel, kernel_mask in holder.masked()}
-    by_default = {id(variable) for variable in Choice().kernels_of(model).values()}
+    by_default = {id(v) for v in Choice(frozen=True, strict=False).kernels_of(model).values()}
+    trained = {id(variable) for variable in model.trainable_variables}
     found = []
     for _, layer, _ in walk(model):
         for variable in own_weights(layer):
             kernel_mask = masks.get(id(variable))
-            if id(variable) not in paths or (kernel_mask is None and not variable.trainable):
+            number = id(variable)
+            if number not in paths or (kernel_mask is None and not {number} & (trained | by_default)):
                 continue
             shape = tuple(variable.shape)
             remaining = int(np.prod(shape))
@@ -58,7 +61,7 @@ def rows(model: keras.Model) -> list[Row]:
                 remaining = int(np.count_nonzero(ops.convert_to_numpy(kernel_mask)))
                 why = PRUNABLE
             else:
-                why = _reason(layer, variable, by_default)
+                why = FROZEN if number not in trained else _reason(layer, variable, by_default)
             found.append(Row(paths[id(variable)], type(layer).__name__, shape, remaining, why))
     return found
 
@@ -94,16 +97,20 @@ def prunable_table(model: keras.Model) -> str:
         texts = [line[i].rjust(widths[i]) if i in (3, 4) else line[i].ljust(widths[i]) for i in range(5)]
         lines.append("  ".join([*texts, line[5]]).rstrip())
     prunable = [row for row in found if row.why == PRUNABLE]
-    size, total = sum(row.size for row in prunable), sum(row.size for row in found)
+    frozen = sum(row.size for row in found if row.why == FROZEN)
+    size, total = sum(row.size for row in prunable), sum(row.size for row in found) - frozen
     remaining = sum(row.remaining for row in prunable)
     lines.append(
         f"{size:,} of {total:,} weights ({size / max(total, 1):.1%}) are prunable; "
         f"{remaining:,} of those remain ({remaining / max(size, 1):.1%})."
+        + (f" {frozen:,} more are frozen, and left out." if frozen else "")
     )
     return "\n".join(lines)
 
 
 def _reason(layer: keras.Layer, variable: keras.Variable, by_default: set[int]) -> str:
+    if unfit(layer) and len(variable.shape) > 1:
+        return f"no: {unfit(layer)}"
     if id(variable) in by_default:
         return _LEFT_OUT
     if isinstance(layer, tuple(ON_REQUEST)):

@@ -10,6 +10,8 @@ from keras import ops
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.paths import named_variables
+from tf_lottery.layers.redraw import frozen
+from tf_lottery.layers.redraw import redraw as redraw_weights
 from tf_lottery.models.build import build as build_named
 from tf_lottery.models.seeded import seeded
 from tf_lottery.pruning.correspond import correspond
@@ -36,7 +38,8 @@ def redraw(
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise LotteryError(f"Expected a seed, a whole number from 0. Received: {seed!r}")
-    drawn, other = (_drawn(known, derive(seed, 0, purpose), build) for purpose in ("reinit", "another"))
+    model, drawn = _drawn(known, derive(seed, 0, "reinit"), build)
+    _, other = _drawn(known, derive(seed, 0, "another"), build)
     other = dict(zip(drawn, other.values(), strict=False))  # Keras may number its layers otherwise
     found = correspond(
         {path: value.shape for path, value in start.items() if not path.startswith("other/")},
@@ -44,23 +47,22 @@ def redraw(
     )
     if not found.complete:
         raise LotteryError(f"Expected the ticket's network. Received: another one ({found.differences()})")
-    weights = {path: drawn[there] for path, there in found.pairs.items()}
+    theirs = {there: start[path] for path, there in found.pairs.items()}
+    fresh = redraw_weights(model, [found.pairs[path] for path in masks], other, drawn)
+    # What is frozen is the ticket's own, whatever the network was built with.
+    new = fresh.weights | {path: theirs[path] for path in frozen(model) if path in theirs}
+    weights = {path: new[there] for path, there in found.pairs.items()}
     weights |= {path: drawn.get(path, value) for path, value in start.items() if path not in weights}
-    for path, mask in masks.items():
-        new = weights[path]
-        if new.size and np.ptp(new) and np.array_equal(new, other.get(found.pairs[path])):
-            raise LotteryError(
-                f"Expected new weights from a random reinitialization. Received: the same in {path}. "
-                "Its initializer has a seed of its own, or build returns the same model: leave the seed out, "
-                "build a new model."
-            )
-        weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
-    return weights
+    return weights | {
+        path: np.where(mask, weights[path], np.zeros_like(weights[path])) for path, mask in masks.items()
+    }
 
 
-def _drawn(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> dict:
+def _drawn(
+    known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None
+) -> tuple[keras.Model, dict[str, np.ndarray]]:
     model = _network(known, seed, build)
-    return {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
+    return model, {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
 
 
 def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> keras.Model:

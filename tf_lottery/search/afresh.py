@@ -1,43 +1,93 @@
-"""Callbacks that start each round afresh, and don't write over what an earlier round wrote."""
+"""The user's callbacks, from round to round: each begins afresh, and writes over no earlier round's files."""
 
+import contextlib
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 
+from tf_lottery.layers.refers import names_of_keras
+
 # Attribute -> what a round's own is called after.
 _FILES = {"filepath": "file", "filename": "file", "log_dir": "directory", "backup_dir": "directory"}
+_PLATEAU = ("best", "wait", "cooldown_counter")
 
 
-def afresh(callbacks: Sequence[keras.callbacks.Callback], label: str) -> list[keras.callbacks.Callback]:
-    """Return callbacks for one round.
+class Callbacks:
+    """Callbacks of a search.
 
     Keras's own are copied as they were given: EarlyStopping's patience, ReduceLROnPlateau's cooldown and
-    ModelCheckpoint's best value begin anew. Files and directories that they write get the round's label:
-    `best.keras` becomes `best.round03.keras`. The user's own callbacks are used as they are: Keras tells
-    them when a training begins.
+    ModelCheckpoint's best value begin anew. The user's own objects are used themselves; where their class
+    derives from one of Keras's, what that class keeps begins anew. Files and directories get the round's
+    label: `best.keras` becomes `best.round03.keras`.
 
     Args:
         callbacks: as given to `fit`.
-        label: of the run, `round03`.
     """
-    return [_afresh(callback, label) for callback in callbacks]
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]):
+        self._given = list(callbacks)
+        self._new = [_copied(vars(callback)) for callback in callbacks]
+
+    @contextlib.contextmanager
+    def of(self, label: str) -> Iterator[list[keras.callbacks.Callback]]:
+        """Yield the callbacks for one round. Args: label: of the run, `round03`."""
+        found = [_afresh(c, new, label) for c, new in zip(self._given, self._new, strict=True)]
+        try:
+            yield found
+        finally:
+            for callback, new in zip(self._given, self._new, strict=True):
+                for name, value in new.items():
+                    if isinstance(value, (str, os.PathLike)):
+                        setattr(callback, name, value)
 
 
-def _afresh(callback: keras.callbacks.Callback, label: str) -> keras.callbacks.Callback:
-    if not type(callback).__module__.startswith("keras."):
-        return callback
+class Plateaus(keras.callbacks.Callback):
+    """What ReduceLROnPlateau has seen by the rewind point, brought back as a round begins there.
+
+    Args:
+        callbacks: of the round; it comes after them.
+        states: as `seen` gave them; None at step 0.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], states: Sequence[Mapping] | None):
+        super().__init__()
+        self._callbacks = [c for c in callbacks if isinstance(c, keras.callbacks.ReduceLROnPlateau)]
+        self._states = states
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Return what they have seen, as JSON holds it."""
+        found = [{name: getattr(each, name, None) for name in _PLATEAU} for each in self._callbacks]
+        return [{k: v if v is None else float(v) for k, v in each.items()} for each in found]
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Bring it back, after Keras has reset it."""
+        for callback, state in zip(self._callbacks, self._states or (), strict=False):
+            for name, value in state.items():
+                setattr(callback, name, value)
+
+
+def _afresh(callback: keras.callbacks.Callback, new: dict[str, Any], label: str) -> keras.callbacks.Callback:
     if isinstance(callback, (keras.callbacks.History, keras.callbacks.LambdaCallback)):
         return callback
-    fresh = copy.copy(callback)
-    for name, value in vars(callback).items():
-        if isinstance(value, (list, dict, set)):
-            setattr(fresh, name, copy.copy(value))
+    fresh, of_keras = callback, names_of_keras(type(callback), keras.callbacks.Callback)
+    if type(callback).__module__.startswith("keras."):
+        fresh, of_keras = copy.copy(callback), set(new)
+    if not of_keras:
+        return callback  # what a class of the user's own keeps and writes is its own concern
+    for name, value in _copied({k: v for k, v in new.items() if k in of_keras}).items():
+        setattr(fresh, name, value)
     for attribute, kind in _FILES.items():
         if isinstance(path := getattr(fresh, attribute, None), (str, os.PathLike)):
             _rename(fresh, os.fspath(path), _labelled(os.fspath(path), label, kind))
     return fresh
+
+
+def _copied(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in attributes.items() if name not in ("_model", "params")}
+    return {n: copy.copy(v) if isinstance(v, (list, dict, set)) else v for n, v in kept.items()}
 
 
 def _rename(callback: keras.callbacks.Callback, path: str, new: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import weakref
@@ -21,7 +22,13 @@ class Temporary:
 
     def __init__(self):
         self.name = tempfile.mkdtemp(prefix="tf_lottery_")
-        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
+        weakref.finalize(self, _remove, self.name, os.getpid())
+
+
+def _remove(name: str, owner: int) -> None:
+    """Remove a directory, in the process that made it: a forked child isn't its owner."""
+    if os.getpid() == owner:
+        shutil.rmtree(name, ignore_errors=True)
 
 
 def check_directory(root: Path) -> None:

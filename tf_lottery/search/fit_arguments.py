@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,6 +19,21 @@ _SETTINGS = (
     *("batch_size", "epochs", "steps_per_epoch", "validation_split", "validation_steps"),
     *("validation_freq", "shuffle"),
 )
+
+
+def named(positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of `fit` by name. Args: positional: those after `x` and `y`, in Keras's order.
+
+    Raises:
+        LotteryError: too many, or one that is given twice.
+    """
+    order = [name for name in inspect.signature(keras.Model.fit).parameters if name not in ("self", "x", "y")]
+    if len(positional) > len(order):
+        raise LotteryError(f"Expected at most {len(order) + 2} positional arguments. Received: more")
+    found = dict(zip(order, positional, strict=False))
+    if twice := found.keys() & arguments.keys():
+        raise LotteryError(f"Expected each argument once. Received: {', '.join(sorted(twice))} twice")
+    return {**found, **arguments}
 
 
 def check(arguments: Mapping[str, Any]) -> None:

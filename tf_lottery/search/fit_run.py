@@ -1,24 +1,26 @@
 """One run of a search: start, `fit`, measure, keep."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from tf_lottery import arrays, steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
+from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.spec import LayerCount, RunSpec
-from tf_lottery.experiment.start import check_reinitialized, next_masks
+from tf_lottery.experiment.start import next_masks, reinitialized
 from tf_lottery.layers.access import get_masks, kernels, parameters
 from tf_lottery.paths import RunPaths
-from tf_lottery.search.afresh import afresh
+from tf_lottery.search.afresh import Callbacks, Plateaus
 from tf_lottery.search.fit_arguments import callbacks_of
-from tf_lottery.search.monitor import Monitor
+from tf_lottery.search.monitor import Monitor, diverged
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord, SearchStore
 
@@ -37,6 +39,7 @@ class Trained:
     history: dict[str, list[float | None]]
     epochs: list[int]
     rewind_digests: dict[str, str]
+    states: dict[str, Any] = field(default_factory=dict)
 
 
 class FitRun:
@@ -62,6 +65,9 @@ class FitRun:
     ):
         self.network, self.store, self.monitor = network, store, monitor
         self._arguments, self._per_epoch, self._watch = dict(arguments), steps_per_epoch, watch
+        self._callbacks = Callbacks(callbacks_of(arguments))
+        self._states: dict[str, Any] = {}
+        self._state: dict[str, Any] = {}
 
     def run(self, spec: RunSpec) -> FitRecord:
         """Train a run and store it.
@@ -104,6 +110,7 @@ class FitRun:
                 final={name: values[-1] for name, values in trained.history.items()},
                 history=trained.history,
                 epochs=trained.epochs,
+                states=trained.states,
             )
         )
 
@@ -112,24 +119,33 @@ class FitRun:
         best = _Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
         label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
-        callbacks = afresh(callbacks_of(self._arguments), label)
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
         # A history of this run alone: one of the user's goes on from round to round.
         own = keras.callbacks.History()
-        arguments["callbacks"] = [*snapshots, *callbacks, best, *watching, own]
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
-        self.network.model.fit(**arguments)
+        with self._callbacks.of(label) as callbacks:
+            plateaus = Plateaus(callbacks, self._state.get("plateaus") if first else None)
+            after = _AfterEpochs(self.network, plateaus)
+            arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
+            self.network.model.fit(**arguments)
+        self._check_steps(best.per_epoch, own.epoch)
+        kept_at = {f"{snapshot.kept_at}it": snapshot for snapshot in snapshots}
         return Trained(
             best.monitor,
             best.value,
             best.epoch,
             best.weights,
-            best.steps,
+            sum(best.per_epoch),
             _scalars(own.history),
             [epoch + 1 for epoch in own.epoch],
-            {f"rewind/{snapshot.kept_at}it": snapshot.digest for snapshot in snapshots},
+            {f"rewind/{point}": snapshot.digest for point, snapshot in kept_at.items()},
+            {
+                point: after.states[snapshot.kept_at // best.per_epoch[0]]
+                for point, snapshot in kept_at.items()
+                if snapshot.kept_at
+            },
         )
 
     def _prepare(self, spec: RunSpec) -> tuple[int, dict[str, Any]]:
@@ -143,11 +159,9 @@ class FitRun:
         original = self.store.rewind_point(spec.root, 0)
         theta_0 = {name: value for name, value in original.items() if name.startswith("model/")}
         if spec.start == "reinitialize":
-            weights = network.redrawn(spec.init_seed)
-            drawn = [f"model/{path}" for path in get_masks(network.model)]
-            correlation = check_reinitialized(network.renamed(theta_0, "model/"), weights, drawn)
-            network.begin(masks, weights, 0)
-            return 0, {"reinit_correlation_first_layer": correlation}
+            found = network.redrawn(spec.init_seed, theta_0)
+            network.begin(masks, found.weights, 0)
+            return 0, reinitialized(found)
         return self._rewind(spec, masks)
 
     def _rewind(self, spec: RunSpec, masks: Mapping) -> tuple[int, dict[str, Any]]:
@@ -157,9 +171,11 @@ class FitRun:
             part: {name: value for name, value in found.items() if name.startswith(part)}
             for part in ("model/", "optimizer/")
         }
+        self._state = self._states.get(f"{step}it", {}) if step else {}
         self.network.begin(masks, parts["model/"], step)
         if spec.rewind.optimizer == "restore":
             self.network.restore_optimizer(parts["optimizer/"])
+        self.network.go_on(self._state)
         return step, {"rewind_digest": self.store.rewind_digest(spec.root, step)}
 
     def rewind_step(self, point: str) -> int:
@@ -171,11 +187,36 @@ class FitRun:
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
+        self._states = record.states
+
+    def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
+        """Check that each epoch had as many steps as it has in every round."""
+        expected = self._per_epoch or (per_epoch[0] if per_epoch else 0)
+        stopped = len(per_epoch) - 1 if self.network.model.stop_training else len(per_epoch)
+        for epoch, count in zip(epochs[:stopped], per_epoch[:stopped], strict=False):
+            if count != expected:
+                raise LotteryError(
+                    f"Expected {expected} steps in each epoch, in every round. Received: {count} in epoch "
+                    f"{epoch + 1}: the data ran out, or differs in length from epoch to epoch. Repeat it "
+                    "(dataset.repeat()) and give steps_per_epoch."
+                )
 
     def _check_zeros(self) -> None:
         for path, (kernel, kernel_mask) in kernels(self.network.model).items():
             if (kernel.numpy()[~kernel_mask.numpy()] != 0).any():
                 raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
+
+
+def check_finite(network: Network, when: str = "") -> None:
+    """Check that a network has no weight that isn't a number. Args: when: it is checked, for the message.
+
+    Raises:
+        LotteryError: it has.
+    """
+    for name, variable in network.variables.items():
+        floats = keras.backend.is_float_dtype(variable.dtype)
+        if floats and not ops.convert_to_numpy(ops.all(ops.isfinite(variable))):
+            raise diverged(name.removeprefix("model/"), f"NaN or infinity{when}")
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
@@ -193,7 +234,8 @@ class _Best(keras.callbacks.Callback):
         super().__init__()
         self._network, self.monitor = network, monitor
         self.value: float | None = None
-        self.epoch = self.steps = 0
+        self.epoch = 0
+        self.per_epoch: list[int] = []
         self.weights: Arrays = {}
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -206,9 +248,12 @@ class _Best(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Keep the weights, if they are the best."""
-        self.steps += self._in_epoch
+        self.per_epoch.append(self._in_epoch)
         logs = self._logged = logs or {}
+        check_finite(self._network, f" after epoch {epoch + 1}")
         if self.monitor is None:
+            if not any(name.startswith("val_") for name in logs):
+                return  # validated every few epochs only
             self.monitor = Monitor.default(logs)
         value = self.monitor.read(logs, epoch)
         if value is None:
@@ -221,4 +266,24 @@ class _Best(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Check that there was something to monitor."""
         if self.value is None:
-            raise self.monitor.missing(self._logged)
+            raise (self.monitor or Monitor.default({})).missing(self._logged)
+
+
+class _AfterEpochs(keras.callbacks.Callback):
+    """Notes what callbacks have made of the learning rate and of themselves, after each epoch."""
+
+    def __init__(self, network: Network, plateaus: Plateaus):
+        super().__init__()
+        self._network, self._plateaus = network, plateaus
+        self.states: dict[int, dict[str, Any]] = {}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Note it before the first epoch, too: within that a training goes on from its beginning."""
+        self.states[0] = self._note()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Note it; all other callbacks of the epoch have been called."""
+        self.states[epoch + 1] = self._note()
+
+    def _note(self) -> dict[str, Any]:
+        return {**self._network.state(), "plateaus": self._plateaus.seen()}

@@ -75,10 +75,7 @@ class Monitor:
             return None
         value = float(logs[self.name])
         if not math.isfinite(value):
-            raise LotteryError(
-                f"Expected a finite {self.name}. Received: {value} after epoch {epoch + 1}: the training "
-                "diverged. Lower the learning rate."
-            )
+            raise diverged(self.name, f"{value} after epoch {epoch + 1}")
         return value
 
     def missing(self, logs: Mapping[str, float]) -> LotteryError:
@@ -86,3 +83,11 @@ class Monitor:
         return LotteryError(
             f"Expected monitor as one of what fit logs ({', '.join(logs)}). Received: {self.name!r}"
         )
+
+
+def diverged(expected: str, received: str) -> LotteryError:
+    """Return the error of a training in which something isn't finite, and what it was."""
+    return LotteryError(
+        f"Expected a finite {expected}. Received: {received}: the training diverged. Look for NaN and "
+        "infinity in the data; else lower the learning rate of the model's optimizer."
+    )

@@ -26,6 +26,8 @@ class FitRecord(Finished):
     """What `fit` returned, scalars only; None for NaN and infinity."""
     epochs: list[int]
     """To which the history belongs, counted from 1."""
+    states: dict[str, Any] = {}
+    """Of the dense run: rewind point -> what callbacks had made of the learning rate and kept themselves."""
     resolved: dict[str, Any] = {}
 
     @property

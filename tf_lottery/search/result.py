@@ -175,6 +175,10 @@ class SearchResult:
                     f"The same mask, randomly reinitialized: {sum(controls) / len(controls):.4g} "
                     f"(mean of {len(controls)})."
                 )
+            checks = (r.checks for r in self.records if r.spec.arm != "ticket" and r.spec.round == found)
+            if kept := next((each["reinit_kept"] for each in checks if each.get("reinit_kept")), None):
+                names = ", ".join(name.removeprefix(_MODEL) for name in kept[:4])
+                lines.append(f"Not redrawn, since never drawn: {names}{', ...' if len(kept) > 4 else ''}.")
         return "\n".join(lines)
 
     def plot(self, path: str | Path, tolerance: float = 0.0) -> Path:

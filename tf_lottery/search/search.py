@@ -11,16 +11,16 @@ from pydantic import ValidationError
 from tf_lottery.config import RewindConfig, StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
 from tf_lottery.experiment.plan import plan
-from tf_lottery.experiment.start import check_reinitialized
 from tf_lottery.layers.access import get_masks
-from tf_lottery.layers.convert import check_plain
-from tf_lottery.layers.kernels import Rule
+from tf_lottery.layers.convert import check_kind
+from tf_lottery.layers.kernels import Choice, Rule
 from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
-from tf_lottery.search.directory import Temporary, check_directory, open_directory, theta_0
+from tf_lottery.search.alone import alone
+from tf_lottery.search.directory import FILE, Temporary, check_directory, open_directory, theta_0
 from tf_lottery.search.fit_run import FitRun
 from tf_lottery.search.loop_run import LoopRun
 from tf_lottery.search.monitor import Monitor
@@ -29,7 +29,6 @@ from tf_lottery.search.plan import SearchPruning, study_of
 from tf_lottery.search.record import SearchStore
 from tf_lottery.search.result import SearchResult
 from tf_lottery.search.watch import Watch
-from tf_lottery.seeding import derive
 
 ENGINES = ("fit", "loop")
 
@@ -41,9 +40,11 @@ class LotterySearch:
     returns the survivors to the rewind point, and trains again, all through the model's own `fit`.
 
     Args:
-        model: built and compiled; or a function without arguments that builds and compiles one, which
-            lets `seed` decide the initialization. A model that Keras can copy stays as it is; another one
-            (subclassed) is made prunable in place.
+        model: compiled; or a function without arguments that builds and compiles one, which lets `seed`
+            decide the initialization. One that isn't built is built by the data's shapes, as `fit` does. A
+            model of which a copy is proven to be the same stays as it is; another one (subclassed, tied) is
+            made prunable in place: `lottery.strip` makes it plain again. A search that is refused or
+            interrupted leaves it as it was.
         rate: fraction of the remaining weights that is pruned each round.
         rounds: how many prunings at most. Default: 10, unless another rule ends the rounds.
         until: stop after the first round in which the monitored quantity is worse than the dense
@@ -56,11 +57,12 @@ class LotterySearch:
         layer_rates: layer name pattern -> rate; 0 leaves a layer unpruned.
         min_density: fraction of each layer's weights that stays at least; with scope `global` layers
             may collapse otherwise.
-        include, exclude, kernels: what is prunable, as of `make_prunable`.
+        include, exclude, kernels, frozen: what is prunable, as of `make_prunable`.
         monitor: what rounds are compared by, as `fit` logs it. Default: validation accuracy if it is
             logged, else `val_loss`.
         mode: `max` or `min`: which is better; `auto` tells by the name.
-        controls: random reinitializations of each ticket, trained as controls.
+        controls: random reinitializations of each ticket, trained as controls. What was never drawn stays:
+            frozen layers, and what a function that builds the model loads.
         rewind_optimizer: `reset` or `restore`, of its state at the rewind point.
         seed: of the order of examples, dropout, and of what is drawn.
         directory: where the runs are kept; called again with the same, the search goes on after its
@@ -111,9 +113,10 @@ class LotterySearch:
         directory: str | Path | None = None,
         engine: Literal["fit", "loop"] = "fit",
         verbose: int = 1,
+        frozen: bool = False,
     ):
         if isinstance(model, keras.Model) or hasattr(model, "fit"):  # tf_keras models can be called too
-            check_plain(model)
+            check_kind(model)
         elif isinstance(model, type) or not callable(model):
             raise LotteryError(
                 f"Expected a Keras model, or a function that builds one. Received: {type(model).__name__}"
@@ -135,15 +138,15 @@ class LotterySearch:
             rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
         )
         self._rewind = _rewind(rewind_to, rewind_optimizer)
-        self._model, self._choice = model, {"include": include, "exclude": exclude, "kernels": kernels}
+        self._model, self._choice = model, Choice.of(include, exclude, kernels, frozen)
         self._controls, self._seed = controls, seed
         self._directory, self._engine, self._verbose = directory, engine, verbose
 
-    def fit(self, x: Any = None, y: Any = None, **arguments: Any) -> SearchResult:
+    def fit(self, x: Any = None, y: Any = None, *positional: Any, **arguments: Any) -> SearchResult:
         """Search.
 
         Args:
-            x, y, **arguments: as of `model.fit`: `validation_data`, `epochs`, `callbacks`,
+            x, y, *positional, **arguments: as of `model.fit`: `validation_data`, `epochs`, `callbacks`,
                 `class_weight`, ... Keras's own callbacks start each round afresh, and their files get the
                 round in their names. `epochs` are those of each round, rewound ones included.
 
@@ -152,16 +155,25 @@ class LotterySearch:
 
         Raises:
             LotteryError: data that can be read once only, no validation data, a rewind point past the end of
-                training, a directory of another search, a training that diverges.
+                training, a directory of another search, a model whose trained copies wouldn't be the model, a
+                training that diverges, another search in this thread.
         """
-        arguments = {"x": x, "y": y, **arguments}
+        arguments = {"x": x, "y": y, **fit_arguments.named(positional, arguments)}
         fit_arguments.check(arguments)
         self._check_validation(arguments)
         per_epoch = fit_arguments.steps_per_epoch(arguments)
-        epochs = arguments.get("epochs", 1)
-        self._check_rewind(per_epoch, epochs)
-        network = Network(self._model, self._seed, self._choice)
-        self._check_network(network)
+        self._check_rewind(per_epoch, arguments.get("epochs", 1))
+        with alone():
+            network = Network(self._model, self._seed, self._choice, arguments)
+            try:
+                return self._search(network, arguments, per_epoch)
+            except BaseException:
+                network.give_back()
+                raise
+
+    def _search(self, network: Network, arguments: Mapping[str, Any], per_epoch: int | None) -> SearchResult:
+        kernels = list(get_masks(network.model))
+        rates_of(kernels, self._pruning.rate, self._pruning.layer_rates)
         study = self._study(network, arguments)
         temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
@@ -172,10 +184,14 @@ class LotterySearch:
                 raise LotteryError(
                     f"Expected a directory that no other search is at work in. Received: {paths.root}"
                 )
+            if begins := not (paths.root / FILE).exists():
+                network.check(bool(self._controls))  # before anything is written
             open_directory(paths, study, self._settings(network, arguments))
             kept, there = theta_0(paths, network.initial)
             if there:
                 network.start_from(kept)
+            if not begins:
+                network.check(bool(self._controls))
             watch = Watch(study, network, self._verbose)
             run = self._runner(network, store, arguments, per_epoch, watch)
             ended = self._drive(study, store, run, watch)
@@ -237,14 +253,6 @@ class LotterySearch:
             raise LotteryError(
                 f"Expected validation_data or validation_split, since {name} is monitored. Received: neither"
             )
-
-    def _check_network(self, network: Network) -> None:
-        """Check what would end the search after its first round."""
-        kernels = list(get_masks(network.model))
-        rates_of(kernels, self._pruning.rate, self._pruning.layer_rates)
-        if self._controls:
-            drawn = network.redrawn(derive(self._seed, 0, "check"))
-            check_reinitialized(network.initial, drawn, [f"model/{path}" for path in kernels])
 
     def _check_rewind(self, per_epoch: int | None, epochs: int) -> None:
         point = self._rewind.to

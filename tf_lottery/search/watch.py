@@ -36,11 +36,13 @@ class Watch:
         self._run = self._progress.add_task("", total=1, count="", visible=False)
         self.callback = _Epochs(self)
         self._shown: set[str] = set()
-        self._theta_0 = network.theta_0
+        self._theta_0, self._why_in_place = network.theta_0, network.why_in_place()
 
     def __enter__(self) -> "Watch":
         self._progress.start()
         self.say(f"theta_0: {self._theta_0}.")
+        if self._why_in_place:
+            self.say(f"Your model itself is pruned and trained, not a copy: {self._why_in_place}.")
         return self
 
     def __exit__(self, *exception) -> None:

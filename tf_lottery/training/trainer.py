@@ -50,7 +50,7 @@ class Trainer:
         loss = self.loss = optimizers.make_loss(training, dataset.classes)
         plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
         with scope.scope():
-            self.model = make_prunable(plain)
+            self.model = make_prunable(plain, frozen=model.frozen)
             self.optimizer = optimizers.build_optimizer(
                 training, self.model.trainable_variables, scope.num_replicas_in_sync
             )

@@ -1,0 +1,31 @@
+"""One search at a time: seeds of Keras, NumPy and Python are the process's."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from tf_lottery.errors import LotteryError
+
+_LOCK = threading.Lock()
+_HOLDER: list[int] = []
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Wait for a search in another thread of this process, then hold others back.
+
+    Two of them at once would draw from the same seeds, and find other results than one after the other.
+
+    Raises:
+        LotteryError: within a search of this thread.
+    """
+    if threading.get_ident() in _HOLDER:
+        raise LotteryError(
+            "Expected one search at a time: it holds the seeds of the process. Received: one within another"
+        )
+    with _LOCK:
+        _HOLDER.append(threading.get_ident())
+        try:
+            yield
+        finally:
+            _HOLDER.clear()

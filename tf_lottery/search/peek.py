@@ -1,0 +1,135 @@
+"""A look at the data before the first round: what a model is built with, and what copies are compared on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.layers.in_place import calls
+from tf_lottery.layers.inputs import drawn
+from tf_lottery.layers.paths import children, walk
+
+EXAMPLES = 4
+
+
+def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
+    """Return a few inputs that a built model takes: of the data where that is arrays, else drawn.
+
+    A `tf.data.Dataset` isn't read (it may shuffle, or have been opened once): inputs of its shapes and types
+    are drawn.
+
+    Args:
+        model: built.
+        arguments: of `fit`.
+
+    Returns:
+        None if there are none: data of another kind, a model without a call of its own.
+    """
+    x = arguments["x"]
+    if isinstance(x, keras.utils.PyDataset):
+        return _inputs(tree.map_structure(_first, _part_x(x[0])))
+    if not isinstance(x, tf.data.Dataset):
+        return _inputs(_first_of_arrays(x))
+    structure = _symbols(arguments)
+    for candidate in () if structure is None else drawn(model, structure):
+        try:
+            model(candidate, training=False)
+        except Exception:  # what a layer raises on inputs that it doesn't take
+            continue
+        return candidate
+    return None
+
+
+def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
+    """Build a model that isn't built yet by the shapes and types of its inputs, as `fit` does.
+
+    Args:
+        model: of any kind; one without a `call` of its own (its `train_step` calls its layers) is taken if
+            those are built.
+        arguments: of `fit`.
+
+    Raises:
+        LotteryError: if it can't be built so.
+    """
+    if model.built and not any(not layer.built for _, layer, _ in walk(model)):
+        return
+    if not calls(model):
+        if unbuilt := [
+            path for path, layer, _ in walk(model) if path and not layer.built and _has_weights(layer)
+        ]:
+            raise LotteryError(
+                f"Expected a model whose layers are built, since it has no call of its own. Received: "
+                f"{model.name!r} with {', '.join(unbuilt[:4])}. Build them (layer.build, keras.Input)."
+            )
+        return
+    if model.built and getattr(model, "inputs", None):
+        return
+    structure, reason = _symbols(arguments), "its inputs aren't arrays"
+    if structure is not None:
+        try:
+            model(structure)
+        except Exception as error:  # whatever a model of the user's own raises
+            reason = " ".join(str(error).split())[:160]
+    if not model.built:
+        raise LotteryError(
+            f"Expected a model that the data builds. Received: {model.name!r} ({reason}). Give it a "
+            "keras.Input, or call it once."
+        )
+
+
+def _has_weights(layer: keras.Layer) -> bool:
+    return not isinstance(layer, keras.layers.InputLayer) and not children(layer)
+
+
+def _symbols(arguments: Mapping[str, Any]) -> Any:
+    """Return the inputs' structure as symbols, None where it can't be told."""
+    x = arguments["x"]
+    if isinstance(x, tf.data.Dataset):
+        found = _part_x(x.element_spec)
+    elif isinstance(x, keras.utils.PyDataset):
+        found = _part_x(x[0])
+    else:
+        found = _inputs(_first_of_arrays(x))
+    if found is None:
+        return None
+    try:
+        return tree.map_structure(_symbol, found)
+    except (TypeError, ValueError, AttributeError):  # ragged, of unknown rank
+        return None
+
+
+def _symbol(each: Any) -> keras.KerasTensor:
+    dtype = keras.backend.standardize_dtype(each.dtype)
+    if dtype == "float64":
+        dtype = keras.config.floatx()  # as Keras casts arrays
+    return keras.KerasTensor(
+        (None, *tuple(each.shape)[1:]), "string" if dtype in ("str", "object") else dtype
+    )
+
+
+def _part_x(element: Any) -> Any:
+    return element[0] if isinstance(element, tuple) else element
+
+
+def _first_of_arrays(x: Any) -> Any:
+    try:
+        return tree.map_structure(_first, x)
+    except Exception:  # data of a kind that is only read in training
+        return None
+
+
+def _first(value: Any) -> np.ndarray:
+    value = value.iloc[:EXAMPLES].to_numpy() if hasattr(value, "iloc") else value[:EXAMPLES]
+    value = np.asarray(value)
+    return value.astype(keras.config.floatx()) if value.dtype == np.float64 else value
+
+
+def _inputs(x: Any) -> Any:
+    if x is None:
+        return None
+    # All of one kind: Keras takes no mixture of arrays and tensors.
+    return tree.map_structure(lambda e: tf.constant(e.astype(str) if e.dtype.kind in "OUS" else e), x)
