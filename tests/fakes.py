@@ -53,7 +53,7 @@ def fake_record(spec, validation=0.97, remaining=None, **results):
         "seconds": {"train": 1.0},
         "resolved": {"threads": 1},
         "checks": {"zeros": True},
-        "digests": {"masks": "m" * 64},
+        "digests": {"masks": "a" * 64},
     }
     return Record(
         key=spec.key,

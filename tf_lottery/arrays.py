@@ -1,8 +1,8 @@
 """Named NumPy arrays as one npz file: no pickles, written atomically, with a digest."""
 
 import hashlib
+import io
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,18 +13,9 @@ from tf_lottery.errors import LotteryError
 
 Arrays = dict[str, np.ndarray]
 CHUNK_BYTES = 16 * 2**20
+LARGE_BYTES, MOST_PACKED = 2**30, 200
+"""An archive of more than a GiB once it is unpacked, and 200 times its size, isn't taken."""
 _SEAL = "digest"
-# What NumPy, zipfile and zlib raise on junk; the last two on a changed flag ("encrypted").
-_DAMAGE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-)
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
@@ -63,27 +54,62 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -
     return digest(arrays)
 
 
-def load(path: Path, expected_digest: str | None = None) -> Arrays:
-    """Read all arrays of an npz file, checking the digest if one is given.
+def load(path: Path, expected_digest: str | None = None, expected_file: str | None = None) -> Arrays:
+    """Read all arrays of an npz file, checking digests if they are given.
+
+    The container is checked before any of its contents is read: what NumPy makes of a damaged header isn't
+    asked.
+
+    Args:
+        path: of the file.
+        expected_digest: of its arrays, as `digest` gives it.
+        expected_file: sha256 of its bytes.
 
     Raises:
-        LotteryError: missing, not an npz, truncated, holding pickles, or changed since
-            it was written.
+        LotteryError: missing, not an npz, truncated, holding pickles, far larger than it is, or changed
+            since it was written.
     """
     try:
-        if path.exists() and not zipfile.is_zipfile(path):
-            raise ValueError("not an archive, or a truncated one")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        content = path.read_bytes()
+        if expected_file is not None and hashlib.sha256(content).hexdigest() != expected_file:
+            raise LotteryError(_changed(path))
+        arrays = _read(content)
     except FileNotFoundError as error:
         raise LotteryError(f"Expected an npz file. Received: {path}, which doesn't exist.") from error
-    except _DAMAGE as error:
-        raise LotteryError(
-            f"Expected an npz file of plain arrays. Received: {path} ({error or type(error).__name__})."
-        ) from error
+    except LotteryError:
+        raise
+    except Exception as error:  # what Python's parsers raise on junk is of many kinds
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise LotteryError(f"Expected an npz file of plain arrays. Received: {path} ({reason}).") from error
     if expected_digest is not None and digest(arrays) != expected_digest:
         raise LotteryError(_changed(path))
     return arrays
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(content: bytes) -> Arrays:
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise ValueError("not an archive, or a truncated one")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        size = sum(member.file_size for member in members)
+        if size > max(LARGE_BYTES, MOST_PACKED * len(content)):
+            raise ValueError(f"{len(content):,} bytes that would be {size:,}")
+        found = {}
+        for member in members:
+            if not member.filename.endswith(".npy"):
+                raise ValueError(f"{member.filename!r:.60} in it")
+            with archive.open(member) as file:  # zipfile checks each part's checksum at its end
+                part = file.read()
+            found[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
+                io.BytesIO(part), allow_pickle=False, max_header_size=10_000
+            )
+    return found
 
 
 def load_mapped(path: Path) -> np.ndarray:
@@ -99,7 +125,7 @@ def load_mapped(path: Path) -> np.ndarray:
             raise ValueError("an npz archive")
     except FileNotFoundError as error:
         raise LotteryError(f"Expected an npy file. Received: {path}, which doesn't exist.") from error
-    except _DAMAGE as error:
+    except Exception as error:  # what Python's parsers raise on junk is of many kinds
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LotteryError(f"Expected an npy file of a plain array. Received: {path} ({reason}).") from error
     return array
@@ -112,13 +138,13 @@ def save_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
     return value
 
 
-def load_sealed(path: Path, expected_digest: str | None = None) -> Arrays:
-    """Read arrays that `save_sealed` wrote, with this digest if one is given.
+def load_sealed(path: Path, expected_digest: str | None = None, expected_file: str | None = None) -> Arrays:
+    """Read arrays that `save_sealed` wrote, with these digests if they are given. Args: as of `load`.
 
     Raises:
         LotteryError: as `load`; also if they aren't as they were written.
     """
-    found = load(path)
+    found = load(path, expected_file=expected_file)
     seal = found.pop(_SEAL, None)
     if seal is None or digest(found) != str(seal) or str(seal) != (expected_digest or str(seal)):
         raise LotteryError(_changed(path))

@@ -3,12 +3,27 @@
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tf_lottery.errors import StudyError
+
+_SUFFIX = ".tf_lottery"
+# Version 0.1 left the suffix out: only names that it wrote are known by the rest.
+_TEMPORARY = re.compile(
+    r"\.(.+\.[a-z0-9_]{8}\.tf_lottery"
+    r"|(study\.yaml|tickets\.png|winning_ticket\.npz|search\.json|theta_0\.npz|record\.json|curves\.json"
+    r"|masks\.npz|weights_last\.npz|weights_early_stop\.npz|optimizer_last\.npz|checkpoint\.npz"
+    r"|progress\.json|failed\.json|\d+it\.npz)\.[a-z0-9_]{8})"
+)
+
+
+def is_temporary(path: Path) -> bool:
+    """Return whether a file is one that `write` left as its process was killed, by its exact name."""
+    return bool(_TEMPORARY.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def make_directory(path: Path) -> Path:
@@ -47,7 +62,7 @@ def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
     make_directory(path.parent)
     temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
         with os.fdopen(descriptor, "wb") as file:
             writer(file)
             file.flush()
@@ -83,4 +98,9 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically, indented, with NaN and infinity refused."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as `write_json` writes it, to the byte."""
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"

@@ -24,10 +24,17 @@ saved_models/<study>/
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tf_lottery.atomic import is_temporary
+
 OUTPUT = Path("saved_models")
+RUN_NAME = re.compile(r"[0-9a-f]{16}")
+"""Of a run's directory: the first digits of its key."""
+ARTEFACT = re.compile(r"masks|curves|weights_last|weights_early_stop|optimizer_last|rewind/\d{1,15}it")
+"""What a record calls a run's files."""
 
 
 def rewind_point(directory: Path, step: int) -> Path:
@@ -62,7 +69,13 @@ class RunPaths:
         return self.root / "weights_early_stop.npz"
 
     def artefact(self, name: str) -> Path:
-        """File of what a record's digests call `name`: `masks`, `curves`, `rewind/0it`, ..."""
+        """File of what a record's digests call `name`: `masks`, `curves`, `rewind/0it`, ...
+
+        Raises:
+            ValueError: another name. Records may be a stranger's, and lead elsewhere.
+        """
+        if not ARTEFACT.fullmatch(name):
+            raise ValueError(f"expected the name of a run's file, received {name!r:.60}")
         return self.root / f"{name}.{'json' if name == 'curves' else 'npz'}"
 
     @property
@@ -132,7 +145,8 @@ class StudyPaths:
     def is_ours(self, name: str) -> bool:
         """Return whether a study begun there would leave something of this name."""
         ours = (self.log, self.locks, self.damaged, self.runs, self.tensorboard)
-        return name.startswith((".", "worker_")) or name in {path.name for path in ours}
+        worker = re.fullmatch(r"worker_\d+\.log", name)
+        return bool(worker) or name in {path.name for path in ours} or is_temporary(self.root / name)
 
     @property
     def picture(self) -> Path:

@@ -31,5 +31,6 @@ def test_rows_and_header_are_of_one_width_that_fits_80_characters():
 
 def test_columns_of_a_large_network_stay_apart():
     """VGG-19 has 20 million weights."""
-    large = fake_record(fake_spec("random_reinit", 20, 4, 2), remaining=20_040_522, weights_total=20_040_522)
+    many = {"weights_total": 20_040_522, "layers": {}}
+    large = fake_record(fake_spec("random_reinit", 20, 4, 2), remaining=20_040_522, **many)
     assert row(large).split()[:5] == ["random_reinit#3", "4", "20", "20,040,522", "100.0%"]

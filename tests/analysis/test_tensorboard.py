@@ -123,7 +123,6 @@ def test_a_study_that_was_finished_before_keeps_its_curves(paths, records):
     watching = StudyCurves(paths, StubStore())
     watching.planned(records, [])
     watching.close()
-    shutil.rmtree(steps_directory(paths, records[0]))
     before = content(paths)
     again = StudyCurves(paths, StubStore())
     again.planned(records, [])
@@ -134,6 +133,21 @@ def test_a_study_that_was_finished_before_keeps_its_curves(paths, records):
     again.planned(records, [])
     again.close()
     assert list(rounds(paths)) == LINES, "unless they were deleted"
+
+
+@pytest.mark.parametrize("part", ["runs", "rounds"])
+@pytest.mark.parametrize("cut", [0, 30, -1])
+def test_curves_that_a_kill_cut_off_are_made_whole(paths, records, part, cut):
+    watching = StudyCurves(paths, StubStore())
+    watching.planned(records, [])
+    watching.close()
+    whole = {path.parent: read(path.parent) for path in paths.tensorboard.rglob("events*")}
+    path = next((paths.tensorboard / part).rglob("events*"))
+    path.write_bytes(path.read_bytes()[:cut])
+    again = StudyCurves(paths, StubStore())
+    again.planned(records, [])
+    again.close()
+    assert {path.parent: read(path.parent) for path in paths.tensorboard.rglob("events*")} == whole
 
 
 def test_while_another_process_writes_this_one_does_not(paths, curves, records):
@@ -207,10 +221,10 @@ def test_step_curves_that_nobody_wrote_are_written_from_the_records(paths, recor
 
 
 def test_step_curves_that_are_there_are_left_alone(paths, records):
-    theirs = steps_directory(paths, records[1])
-    theirs.mkdir(parents=True)
+    write_missing_steps(paths, StubStore(), records[1:2])
+    before = content(paths)
     write_missing_steps(paths, StubStore(), records)
-    assert list(theirs.iterdir()) == []
+    assert before.items() <= content(paths).items()
     assert steps_directory(paths, records[2]).exists()
 
 

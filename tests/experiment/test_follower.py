@@ -10,7 +10,7 @@ from tf_lottery.experiment.follower import FollowerStore
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import StudyPaths
 
-DIGESTS = {"masks": "m" * 64, "weights_last": "w" * 64}
+DIGESTS = {"masks": "a" * 64, "weights_last": "b" * 64}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_it_reads_what_the_chief_wrote(paths):
 
 @pytest.mark.parametrize("name", list(DIGESTS))
 def test_other_masks_or_weights_than_the_chiefs_are_refused(paths, name):
-    chief_writes(paths, record(**{name: "x" * 64})).join()
+    chief_writes(paths, record(**{name: "d" * 64})).join()
     with pytest.raises(LotteryError, match=f"Expected all workers .*Received: {name} of"):
         FollowerStore(paths).finish(record())
 
@@ -100,7 +100,7 @@ def test_other_masks_or_weights_than_the_chiefs_are_refused(paths, name):
 def test_a_chief_that_lacks_a_file_is_refused(paths):
     chief_writes(paths, record()).join()
     with pytest.raises(LotteryError, match="Received: rewind/5it of ticket replicate 0 round 0"):
-        FollowerStore(paths).finish(record(**{"rewind/5it": "r" * 64}))
+        FollowerStore(paths).finish(record(**{"rewind/5it": "e" * 64}))
 
 
 def test_its_patience_ends(paths, monkeypatch):

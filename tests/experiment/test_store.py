@@ -44,7 +44,7 @@ def test_records_of_other_processes_are_seen_and_gone_ones_are_not(store):
 
 def test_a_record_that_is_written_anew_is_read_anew(store):
     finish(store)
-    again = fake_record(fake_spec(), steps_per_second=1.5, digests={"curves": "x"})
+    again = fake_record(fake_spec(), steps_per_second=1.5, digests={"curves": "c" * 64})
     Store(store.paths).finish(again)
     assert store.record(again.key).steps_per_second == 1.5
 
@@ -56,12 +56,13 @@ def test_finishing_leaves_nothing_behind(store):
         run.checkpoint,
         run.progress,
         run.failed,
-        run.root / ".masks.npz.ab",
-        run.rewind / ".0it.npz.c",
+        run.root / ".masks.npz.ab12_xyz",  # as version 0.1 left it
+        run.rewind / ".0it.npz.ab12_xyz.tf_lottery",
+        run.root / ".mine",
     ):
         path.write_text("x")
     finish_in_place = store.finish(fake_record(fake_spec()))
-    assert [path.name for path in run.root.rglob("*") if path.is_file()] == ["record.json"]
+    assert sorted(p.name for p in run.root.rglob("*") if p.is_file()) == [".mine", "record.json"]
     assert finish_in_place.key == fake_spec().key
 
 

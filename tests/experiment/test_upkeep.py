@@ -1,14 +1,19 @@
+import os
+import re
+import time
+
 import pytest
 
 from tests.experiment.test_study import results, study
 from tests.fakes import fake_record, fake_study, run_to_the_end
-from tf_lottery import study_run
+from tf_lottery import config_file, study_run
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment import upkeep
 from tf_lottery.experiment.executor import run_study
 from tf_lottery.experiment.observe import StudyObserver
 from tf_lottery.experiment.plan import foreseen
 from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import written
 from tf_lottery.paths import StudyPaths
 
 
@@ -45,10 +50,10 @@ def test_what_is_not_asked_for_goes_and_the_rest_stays(store):
     kept = {record.key for record in run_to_the_end(fake_study(pruning={"rounds": 2}))}
     first = store.paths.run(sorted(kept)[0])
     first.checkpoint.write_bytes(b"c" * 5)
-    (first.root / ".masks.npz.x7").write_bytes(b"")
-    (store.paths.runs / ".0123").mkdir()
+    (first.root / ".masks.npz.x7_12345.tf_lottery").write_bytes(b"")
+    (store.paths.runs / ".0123456789abcdef").mkdir()
     store.paths.damaged.mkdir()
-    (store.paths.damaged / "0123-1").mkdir()
+    (store.paths.damaged / "0123456789abcdef-1").mkdir()
     small = fake_study(pruning={"rounds": 2})
     found = upkeep.rubbish(small, store)
     reasons = sorted(each.why for each in found)
@@ -68,6 +73,7 @@ def test_what_is_not_asked_for_goes_and_the_rest_stays(store):
 
 def test_what_another_process_trains_stays(store):
     small = fake_study(pruning={"rounds": 2})
+    store.write_study(written(small))
     going = next(record.key for record in store.records() if record.spec.round == 3)
     with store.claim(going):
         gone = upkeep.collect_rubbish(small, store)
@@ -77,6 +83,56 @@ def test_what_another_process_trains_stays(store):
     assert store.paths.run(going).record.exists()
     assert upkeep.remove(store.paths) > 0
     assert not store.paths.root.exists()
+
+
+MINE = (
+    *(".git/HEAD", "notes.txt", "runs/mine/weights.npz", "runs/.mine/x", "damaged/mine.npz", "locks/mine"),
+    *(
+        "tensorboard/mine.txt",
+        "runs/{run}/mine.py",
+        "runs/{run}/.mine",
+        "worker_notes.log",
+        ".study.yaml.swp",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_what_is_not_ours_is_never_deleted(store, name):
+    store.write_study(written(fake_study()))
+    run = store.paths.run(store.records()[0].key).root.name
+    mine = store.paths.root / name.format(run=run)
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    old = time.time() - 10**6
+    for path in (mine, mine.parent):
+        os.utime(path, (old, old))
+    assert upkeep.collect_rubbish(fake_study(), store) == []
+    named = name.split("/")[0] if name.startswith(".git") else name.format(run=run).replace("/x", "")
+    named = named.replace("runs/mine/weights.npz", "runs/mine").replace("runs/.mine", "runs/.mine")
+    with pytest.raises(LotteryError, match=re.escape(named)):
+        upkeep.remove(store.paths)
+    assert mine.read_text() == "mine"
+    assert len(store.records()) == len(store.names()) > 0
+
+
+def test_a_link_is_not_followed_and_not_deleted(store, tmp_path):
+    store.write_study(written(fake_study()))
+    (tmp_path / "thesis").write_text("mine")
+    (store.paths.root / ".tickets.png.ab12_xyz.tf_lottery").symlink_to(tmp_path / "thesis")
+    with pytest.raises(LotteryError, match="nothing but a study"):
+        upkeep.remove(store.paths)
+    assert (tmp_path / "thesis").read_text() == "mine"
+
+
+def test_a_project_with_a_study_of_its_own_is_no_study(store):
+    store.write_study(config_file.dump(fake_study()))
+    with pytest.raises(LotteryError, match="isn't sealed"):
+        upkeep.remove(store.paths)
+    store.write_study(written(fake_study()).replace("rounds", "rounds ", 1))
+    with pytest.raises(LotteryError, match="isn't sealed"):
+        upkeep.remove(store.paths)
+    assert store.paths.root.is_dir()
 
 
 class Trained(StudyObserver):

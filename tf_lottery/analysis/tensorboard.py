@@ -6,6 +6,7 @@ one that holds the lock writes. The step curves of a run are written by what tra
 
 import contextlib
 import shutil
+from collections import Counter
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
-from tf_lottery.training.events import EventFile
+from tf_lottery.training.events import EventFile, count
 from tf_lottery.training.observe import Point
 from tf_lottery.training.tensorboard import StepCurves
 
@@ -42,8 +43,9 @@ class StudyCurves(StudyObserver):
         Raises:
             DamagedError: the curves of a run, which are needed, aren't as they were written.
         """
-        there = self._rounds.is_dir() and (self._paths.tensorboard / "runs").is_dir()
-        if self._finished is not None or waiting or not there:  # else it was written before
+        if (
+            self._finished is not None or waiting or not self._is_whole(finished)
+        ):  # else it was written before
             self._finished = finished
             self._write_rounds()
 
@@ -60,6 +62,18 @@ class StudyCurves(StudyObserver):
         self._files.clear()
         self._mine = False
         self._lock.close()
+
+    def _is_whole(self, finished: list[Record]) -> bool:
+        """Whether all curves are there: whoever wrote them may have been killed."""
+        points: Counter[tuple] = Counter()
+        dense = {record.spec.replicate: record for record in finished if record.spec.round == 0}
+        for record in finished:
+            line = (record.spec.arm, record.spec.replicate, record.spec.trial)
+            if line not in points and record.spec.round:
+                points[line] = len(_point(dense[record.spec.replicate]))
+            points[line] += len(_point(record))
+        rounds = all(count(self._paths.tensorboard_arm(*line)) == 1 + n for line, n in points.items())
+        return rounds and not any(_incomplete(self._paths, self._store, record) for record in finished)
 
     @property
     def _rounds(self) -> Path:
@@ -115,7 +129,7 @@ def _point(record: Record) -> dict[str, float]:
 
 
 def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) -> None:
-    """Write step curves of finished runs whose directory isn't there: adopted runs, deleted curves.
+    """Write step curves of finished runs that aren't there, or not whole: adopted, deleted, killed.
 
     Args:
         paths: of the study.
@@ -126,10 +140,20 @@ def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) 
         DamagedError: curves that aren't as they were written.
     """
     for record in records:
-        spec = record.spec
-        directory = paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
-        if not directory.exists():
-            _write_steps(directory, store.curves(record.key))
+        if _incomplete(paths, store, record):
+            _write_steps(_of_run(paths, record), store.curves(record.key))
+
+
+def _of_run(paths: StudyPaths, record: Record) -> Path:
+    spec = record.spec
+    return paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
+
+
+def _incomplete(paths: StudyPaths, store: Store, record: Record) -> bool:
+    """Whether a finished run's step curves have other points than the run had evaluations."""
+    curves = store.curves(record.key)
+    trained = sum(loss is not None for loss in curves["train_loss"])
+    return count(_of_run(paths, record)) != 1 + 2 * len(curves["step"]) + 2 * trained
 
 
 def _write_steps(directory: Path, curves: dict[str, list]) -> None:

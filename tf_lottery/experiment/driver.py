@@ -81,6 +81,7 @@ class Driver:
         if self.execution.retry_failed and self.store.writes:
             for spec in plan(self.study, self._records()):
                 failures.forgive(self.store.paths, spec.key)
+        self._tidy()
         try:
             with self._at_work():
                 while self._goes_on():
@@ -113,6 +114,15 @@ class Driver:
         except DamagedError as error:
             self._set_aside(error)
         return True
+
+    def _tidy(self) -> None:
+        """Delete what a process left in finished runs that was killed between their record and that."""
+        for record in self._records() if self.store.writes else []:
+            run = self.store.paths.run(record.key)
+            if any(path.exists() for path in (run.checkpoint, run.progress, run.failed)):
+                with self.store.claim(record.key) as mine:
+                    if mine:
+                        self.store.tidy(run)
 
     def _records(self) -> list[Record]:
         while True:

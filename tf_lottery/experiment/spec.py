@@ -3,17 +3,24 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, computed_field
+from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
+from tf_lottery.paths import ARTEFACT
 
 KEY_VERSION = 2
 """Raise it when the same spec would give other results, or when a default in
 `tf_lottery.config` changes; a new field with a default needs nothing."""
 RECORD_VERSION = 1
 """Raise it when records lose a field or one changes its meaning; they may gain fields."""
+
+MOST = 2**53
+"""Of what is counted: more is damage."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Artefact = Annotated[str, Field(pattern=f"^({ARTEFACT.pattern})$")]
 
 LABELS = ("arm", "replicate", "round", "trial")
 
@@ -109,8 +116,8 @@ class RunSpec(_FromJson):
 class LayerCount(Strict):
     """Weights of one kernel."""
 
-    total: int
-    remaining: int
+    total: Annotated[int, Field(ge=1, le=MOST)]
+    remaining: Count
 
 
 class Finished(_FromJson):
@@ -122,23 +129,35 @@ class Finished(_FromJson):
     key: str
     spec: RunSpec
 
-    weights_total: int
+    weights_total: Annotated[int, Field(ge=1, le=MOST)]
     """Prunable weights."""
-    weights_remaining: int
-    parameters_total: int
+    weights_remaining: Count
+    parameters_total: Annotated[int, Field(ge=1, le=MOST)]
     """All trainable parameters."""
     layers: dict[str, LayerCount]
 
-    first_step: int
-    last_step: int
+    first_step: Count
+    last_step: Count
     seconds: dict[str, float]
     """Where the time went: `compile`, `train`, `evaluate`, `total`."""
     checks: dict[str, Any]
     """What was asserted in the run."""
-    digests: dict[str, str]
-    """Of the run's files."""
+    digests: dict[Artefact, Sha256]
+    """Of the run's files: of their contents."""
+    files: dict[Artefact, Sha256] = {}
+    """sha256 of their bytes."""
     environment: dict[str, str] = Field(default={})
     """Package versions, processor."""
+
+    @model_validator(mode="after")
+    def _adds_up(self):
+        for total, remaining in (
+            (self.weights_total, self.weights_remaining),
+            *((count.total, count.remaining) for count in self.layers.values()),
+        ):
+            if remaining > total:
+                raise ValueError(f"expected at most {total} weights that remain, received {remaining}")
+        return self
 
     @property
     def monitored(self) -> float:
@@ -173,7 +192,7 @@ class Record(Finished):
         (1.0, 0.802, 24000)
     """
 
-    early_stop_iteration: int
+    early_stop_iteration: Count
     best_validation_loss: float
     early_stop_validation_accuracy: float
     early_stop_test_loss: float
@@ -206,6 +225,7 @@ class Record(Finished):
             "resolved",
             "checks",
             "digests",
+            "files",
             "environment",
         }
         return labels | self.model_dump(mode="json", exclude=nested) | {"key": self.key}

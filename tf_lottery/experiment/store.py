@@ -22,13 +22,22 @@ from tf_lottery.experiment import failures
 from tf_lottery.experiment.failures import Failure
 from tf_lottery.experiment.spec import RECORD_VERSION, Finished, Record, RunSpec
 from tf_lottery.lock import held
-from tf_lottery.paths import RunPaths, StudyPaths
+from tf_lottery.paths import RUN_NAME, RunPaths, StudyPaths
 from tf_lottery.pruning.masks import Masks
 
 if TYPE_CHECKING:
     from tf_lottery.training.checkpoint import Checkpoint
 
 _SEAL = "digest"
+_DAMAGE = (ValueError, AttributeError, TypeError, KeyError, OSError)
+
+
+class _Unlike(ValueError):
+    """A record that isn't as it was written, with the reason in words."""
+
+
+def _why(error: Exception) -> str:
+    return f": {error}" if isinstance(error, _Unlike) else ""
 
 
 def _digest(content: dict) -> str:
@@ -80,7 +89,7 @@ class Store:
         """Return the names of all runs that there are, finished or not: the first 16 digits of their keys."""
         try:
             with os.scandir(self.paths.runs) as entries:
-                return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+                return sorted(entry.name for entry in entries if RUN_NAME.fullmatch(entry.name))
         except FileNotFoundError:
             return []
 
@@ -113,9 +122,12 @@ class Store:
         return run
 
     def finish(self, record: Record) -> Record:
-        """Write the record and return it: from now on the run is finished."""
-        content = record.model_dump(mode="json")
+        """Write the record, with the digests of its files, and return it: the run is finished."""
         run = self.paths.run(record.key)
+        paths = {name: run.artefact(name) for name in record.digests}
+        files = {name: arrays.file_digest(path) for name, path in paths.items() if path.exists()}
+        record = record.model_copy(update={"files": files})
+        content = record.model_dump(mode="json")
         atomic.write_json(run.record, content | {_SEAL: _digest(content)})
         self.tidy(run)
         return record
@@ -130,7 +142,8 @@ class Store:
             path.unlink(missing_ok=True)
         for directory in (run.root, run.rewind):
             for path in directory.glob(".*"):
-                path.unlink(missing_ok=True)
+                if atomic.is_temporary(path):
+                    path.unlink(missing_ok=True)
 
     def checkpoint(self, key: str, noted: Callable[[str], None]) -> "Checkpoint | None":
         """Return where an interrupted run goes on, None if it starts anew.
@@ -169,12 +182,16 @@ class Store:
 
     def curves(self, key: str) -> dict[str, list]:
         """Return a finished run's evaluations, verified: step, train_loss, ... -> values."""
-        path, expected = self.paths.run(key).curves, self.record(key).digests.get("curves")
+        path, record = self.paths.run(key).curves, self.record(key)
+        expected = record.digests.get("curves")
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
+            if "curves" in record.files and hashlib.sha256(content).hexdigest() != record.files["curves"]:
+                raise ValueError("digest differs")
+            found = json.loads(content)
             if expected not in (None, _digest(found)):  # None: a record of before there was one
                 raise ValueError("digest differs")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise DamagedError(
                 f"Expected the curves of a run. Received: {path}, which is damaged ({error}).", key, path
             ) from error
@@ -253,8 +270,9 @@ class Store:
     def _load(self, key: str, name: str) -> arrays.Arrays:
         path = self.paths.run(key).artefact(name)
         load = arrays.load_sealed if name.startswith("rewind/") else arrays.load
+        record = self.record(key)
         try:
-            return load(path, self.record(key).digests[name])
+            return load(path, record.digests[name], record.files.get(name))
         except DamagedError:
             raise
         except (LotteryError, KeyError) as error:
@@ -269,15 +287,22 @@ class Store:
             return self._known[path][1]
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (ValidationError, ValueError, AttributeError, TypeError, KeyError, OSError) as error:
+        except (ValidationError, RecursionError, *_DAMAGE) as error:
             raise DamagedError(
-                f"Expected a run's record. Received: {path}, which is damaged.", path.parent.name, path
+                f"Expected a run's record. Received: {path}, which is damaged{_why(error)}.",
+                path.parent.name,
+                path,
             ) from error
 
     def _parse(self, path: Path) -> Record | None:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_bytes().decode("utf-8")
+        content: dict[str, Any] = json.loads(text)
+        if atomic.json_text(content) != text:
+            raise _Unlike("it isn't written as a record is")
         if content.pop(_SEAL, None) != _digest(content):
-            raise ValueError("digest differs")
+            raise _Unlike("its digest differs")
         if content["version"] != RECORD_VERSION:
             return None  # another version's: its runs are trained again
+        if content["key"][:16] != path.parent.name:
+            raise _Unlike(f"it is that of run {content['key'][:16]!r}")
         return self.record_type.model_validate(content)

@@ -1,6 +1,7 @@
 """What a study's runs take on the disk, and what of it can go."""
 
 import contextlib
+import itertools
 import os
 import shutil
 import time
@@ -9,13 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tf_lottery.atomic import is_temporary
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
+from tf_lottery.experiment.ours import foreign, foreign_in, is_aside
 from tf_lottery.experiment.plan import foreseen, reached, spent
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
+from tf_lottery.experiment.study import is_sealed
 from tf_lottery.lock import held
-from tf_lottery.paths import StudyPaths
+from tf_lottery.paths import RUN_NAME, StudyPaths
 
 _KINDS = ("weights", "optimizer", "masks", "rewind", "checkpoint")
 
@@ -77,15 +81,17 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
     """
     paths, records = store.paths, store.records()
     wanted = _wanted(study, records)
-    found = [(path, "damaged") for path in _children(paths.damaged)]
+    found = [(path, "damaged") for path in _children(paths.damaged) if is_aside(path)]
     for run in _children(paths.runs):
-        if run.name.startswith("."):
+        if run.name.startswith(".") and RUN_NAME.fullmatch(run.name[1:]):
             found.append((run, "half taken over"))
-        elif run.name not in wanted:
+        elif RUN_NAME.fullmatch(run.name) and run.name not in wanted:
             found.append((run, "not asked for"))
-        elif (run / "record.json").exists():
-            found += [(path, "left over") for path in (*run.glob(".*"), *run.glob("checkpoint.npz"))]
-    found += [(path, "half written") for path in _children(paths.root) if path.name.startswith(".")]
+        elif RUN_NAME.fullmatch(run.name) and (run / "record.json").exists():
+            left = [path for path in run.glob(".*") if is_temporary(path)]
+            found += [(path, "left over") for path in (*left, *run.glob("checkpoint.npz"))]
+    found += [(path, "half written") for path in _children(paths.root) if is_temporary(path)]
+    found = [(path, why) for path, why in found if not foreign_in(path)]
     found = [(path, why) for path, why in found if why != "half written" or _is_old(path)]
     return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in found]
 
@@ -125,8 +131,20 @@ def remove(paths: StudyPaths) -> int:
     """Delete a study's directory; return the bytes that it took.
 
     Raises:
-        LotteryError: if another process trains one of its runs.
+        LotteryError: if it isn't a study that we wrote, holds anything else, or another process trains one of
+            its runs.
     """
+    if not is_sealed(paths):
+        raise LotteryError(
+            f"Expected a study that tf_lottery wrote. Received: {paths.root}, whose {paths.study.name} isn't "
+            "sealed: a project of yours, or damaged. Delete it yourself."
+        )
+    if others := list(itertools.islice(foreign(paths), 4)):
+        raise LotteryError(
+            f"Expected a directory with nothing but a study in it. Received: {paths.root}, with "
+            f"{', '.join(str(path.relative_to(paths.root)) for path in others[:3])}"
+            f"{', ...' * (len(others) > 3)}. Move that away first."
+        )
     for lock in _children(paths.locks):
         with held(lock) as free:
             if not free:

@@ -72,6 +72,21 @@ class EventFile:
             self.close()
 
 
+def count(directory: Path) -> int:
+    """Return how many events a directory's files hold, whole ones only; 0 if there are none."""
+    found = 0
+    for path in directory.glob("events.out.tfevents.*"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while len(head := file.read(12)) == 12:  # a length, its checksum; then the event and its checksum
+                end = file.tell() + int.from_bytes(head[:8], "little") + 4
+                if end > size:
+                    break
+                file.seek(end)
+                found += 1
+    return found
+
+
 def _name() -> str:
     """A name that no other file of this process has, in the form by which TensorBoard finds and sorts."""
     return f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"
