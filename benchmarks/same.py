@@ -20,7 +20,7 @@ def contents(directory: Path) -> dict[str, object]:
         elif path.suffix == ".npz":
             found[name] = arrays.digest(arrays.load(path))
         elif path.is_file():
-            found[name] = path.read_text()
+            found[name] = path.read_bytes()
     return found
 
 

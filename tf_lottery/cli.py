@@ -216,6 +216,10 @@ def export(
         typer.Option(metavar="POINTS", help="The sparsest round so near to dense on validation: 0.2."),
     ] = None,
     replicate: Annotated[int, typer.Option(help="Of a study.")] = 0,
+    build: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Of a study with a builder of its own: that builder."),
+    ] = None,
     data: Annotated[
         str | None, typer.Option(help="Of a .keras file: a data set's name, or an npz file.")
     ] = None,
@@ -241,7 +245,7 @@ def export(
     start_quietly()
     from tf_lottery.export_run import Choice, export_and_report
 
-    choice = Choice(round, density, None if within is None else within / 100, replicate, data)
+    choice = Choice(round, density, None if within is None else within / 100, replicate, data, build)
     classes = tuple(labels.split(",")) if labels else ()
     export_and_report(
         source,
@@ -261,11 +265,10 @@ def export(
 
 def _find(study: str):
     from tf_lottery.errors import LotteryError
-    from tf_lottery.paths import OUTPUT, StudyPaths
+    from tf_lottery.paths import OUTPUT, find_study
 
-    for root in (Path(study), OUTPUT / study):
-        if StudyPaths(root).study.exists():
-            return StudyPaths(root)
+    if (paths := find_study(study)) is not None:
+        return paths
     present = ", ".join(sorted(path.parent.name for path in OUTPUT.glob("*/study.yaml"))) or "none"
     raise LotteryError(
         f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"

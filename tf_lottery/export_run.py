@@ -21,7 +21,7 @@ from tf_lottery.exports.export import ALL, export
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.source import check_model
 from tf_lottery.exports.trained import TrainedRun, trained_run
-from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.paths import OUTPUT, StudyPaths, find_study
 from tf_lottery.ticket import Ticket
 
 
@@ -37,6 +37,7 @@ class Choice:
     within: float | None = None
     replicate: int = 0
     data: str | None = None
+    build: str | None = None
 
 
 @contextlib.contextmanager
@@ -76,9 +77,7 @@ def export_and_report(
     if format != ALL:
         formats.find(format, weights)  # before anything is loaded
     console = Console(file=sys.stdout)
-    study = next(
-        (StudyPaths(r) for r in (Path(source), OUTPUT / source) if StudyPaths(r).study.exists()), None
-    )
+    study = find_study(source)
     if output is not None:
         place.check(output, force)
     with console.status("Loading") as status:
@@ -126,7 +125,7 @@ def _run(study: StudyPaths, choice: Choice) -> TrainedRun:
         raise LotteryError(
             "Expected --data with a .keras file. Received: a study, which has its own. Leave it out."
         )
-    return trained_run(study, choice.round, choice.density, choice.within, choice.replicate)
+    return trained_run(study, choice.round, choice.density, choice.within, choice.replicate, choice.build)
 
 
 def _model(source: str, choice: Choice) -> keras.Model:

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tf_lottery.atomic import is_temporary
+from tf_lottery.errors import LotteryError
 
 OUTPUT = Path("saved_models")
 RUN_NAME = re.compile(r"[0-9a-f]{16}")
@@ -177,6 +178,22 @@ class StudyPaths:
         """Event files of one arm's round curves."""
         name = f"{arm}_replicate{replicate}" + (f"_trial{trial}" if trial else "")
         return self.tensorboard / "rounds" / name
+
+
+def find_study(name: str) -> StudyPaths | None:
+    """Return the study of a name under `saved_models/`, or of a directory; None if there is none.
+
+    Raises:
+        LotteryError: if a name is that of both.
+    """
+    roots = [Path(name)] if os.sep in name else [OUTPUT / name, Path(name)]
+    found = [root for root in roots if StudyPaths(root).study.exists()]
+    if len(found) > 1 and not found[0].samefile(found[1]):
+        raise LotteryError(
+            f"Expected one study of that name. Received: {name!r}, of which there are two. "
+            f"Say which: {found[0]}, or .{os.sep}{found[1]}."
+        )
+    return StudyPaths(found[0]) if found else None
 
 
 def data_cache() -> Path:

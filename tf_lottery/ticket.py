@@ -11,6 +11,7 @@ A path is the names of the layers from the outermost model down and the variable
 `hidden1/kernel`.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = "tf_lottery.ticket"
-VERSION = 1
+VERSION = 2
+"""Since 2 the provenance is under the digest, too. Files of version 1 are read as before."""
+_HEADER_BYTES = 16 * 2**20
 _GROUPS = ("masks", "weights", "trained")
 
 
@@ -173,7 +176,7 @@ class Ticket:
         header = {
             "format": FORMAT,
             "version": VERSION,
-            "digest": arrays.digest(contents),
+            "digest": _digest(contents, self.provenance),
             "provenance": dict(self.provenance),
         }
         arrays.save(Path(path), contents | {"header": np.array(json.dumps(header))}, compress=True)
@@ -187,18 +190,25 @@ class Ticket:
         """
         contents = arrays.load(Path(path))
         try:
-            header = json.loads(str(contents.pop("header")))
+            text = contents.pop("header")
+            header = json.loads(str(text)) if text.nbytes < _HEADER_BYTES else {}
             if header["format"] != FORMAT or not {"version", "digest", "provenance"} <= header.keys():
                 raise ValueError
-        except (KeyError, ValueError, TypeError) as error:
+            provenance = header["provenance"]
+            if not isinstance(provenance, dict):
+                raise TypeError
+            json.dumps(provenance, ensure_ascii=False).encode()  # ValueError for half of a character
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise LotteryError(
                 f"Expected a ticket. Received: {path}, an npz file without its header"
             ) from error
-        if header["version"] != VERSION:
+        if header["version"] not in (1, VERSION):
             raise LotteryError(
-                f"Expected a ticket of version {VERSION}. Received: {path}, version {header['version']}"
+                f"Expected a ticket of version 1 or {VERSION}. Received: {path}, version "
+                f"{header['version']!r:.20}"
             )
-        if header["digest"] != arrays.digest(contents):
+        covered = provenance if header["version"] > 1 else None
+        if header["digest"] != _digest(contents, covered):
             raise LotteryError(
                 f"Expected {path} as it was written. Received: other contents (digest differs)"
             )
@@ -210,4 +220,26 @@ class Ticket:
             }
             for group in _GROUPS
         }
-        return cls(**groups, provenance=header["provenance"])
+        _check_groups(path, **groups)
+        return cls(**groups, provenance=provenance)
+
+
+def _digest(contents: Mapping[str, np.ndarray], provenance: Mapping[str, Any] | None) -> str:
+    """sha256 of the arrays, and since version 2 of the provenance. It tells accidents, not forgers."""
+    found = arrays.digest(contents)
+    if provenance is None:
+        return found
+    return hashlib.sha256((found + json.dumps(dict(provenance), sort_keys=True)).encode()).hexdigest()
+
+
+def _check_groups(path: str | Path, masks: Any, weights: Any, trained: Any) -> None:
+    """Check that masks are masks, and of the weights that lie beside them."""
+    for name, mask in masks.items():
+        if mask.dtype != bool:
+            raise LotteryError(f"Expected masks of booleans. Received: {path}, with {name} of {mask.dtype}")
+        for group in (weights, trained):
+            if group and (name not in group or group[name].shape != mask.shape):
+                raise LotteryError(
+                    f"Expected masks of the weights that lie beside them. Received: {path}, with {name} of "
+                    f"shape {mask.shape}, {'of which there is no weight' if name not in group else 'another'}"
+                )

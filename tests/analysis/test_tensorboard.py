@@ -222,7 +222,7 @@ def test_step_curves_that_nobody_wrote_are_written_from_the_records(paths, recor
 
 def test_step_curves_that_are_there_are_left_alone(paths, records):
     write_missing_steps(paths, StubStore(), records[1:2])
-    before = content(paths)
+    before = {path: moment for path, moment in content(paths).items() if path.is_file()}
     write_missing_steps(paths, StubStore(), records)
     assert before.items() <= content(paths).items()
     assert steps_directory(paths, records[2]).exists()

@@ -43,9 +43,8 @@ class StudyCurves(StudyObserver):
         Raises:
             DamagedError: the curves of a run, which are needed, aren't as they were written.
         """
-        if (
-            self._finished is not None or waiting or not self._is_whole(finished)
-        ):  # else it was written before
+        written_before = self._finished is None and not waiting and self._is_whole(finished)
+        if not written_before:
             self._finished = finished
             self._write_rounds()
 

@@ -301,6 +301,7 @@ class Store:
             raise _Unlike("it isn't written as a record is")
         if content.pop(_SEAL, None) != _digest(content):
             raise _Unlike("its digest differs")
+        json.dumps(content, ensure_ascii=False).encode()  # ValueError for half of a character
         if content["version"] != RECORD_VERSION:
             return None  # another version's: its runs are trained again
         if content["key"][:16] != path.parent.name:

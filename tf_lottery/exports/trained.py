@@ -43,6 +43,7 @@ def trained_run(
     density: float | None = None,
     within: float | None = None,
     replicate: int = 0,
+    build: str | None = None,
 ) -> TrainedRun:
     """Return a study's trained network.
 
@@ -53,12 +54,25 @@ def trained_run(
         within: the sparsest round whose validation accuracy is at most this far below the dense network's of
             the same replicate. A fraction. Default: the study's winning ticket (`matching_round`).
         replicate: which.
+        build: the study's own builder, `package.module:function`, if it has one: a study may be a
+            stranger's, and no function is called because a file names it.
 
     Raises:
-        LotteryError: no such round, or one whose trained weights weren't kept.
+        LotteryError: no such round, or one whose trained weights weren't kept; a builder that isn't named, or
+            another than the study's.
     """
     study, store = load(paths), Store(paths)
+    if study.model.build != build:
+        named = f"--build {study.model.build}" if study.model.build else "no --build"
+        raise LotteryError(
+            f"Expected {named}, as the study {paths.root} has it: no function is called because a file names "
+            f"it. Received: {build or 'none'}. Give it if you trust the study."
+        )
     records = [record for record in collect(study, store.records()) if record.spec.arm == "ticket"]
+    if any(record.spec.model.build != build for record in records):
+        raise LotteryError(
+            f"Expected the runs of this study in {paths.root}. Received: those of another builder"
+        )
     rounds = {r.spec.round: r for r in records if r.spec.replicate == replicate}
     if 0 not in rounds:
         raise LotteryError(

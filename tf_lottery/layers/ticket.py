@@ -81,7 +81,11 @@ def _values(masks: Arrays, start: Arrays, trained: Arrays, weights: str | None) 
         )
     values = trained if weights == "trained" else start or masks
     for path, mask in masks.items():
-        if path in values and np.shape(values[path]) != np.shape(mask):
+        if path not in values:
+            raise LotteryError(
+                f"Expected masks of weights that the ticket has. Received: {path}, of which it has none"
+            )
+        if np.shape(values[path]) != np.shape(mask):
             raise LotteryError(
                 f"Expected masks of the shapes of their weights. Received: {path} {np.shape(values[path])} "
                 f"with a mask {np.shape(mask)}"

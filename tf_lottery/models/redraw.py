@@ -1,5 +1,6 @@
 """The network of a ticket, built again with weights drawn afresh."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -67,7 +68,7 @@ def _drawn(
 
 def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> keras.Model:
     if build is None and {"model", "input_shape", "classes"} <= known.keys():
-        return build_named(ModelConfig(**known["model"]), tuple(known["input_shape"]), known["classes"], seed)
+        return _of_ours(known, seed)
     if build is None and "architecture" in known:
         build = _from_json(known["architecture"])
     if build is None:
@@ -82,10 +83,49 @@ def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Mode
     return model
 
 
+def _of_ours(known: Mapping[str, Any], seed: int) -> keras.Model:
+    """Build a network by name. A file's word is enough for those of `MODELS`, not for anybody's function."""
+    try:
+        config = ModelConfig(**known["model"])
+        shape, classes = tuple(int(size) for size in known["input_shape"]), int(known["classes"])
+    except (ValueError, TypeError) as error:
+        raise LotteryError(
+            "Expected a ticket that knows its network. Received: "
+            f"{' '.join(str(known['model']).split()):.80}. Give build=, a function of it."
+        ) from error
+    if config.build is not None:
+        raise LotteryError(
+            "Expected build=, since the ticket's network is of a function of its owner's, and no function "
+            f"is called because a file names it. Received: none. If you trust it: build=the function "
+            f"{config.build!r}, called with input_shape={shape}, classes={classes} and its own settings."
+        )
+    return build_named(config, shape, classes, seed)
+
+
+def _check_trusted(config: Any) -> None:
+    """Refuse an architecture that would import modules, or call functions, that a file names."""
+    stack = [config]
+    while stack:
+        each = stack.pop()
+        stack += list(each.values()) if isinstance(each, dict) else each if isinstance(each, list) else []
+        if not isinstance(each, dict) or "class_name" not in each:
+            continue
+        module, registered = each.get("module"), str(each.get("registered_name"))
+        ours = module is None or module == "keras" or str(module).startswith(("keras.", "tf_lottery."))
+        if each["class_name"] == "Lambda" or not (ours or ">" in registered):
+            raise LotteryError(
+                f"Expected layers of Keras, or registered ones. Received: {each['class_name']!r:.40} of "
+                f"{module!r:.40}, which a file names. Give build=, a function that builds the plain model."
+            )
+
+
 def _from_json(architecture: str) -> Callable[[], keras.Model]:
     def build():
         try:
+            _check_trusted(json.loads(architecture))
             return keras.models.model_from_json(architecture)
+        except LotteryError:
+            raise
         except Exception as error:  # a layer that isn't known here
             raise LotteryError(
                 "Expected layers that are known here. Received: "
