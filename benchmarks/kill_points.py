@@ -3,9 +3,10 @@
     python benchmarks/kill_points.py [--points 0] [--workers 2]
 
 LeNet on digits, four rounds and a control of each, a checkpoint every 10 steps, curves and pictures
-included. The study is run once to count: every rename, every flush to the disk, every file or directory that
-it creates is a point. Then, for each point, it is run in a fresh process that kills itself (SIGKILL) there, run
-again to its end, and compared, bit for bit: records, masks, weights, curves, and what TensorBoard shows.
+included. The study is run once to count: every rename, every flush to the disk, every file or directory
+that it creates is a point. Then, for each point, it is run in a fresh process that kills itself (SIGKILL)
+there, run again to its end, and compared, bit for bit: records, masks, weights, curves, and what
+TensorBoard shows.
 """
 
 import argparse
@@ -148,6 +149,7 @@ def main() -> None:
     """Count, kill, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=0, help="how many, spread evenly; 0: all")
+    parser.add_argument("--first", type=int, default=1, help="point to begin with")
     parser.add_argument("--workers", type=int, default=2, help="kills side by side")
     arguments = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
@@ -155,11 +157,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         points = in_process(Path(folder))
         step = max(1, points // arguments.points) if arguments.points else 1
-        chosen = range(1, points + 1, step)
+        chosen = range(arguments.first, points + 1, step)
         print(f"{points} points of which {len(chosen)} are tried", flush=True)
         with ThreadPoolExecutor(arguments.workers) as pool:
-            results = pool.map(lambda at: (at, killed(study(Path(folder)), at)), chosen)
-            results = [(at, found) for at, found in results]
+            results = []
+            for at, found in pool.map(lambda at: (at, killed(study(Path(folder)), at)), chosen):
+                results.append((at, found))
+                if len(results) % 25 == 0:
+                    print(f"{len(results)} of {len(chosen)}", flush=True)
     early = [at for at, found in results if found and found[0].startswith("nothing")]
     worse = [(at, found) for at, found in results if found and at not in early]
     for at, found in worse:
