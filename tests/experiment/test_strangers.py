@@ -54,6 +54,7 @@ def test_a_ticket_calls_no_function_that_it_names(tmp_path):
     [
         {"class_name": "system", "module": "os", "config": {"command": "true"}, "registered_name": None},
         {"class_name": "Lambda", "module": "keras.layers", "config": {}, "registered_name": None},
+        {"class_name": "Mine", "module": "os", "config": {}, "registered_name": "theirs>Mine"},
         {"class_name": "function", "module": "builtins", "config": "eval", "registered_name": "function"},
     ],
 )

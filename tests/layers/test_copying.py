@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 import tf_lottery as lottery
@@ -77,8 +78,6 @@ def test_features_of_a_feature_space_are_in_every_copy():
     space = keras.utils.FeatureSpace(
         {"size": "float_normalized", "colour": "string_categorical"}, output_mode="concat"
     )
-    import tensorflow as tf
-
     space.adapt(tf.data.Dataset.from_tensor_slices(data))
     plain = keras.Model(space.get_inputs(), layers.Dense(2)(space.get_encoded_features()))
     given = {"size": ops.convert_to_tensor(X[:3, :1]), "colour": ops.convert_to_tensor(WORDS[:, :1])}
@@ -270,3 +269,24 @@ def test_a_copy_carries_seeds_and_statistics_and_leaves_the_model_as_it_was():
         assert (ours.numpy() == value).all()
         assert (theirs.numpy() == value).all()
     assert (model(X, training=True).numpy() == plain(X, training=True).numpy()).all()
+
+
+class Counts(layers.Layer):
+    """State in a variable of TensorFlow's own, which Keras doesn't know."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = tf.Variable(0.0)
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        return x + self.calls
+
+
+def test_comparing_leaves_variables_of_tensorflow_as_they_were():
+    plain = sequential(keras.Input((6,)), Counts())
+    assert lottery.make_prunable(plain) is not plain
+    assert plain.layers[0].calls.numpy() == 0
+    plain.layers[0].calls.assign(5.0)
+    assert lottery.make_prunable(plain) is plain  # the copy would begin to count anew
+    assert plain.layers[0].calls.numpy() == 5

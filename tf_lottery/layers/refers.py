@@ -2,6 +2,7 @@
 
 import dis
 import functools
+import itertools
 import types
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tf_lottery.layers.paths import walk
 
-_DEPTH = 6
+_DEPTH, _MANY = 6, 1000
 _TOLD = ("_model", "params")
 _WHOLE = (
     *(type, types.ModuleType, np.ndarray, np.generic, tf.Variable, tf.Tensor),
@@ -68,9 +69,9 @@ def _held(thing: Any) -> list[Any]:
         globals_ = [thing.__globals__[n] for n in _global_names(thing.__code__) if n in thing.__globals__]
         return [*cells, *globals_, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
     if isinstance(thing, (list, tuple, set)):
-        return list(thing)
+        return list(itertools.islice(thing, _MANY))
     if isinstance(thing, dict):
-        return list(thing.values())
+        return list(itertools.islice(thing.values(), _MANY))
     if isinstance(thing, _WHOLE):
         return []
     held = getattr(thing, "__dict__", {})

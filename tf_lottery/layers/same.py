@@ -1,6 +1,7 @@
 """Whether a copy is the user's model: it answers the same, learns the same, and stands by itself."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,11 @@ def difference(source: keras.Model, copy: keras.Model, inputs: Any = None, close
     """
     if found := _flags(source, copy):
         return found
+    with _raw_kept(source), _raw_kept(copy):
+        return _difference(source, copy, inputs, close)
+
+
+def _difference(source: keras.Model, copy: keras.Model, inputs: Any, close: bool) -> str | None:
     calls = _calls(source, inputs)
     if isinstance(calls, str):
         return calls
@@ -73,6 +79,18 @@ def difference(source: keras.Model, copy: keras.Model, inputs: Any = None, close
         if close or not _unsteady(source, inputs, training, expected, answer):
             return f"it answers otherwise{_where(source, copy, inputs, training)}"
     return None
+
+
+@contextlib.contextmanager
+def _raw_kept(model: keras.Model) -> Iterator[None]:
+    """Bring back what a call does to variables of TensorFlow's own, which no scope of Keras holds back."""
+    raw = [v for layer in model._flatten_layers() for v in vars(layer).values() if isinstance(v, tf.Variable)]
+    kept = [(variable, variable.numpy()) for variable in raw]
+    try:
+        yield
+    finally:
+        for variable, value in kept:
+            variable.assign(value)
 
 
 def _calls(source: keras.Model, inputs: Any) -> tuple[Any, dict[bool, _Answer]] | str:

@@ -110,9 +110,10 @@ def _check_trusted(config: Any) -> None:
         stack += list(each.values()) if isinstance(each, dict) else each if isinstance(each, list) else []
         if not isinstance(each, dict) or "class_name" not in each:
             continue
-        module, registered = each.get("module"), str(each.get("registered_name"))
+        module, name = each.get("module"), each.get("registered_name")
+        registered = isinstance(name, str) and keras.saving.get_registered_object(name) is not None
         ours = module is None or module == "keras" or str(module).startswith(("keras.", "tf_lottery."))
-        if each["class_name"] == "Lambda" or not (ours or ">" in registered):
+        if each["class_name"] == "Lambda" or not (ours or registered):
             raise LotteryError(
                 f"Expected layers of Keras, or registered ones. Received: {each['class_name']!r:.40} of "
                 f"{module!r:.40}, which a file names. Give build=, a function that builds the plain model."

@@ -1,5 +1,6 @@
 """What a training may change besides the search's own network: the user's model, and variables elsewhere."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,10 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.refers import reachable
+
+_LARGE = 1000
 
 
 class AsItWas:
@@ -52,13 +56,29 @@ class Outside:
             if isinstance(each, (keras.Variable, tf.Variable)) and id(each) not in known
         }
         self._variables = list(found.values())
-        self._initial = self.values()
+        self._initial = [np.array(ops.convert_to_numpy(each)) for each in self._variables]
 
     def values(self) -> list[Any]:
-        """Return what they hold, as JSON holds it."""
-        return [np.asarray(ops.convert_to_numpy(each)).tolist() for each in self._variables]
+        """Return what they hold, as JSON holds it; of large ones a digest."""
+        return [_told(np.asarray(ops.convert_to_numpy(each))) for each in self._variables]
 
     def reset(self, values: list[Any] | None = None) -> None:
-        """Bring values back. Default: those when the search began."""
-        for variable, value in zip(self._variables, self._initial if values is None else values, strict=True):
+        """Bring values back. Args: values: of `values`. Default: those when the search began.
+
+        Raises:
+            LotteryError: a large one had changed by then.
+        """
+        for index, (variable, initial) in enumerate(zip(self._variables, self._initial, strict=True)):
+            value = initial if values is None else values[index]
+            if isinstance(value, str):
+                if value != _told(initial):
+                    raise LotteryError(
+                        "Expected rewind_to='0it', since a callback or loss holds a large variable that changes. "
+                        f"Received: {getattr(variable, 'name', 'one')!r} of {initial.size:,} values"
+                    )
+                value = initial
             variable.assign(value)
+
+
+def _told(value: np.ndarray) -> Any:
+    return value.tolist() if value.size <= _LARGE else hashlib.sha256(value.tobytes()).hexdigest()
