@@ -116,6 +116,22 @@ def test_tied_weights_stay_tied(build):
     assert (type(stripped), stripped is model) == (type(build()), True)
 
 
+def test_a_ticket_or_rewind_point_brings_what_layers_make_of_their_variables(tmp_path):
+    plain = sequential(keras.Input((6,)), adapted(layers.Normalization(name="scale"), X))
+    expected = plain(X).numpy()
+    model = lottery.make_prunable(plain)
+    ticket = lottery.Ticket.of(model)
+    fresh = sequential(keras.Input((6,)), layers.Normalization(name="scale"))
+    assert (fresh(X).numpy() != expected).any()
+    assert (ticket.apply(fresh)(X).numpy() == expected).all()
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    lottery.RewindManager(tmp_path).save(0, model, optimizer)
+    other = lottery.make_prunable(sequential(keras.Input((6,)), layers.Normalization(name="scale")))
+    lottery.RewindManager(tmp_path).restore(0, other)
+    assert (other(X).numpy() == expected).all()
+
+
 @register
 class Drawn(layers.Layer):
     """A constant that is drawn when the layer is made."""

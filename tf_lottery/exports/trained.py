@@ -15,6 +15,7 @@ from tf_lottery.experiment.plan import collect
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
 from tf_lottery.experiment.study import load
+from tf_lottery.layers.copying import settle
 from tf_lottery.models.build import build
 from tf_lottery.paths import StudyPaths
 from tf_lottery.training import state
@@ -164,4 +165,5 @@ def _network(store: Store, record: Record) -> keras.Model:
     model = build(record.spec.model, tuple(resolved["input_shape"]), resolved["classes"], seed=0)
     weights = store.weights(record.key, "early_stop")
     state.restore(state.model_variables(model), weights)
+    settle(model)
     return model

@@ -99,6 +99,12 @@ def carry_state(model: keras.Layer, copy: keras.Layer) -> None:
         target.trainable = source.trainable
 
 
+def settle(model: keras.Layer) -> None:
+    """Let layers make anew what they make of their variables (Normalization does): those were assigned."""
+    for _, layer, _ in walk(model):
+        _carry_variables(layer, layer)
+
+
 def check_attributes(model: keras.Model, copy: keras.Model) -> None:
     """Check that a copy of a user's own class has the attributes that the model was given.
 
@@ -113,6 +119,15 @@ def check_attributes(model: keras.Model, copy: keras.Model) -> None:
             continue
         if not alike(value, getattr(copy, name, None)):
             raise CannotCopy(f"the copy lacks the attribute {name!r} that it was given")
+
+
+def _carry_variables(source: keras.Layer, target: keras.Layer) -> None:
+    """Carry a layer's variables as Keras does in files, where its class has a way of its own."""
+    of_its_own = type(source).load_own_variables is not keras.Layer.load_own_variables
+    if of_its_own and source.built and not isinstance(source, (HoldsMasks, keras.Model)):
+        store: dict[str, Any] = {}
+        source.save_own_variables(store)
+        target.load_own_variables(store)
 
 
 def alike(value: Any, other: Any) -> bool:
@@ -139,10 +154,7 @@ def _carry_own(source: keras.Layer, target: keras.Layer) -> None:
     if isinstance(source, (HoldsMasks, keras.Model)) or isinstance(target, HoldsMasks):
         return
     try:
-        if type(source).load_own_variables is not keras.Layer.load_own_variables:
-            store: dict[str, Any] = {}
-            source.save_own_variables(store)
-            target.load_own_variables(store)
+        _carry_variables(source, target)
         if hasattr(source, "save_assets") and hasattr(target, "load_assets"):
             with tempfile.TemporaryDirectory(prefix="tf_lottery_") as directory:
                 source.save_assets(directory)

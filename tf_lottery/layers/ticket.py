@@ -11,6 +11,7 @@ import numpy as np
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.convert import make_prunable_kernels
+from tf_lottery.layers.copying import settle
 from tf_lottery.layers.paths import holders, named_variables
 from tf_lottery.pruning.correspond import Correspondence, correspond
 
@@ -64,6 +65,7 @@ def apply_ticket(
     if weights is not None:
         for path, target in found.pairs.items():
             there[target].assign(values[path])
+        settle(model)
     return model
 
 

@@ -73,8 +73,8 @@ class Outside:
             if isinstance(value, str):
                 if value != _told(initial):
                     raise LotteryError(
-                        "Expected rewind_to='0it', since a callback or loss holds a large variable that changes. "
-                        f"Received: {getattr(variable, 'name', 'one')!r} of {initial.size:,} values"
+                        "Expected rewind_to='0it', since a callback or loss holds a large variable that "
+                        f"changes. Received: {getattr(variable, 'name', 'one')!r} of {initial.size:,} values"
                     )
                 value = initial
             variable.assign(value)

@@ -7,6 +7,7 @@ import keras
 from tf_lottery import arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import mask_slots
+from tf_lottery.layers.copying import settle
 from tf_lottery.paths import rewind_point
 from tf_lottery.training import state
 
@@ -101,6 +102,7 @@ class RewindManager:
             for part in ("model", "optimizer")
         }
         state.restore(state.model_variables(model), parts["model"])
+        settle(model)
         if optimizer is not None:
             state.restore(state.optimizer_variables(optimizer), parts["optimizer"])
             mask_slots(optimizer, model)
