@@ -547,3 +547,32 @@ def test_random_networks_answer_as_before(seed):
         same_outputs(random_network(6 * seed + index), each.model, [images])
         assert compact(each.model).units == {}
     assert sum(before - after for each in found for before, after in each.units.values()) > 10
+
+
+def test_what_layers_have_adapted_to_is_in_the_smaller_model():
+    x = np.random.default_rng(0).normal(3, 7, (30, 6)).astype(np.float32)
+    scale = layers.Normalization()
+    scale.adapt(x)
+    hidden = layers.Dense(8, "relu", name="hidden")
+    model = keras.Sequential([keras.Input((6,)), scale, hidden, layers.Dense(2)])
+    kernel = hidden.kernel.numpy()
+    kernel[:, 3:] = 0
+    hidden.kernel.assign(kernel)
+    found = lottery.compact(model)
+    assert found.units == {"hidden": (8, 3)}
+    np.testing.assert_allclose(found.model(x), model(x), rtol=1e-5, atol=1e-6)
+    assert not found.left
+
+
+def test_a_copy_that_answers_otherwise_is_refused():
+    class Drawn(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.constant = np.random.normal(size=6).astype(np.float32)
+
+        def call(self, x):
+            return x * self.constant
+
+    model = keras.Sequential([keras.Input((6,)), Drawn(), layers.Dense(2)])
+    with pytest.raises(LotteryError, match="Keras can copy.*answers otherwise"):
+        lottery.compact(model)

@@ -39,7 +39,8 @@ def check_directory(root: Path) -> None:
     """
     if not root.is_dir() or (root / FILE).exists():
         return
-    if others := [path.name for path in root.iterdir() if not path.name.startswith(".")]:
+    ours = (path.name for path in root.iterdir() if path.name == ".lock" or atomic.is_temporary(path))
+    if others := {path.name for path in root.iterdir()} - set(ours):
         raise LotteryError(
             f"Expected a new or empty directory, or that of this search. Received: {root}, which holds "
             f"{', '.join(sorted(others)[:3])}"
