@@ -139,7 +139,7 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"expected a value for {key!r}, which has no default"
     said = "eceived" in message or isinstance(error["input"], dict | BaseModel)
-    received = "" if said else f". Received: {error['input']!r}"
+    received = "" if said else f". Received: {error['input']!r:.200}"
     return f"{key + ': ' if key else ''}{message[0].lower() + message[1:]}{received}"
 
 
