@@ -279,7 +279,7 @@ class StudyConfig(Strict):
         runs = self.replicates * (1 + rounds + sum(controls))
         if runs > MOST_RUNS:
             raise ValueError(
-                f"expected at most {MOST_RUNS:,} runs in all (replicates x rounds x trials), received {runs:,}"
+                f"expected at most {MOST_RUNS:,} runs (replicates x rounds x trials), received {runs:,}"
             )
         return self
 
