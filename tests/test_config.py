@@ -3,6 +3,8 @@ from pydantic import ValidationError
 
 from tf_lottery.config import StudyConfig
 
+ARMS_OF_MANY = {"random_reinit": {"trials": 1000}}
+
 
 def study(**settings):
     return StudyConfig.model_validate({"name": "s", "pruning": {"rounds": 3}} | settings)
@@ -46,6 +48,15 @@ def test_defaults_are_the_lenet_protocol_of_the_paper():
         {"arms": {"ticket": {"trials": 2}}},
         {"arms": {"ticket": {"rounds": [1]}}},
         {"replicates": 0},
+        {"replicates": 10**12},
+        {"pruning": {"rounds": 10**12}},
+        {"arms": {"random_reinit": {"trials": 10**12}}},
+        {"arms": {"random_reinit": {"rounds": [10**12]}}},
+        {"training": {"batch_size": 10**12}},
+        {"training": {"threads": 10**12}},
+        {"data": {"validation": 10**12}},
+        {"data": {"split_seed": 2**63}},
+        {"seed": 2**63},
         {"seed": -1},
         {"name": "../outside"},
         {"name": ""},
@@ -54,6 +65,39 @@ def test_defaults_are_the_lenet_protocol_of_the_paper():
 )
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ValidationError):
+        study(**settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"replicates": 10_000, "pruning": {"rounds": 49}},
+        {"replicates": 499, "pruning": {"rounds": 1000}},
+        {"replicates": 100, "pruning": {"rounds": 9}, "arms": {"random_reinit": {"trials": 1000}}},
+        {
+            "replicates": 900,
+            "pruning": {"rounds": 100},
+            "arms": {"random_reinit": {"trials": 1000, "rounds": [7, 7, 101]}},
+        },
+        {"seed": 2**63 - 1},
+    ],
+    ids=str,
+)
+def test_studies_that_somebody_might_train_are_allowed(settings):
+    assert study(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "runs"),
+    [
+        ({"replicates": 10_000, "pruning": {"rounds": 50}}, "1,010,000"),
+        ({"replicates": 10_000, "pruning": {"target_density": 0.1}, "arms": ARMS_OF_MANY}, "10,020,000"),
+        ({"replicates": 1000, "pruning": {"rounds": 1000}, "arms": ARMS_OF_MANY}, "1,001,001,000"),
+    ],
+    ids=str,
+)
+def test_more_runs_than_anyone_trains_are_refused_as_a_whole(settings, runs):
+    with pytest.raises(ValidationError, match=f"at most 1,000,000 runs .*received {runs}"):
         study(**settings)
 
 

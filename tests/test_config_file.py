@@ -195,3 +195,48 @@ def test_yaml_that_says_something_else_than_it_seems_is_refused(tmp_path, text, 
     with pytest.raises(LotteryError, match=received) as error:
         config_file.load_config(path)
     assert "\n" not in str(error.value)
+
+
+LAUGHS = "".join(f"    a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "received"),
+    [
+        (
+            "\n    a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n" + LAUGHS,
+            "more than 10,000 values, those of alias",
+        ),
+        (" {a: [" + "1," * 10_001 + "]}", "more than 10,000 values"),
+        (" {a: &a [1, *a]}", "an alias within what it stands for"),
+        (" {a: &a {b: *a}}", "an alias within what it stands for"),
+        (" {a: " + "[" * 48 + "]" * 48 + "}", "values nested more than 50 deep"),
+        (
+            " {a0: &a0 " + "[" * 30 + "]" * 30 + ", a: " + "[" * 30 + "*a0" + "]" * 30 + "}",
+            "nested more than 50 deep",
+        ),
+    ],
+)
+def test_values_without_end_are_refused_before_anything_walks_them(write, kwargs, received):
+    path = write(f"{MINIMAL}model:\n  kwargs:{kwargs}")
+    message = refused(path)
+    assert message.startswith(f"Expected YAML in {path}. Received: ")
+    assert received in message
+
+
+def test_aliases_deep_values_and_long_lists_are_welcome(write):
+    text = " {a: &a [1, 2], b: {c: *a, d: *a}, e: " + "[" * 40 + "]" * 40 + ", f: [" + "1," * 9000 + "]}"
+    kwargs = load_config(write(f"{MINIMAL}model:\n  kwargs:{text}")).model.kwargs
+    assert kwargs["b"] == {"c": [1, 2], "d": [1, 2]}
+    assert len(kwargs["f"]) == 9000
+
+
+def test_an_override_without_end_is_refused(write):
+    path = write(MINIMAL)
+    assert "nested more than 50 deep" in refused(path, "model.kwargs.a=" + "[" * 3000)
+    assert "an alias within" in refused(path, "model.kwargs.a=&a [*a]")
+    assert "keys at most 50 deep. Received: 52" in refused(path, "model.kwargs" + ".a" * 50 + "=1")
+
+
+def test_a_number_that_python_cannot_write_is_refused_in_words(write):
+    assert "Received: a number of thousands of digits" in refused(write(MINIMAL + "seed: 0x" + "f" * 5000))

@@ -237,7 +237,7 @@ def export(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     latency: Annotated[bool, typer.Option(help="Measure it.")] = True,
-    threads: Annotated[int, typer.Option(min=1, help="Of each runtime.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="Of each runtime.")] = 1,
 ) -> None:
     """Export a trained ticket: SavedModel, LiteRT, ONNX, ...; verified, and measured beside dense."""
     from tf_lottery.training.quiet_start import start_quietly

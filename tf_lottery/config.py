@@ -15,7 +15,12 @@ Interval = Annotated[str, AfterValidator(steps.validate_interval)]
 PositiveSteps = Annotated[str, AfterValidator(steps.validate_positive)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 LayerRate = Annotated[float, Field(ge=0, lt=1)]
+Round = Annotated[int, Field(ge=1, le=1000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+MOST_RUNS = 1_000_000
+"""Of a study. Far more than anyone trains: what asks for them is a slip, and would take hours to plan."""
 
 
 class Strict(BaseModel):
@@ -33,9 +38,9 @@ class DataConfig(Strict):
     path: str | None = None
     """The file of `npz`: arrays `x_train, y_train, x_test, y_test`; or a directory with
     `x_train.npy` and so on, of which `x_train` is read as it is needed and may be larger than the memory."""
-    validation: int = Field(5000, ge=1)
+    validation: int = Field(5000, ge=1, lt=2**31)
     """Training examples held out for validation; the same for all replicates."""
-    split_seed: int = Field(0, ge=0)
+    split_seed: Seed = 0
     """Chooses the held-out examples."""
     order: Literal["replay", "fresh"] = "replay"
     """`replay`: every run of a replicate sees the same order (and augmentation). `fresh`: each
@@ -120,7 +125,7 @@ class TrainingConfig(Strict):
 
     steps: PositiveSteps = "50000it"
     """How long a run trains (the article's k), rewound steps included."""
-    batch_size: int = Field(60, ge=1)
+    batch_size: int = Field(60, ge=1, lt=2**31)
     """Examples a step, over all replicas."""
     evaluate_every: PositiveSteps = "100it"
     """How often the validation loss is measured: the resolution of early stop."""
@@ -172,7 +177,7 @@ class PruningConfig(Strict):
     min_density: float = Field(0.0, ge=0, lt=1)
     """Fraction of each layer's weights that stays at least: a guard against layers that collapse
     where scope is global."""
-    rounds: int | None = Field(None, ge=0)
+    rounds: int | None = Field(None, ge=0, le=1000)
     """How many prunings at most; round 0, the dense network, comes before the first."""
     target_density: float | None = Field(None, gt=0, lt=1)
     """Stop after the first round at or below this density."""
@@ -201,9 +206,9 @@ class RewindConfig(Strict):
 class ArmConfig(Strict):
     """One line of the paper's plots."""
 
-    rounds: list[Annotated[int, Field(ge=1)]] | None = None
+    rounds: list[Round] | None = None
     """At which rounds. Default: every round from 1 on."""
-    trials: int = Field(1, ge=1)
+    trials: int = Field(1, ge=1, le=1000)
     """How many times each round (the paper reinitializes each ticket three times)."""
 
     @model_validator(mode="after")
@@ -245,8 +250,8 @@ class StudyConfig(Strict):
     rewind: RewindConfig = RewindConfig()
     arms: dict[str, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
     """Lines of `tf_lottery.experiment.arms.ARMS`. `ticket` is always there."""
-    replicates: int = Field(1, ge=1)
-    seed: int = Field(0, ge=0)
+    replicates: int = Field(1, ge=1, le=10_000)
+    seed: Seed = 0
     tolerance: float = Field(0.0, ge=0, le=1)
     """How far below the dense network's validation accuracy a matching ticket may be."""
     storage: StorageConfig = StorageConfig()
@@ -261,6 +266,21 @@ class StudyConfig(Strict):
         ticket = self.arms["ticket"]
         if ticket.rounds is not None or ticket.trials != 1:
             raise ValueError("expected arm 'ticket' without rounds and trials: it is every round, once")
+        return self
+
+    @model_validator(mode="after")
+    def _not_endless(self):
+        rounds = 1 if self.pruning.rounds is None else self.pruning.rounds
+        controls = [
+            arm.trials * (rounds if arm.rounds is None else sum(round <= rounds for round in set(arm.rounds)))
+            for name, arm in self.arms.items()
+            if name != "ticket"
+        ]
+        runs = self.replicates * (1 + rounds + sum(controls))
+        if runs > MOST_RUNS:
+            raise ValueError(
+                f"expected at most {MOST_RUNS:,} runs (replicates x rounds x trials), received {runs:,}"
+            )
         return self
 
     def same_runs_as(self, other: "StudyConfig") -> bool:

@@ -16,9 +16,45 @@ _PACKAGED = Path(__file__).parent / "configs"
 _CHECKOUT = Path(__file__).parent.parent / "configs"
 
 
+MOST_VALUES = 10_000
+"""In a config, what an alias (`*name`) stands for counted wherever it stands; studies have a hundred."""
+DEEPEST = 50
+"""How deep they may be nested."""
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2), and
-    a key that stands twice an error."""
+    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2), a key that stands
+    twice an error, and so is what would keep whoever reads it busy for hours."""
+
+    def __init__(self, stream):
+        super().__init__(stream)
+        self._read = self._level = 0
+        self._sizes: dict[int, tuple[int, int]] = {}  # id of a node -> values in it, and how deep
+
+    def compose_node(self, parent, index):
+        mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
+        self._read, self._level = self._read + 1, self._level + 1
+        self._check(self._read, self._level, mark)
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        if is_alias and id(node) not in self._sizes:
+            raise yaml.composer.ComposerError(None, None, "an alias within what it stands for", mark)
+        if not is_alias:
+            parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+            if isinstance(node, yaml.MappingNode):
+                parts = [part for pair in parts for part in pair]
+            sizes = [self._sizes[id(part)] for part in parts]
+            size = 1 + sum(values for values, _ in sizes), 1 + max((deep for _, deep in sizes), default=0)
+            self._check(*size, mark)
+            self._sizes[id(node)] = size
+        return node
+
+    def _check(self, values, deep, mark):
+        if values > MOST_VALUES:
+            problem = f"more than {MOST_VALUES:,} values, those of aliases among them"
+            raise yaml.composer.ComposerError(None, None, problem, mark)
+        if deep > DEEPEST:
+            raise yaml.composer.ComposerError(None, None, f"values nested more than {DEEPEST} deep", mark)
 
     def construct_mapping(self, node, deep=False):
         mapping = super().construct_mapping(node, deep)
@@ -112,6 +148,8 @@ def _override(settings: dict[str, Any], text: str) -> None:
     if not equals or not all(keys.split(".")):
         raise LotteryError(f"Expected --set KEY.KEY=VALUE. Received: {text!r}")
     *parents, last = keys.split(".")
+    if len(parents) >= DEEPEST:
+        raise LotteryError(f"Expected --set with keys at most {DEEPEST} deep. Received: {len(parents) + 1}")
     for key in parents:
         if settings.get(key) is None:
             settings[key] = {}
@@ -122,7 +160,7 @@ def _override(settings: dict[str, Any], text: str) -> None:
         settings[last] = yaml.load(value, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise LotteryError(
-            f"Expected a YAML value in --set. Received: {text!r} ({_one_line(error)})"
+            f"Expected a YAML value in --set. Received: {text!r:.200} ({_one_line(error)})"
         ) from error
 
 
@@ -139,8 +177,15 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"expected a value for {key!r}, which has no default"
     said = "eceived" in message or isinstance(error["input"], dict | BaseModel)
-    received = "" if said else f". Received: {error['input']!r}"
+    received = "" if said else f". Received: {_shown(error['input'])}"
     return f"{key + ': ' if key else ''}{message[0].lower() + message[1:]}{received}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        return f"{value!r:.200}"
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _model_at(where: list[str]) -> type[BaseModel]:

@@ -67,3 +67,10 @@ def test_every_chain_belongs_to_one_shard():
 def test_bad_settings_are_one_line(wrong, said):
     with pytest.raises(LotteryError, match=said):
         Execution(**wrong)
+
+
+@pytest.mark.parametrize(("executor", "workers"), [("local", 1025), ("ray", 10**12)])
+def test_more_workers_than_any_machine_has_are_refused(executor, workers):
+    with pytest.raises(LotteryError, match=f"at most .* workers .*{executor}.* Received: {workers:,}$"):
+        Execution(executor, workers)
+    assert Execution(executor, 1024).workers == 1024

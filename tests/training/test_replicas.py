@@ -7,7 +7,8 @@ from tests.training.test_loop import begin, train
 from tests.training.trainings import trainer
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import kernels
+from tf_lottery.layers.access import get_masks, kernels, set_masks
+from tf_lottery.layers.in_place import held_in_place
 from tf_lottery.training.replicas import make_check_replicas
 
 DROPOUT = ModelConfig(build="tests.training.networks:with_dropout")
@@ -53,6 +54,25 @@ def test_all_replicas_hold_the_same_bits(both):
         first, second = copies(variable)
         assert first.numpy().tobytes() == second.numpy().tobytes(), variable.path
     assert norm.moving_mean.numpy().any()
+
+
+def test_a_network_in_place_trains_as_on_one_device(digits):
+    model = ModelConfig(build="tests.training.uncopyable:small")
+    settings = {"xla": False, "optimizer": "sgd", "learning_rate": 0.05}
+    weights = []
+    for strategy in ("one_device", "mirrored"):
+        setup = trainer(digits, model, strategy=strategy, **settings)
+        assert held_in_place(setup.model)
+        begin(setup)
+        masks = get_masks(setup.model)
+        masks["hidden/kernel"][::2] = False
+        set_masks(setup.model, masks)
+        weights.append(train(setup, digits, steps=50))
+        setup.loop.check()
+    one, two = weights
+    assert not two["model/hidden/kernel"][::2].any()
+    for name, value in one.items():
+        np.testing.assert_allclose(two[name], value, atol=1e-5, err_msg=name)
 
 
 @pytest.fixture(scope="module")

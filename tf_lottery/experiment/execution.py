@@ -10,6 +10,8 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.spec import RunSpec
 
 EXECUTORS = ("local", "ray")
+MOST_WORKERS = {"local": 1024, "ray": 100_000}
+"""What asks for more is a slip, which no machine would survive."""
 
 # These train one run on all devices; `auto` too, where there are several GPUs.
 _WHOLE_MACHINE = ("mirrored", "multi_worker", "tpu")
@@ -49,6 +51,10 @@ class Execution:
             raise LotteryError(f"Expected --executor {' or '.join(EXECUTORS)}. Received: {self.executor!r}")
         if self.workers is not None and (not isinstance(self.workers, int) or self.workers < 1):
             raise LotteryError(f"Expected at least one worker. Received: {self.workers}")
+        if (self.workers or 0) > (most := MOST_WORKERS[self.executor]):
+            raise LotteryError(
+                f"Expected at most {most:,} workers (--executor {self.executor}). Received: {self.workers:,}"
+            )
         if self.gpus is not None and not 0 <= self.gpus <= 1024:
             raise LotteryError(f"Expected a number of GPUs a run, such as 1 or 0.25. Received: {self.gpus}")
         if self.executor != "ray" and (self.address is not None or self.gpus is not None):

@@ -1,13 +1,17 @@
 """Networks by name, or by the user's own builder, initialized from a seed."""
 
+import contextlib
 import hashlib
+import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import keras
 
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.importing import import_function
+from tf_lottery.layers.paths import named_variables
 from tf_lottery.models.conv import conv2, conv4, conv6
 from tf_lottery.models.lenet import lenet_300_100
 from tf_lottery.models.resnet import resnet20
@@ -24,7 +28,13 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
 }
 
 
-def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed: int) -> keras.Model:
+def build(
+    config: ModelConfig,
+    input_shape: tuple[int, ...],
+    classes: int,
+    seed: int,
+    scope: AbstractContextManager | None = None,
+) -> keras.Model:
     """Return a new network whose random initialization follows from `seed`.
 
     Keras layers without a seed of their own draw one when they are created, so building
@@ -37,6 +47,7 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
         classes: number of classes.
         seed: of the initialization. The global generators of Python and NumPy are left
             as they were.
+        scope: of a `tf.distribute` strategy, for its variables to be made in.
 
     Raises:
         LotteryError: an unknown name, a builder that can't be imported or fails, or one
@@ -44,10 +55,11 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
     """
     builder = _builder(config)
     policy = keras.config.dtype_policy()
-    keras.utils.clear_session(free_memory=False)  # automatic names count from zero again
+    # Automatic names count from zero again. A scope that was entered before wouldn't survive it.
+    keras.utils.clear_session(free_memory=False)
     keras.config.set_dtype_policy(policy)  # which the line above forgets
     try:
-        with seeded(seed):
+        with scope or contextlib.nullcontext(), seeded(seed):
             model = builder(input_shape=input_shape, classes=classes, **config.kwargs)
     except LotteryError:
         raise
@@ -72,8 +84,31 @@ def build(config: ModelConfig, input_shape: tuple[int, ...], classes: int, seed:
 
 
 def architecture(model: keras.Model) -> str:
-    """Return the sha256 of a plain model's layers and their settings, weights aside."""
-    return hashlib.sha256(model.to_json().encode()).hexdigest()
+    """Return the sha256 of a plain model's layers and their settings, weights aside.
+
+    Of a model whose settings Keras can't write: of what can be told, which is its layers' classes, how
+    they are connected, the settings of those that have some, and the shapes of all variables.
+    """
+    try:
+        text = model.to_json()
+    except Exception:  # whatever a layer of the user's own raises
+        operations = getattr(model, "operations", model.layers)
+        told = {
+            "operations": [_told(operation) for operation in operations],
+            "variables": {path: [v.dtype, *v.shape] for path, v in named_variables(model).items()},
+        }
+        text = json.dumps(told)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _told(operation: keras.Operation) -> list[str]:
+    kind = type(operation)
+    inbound = [parent.operation.name for node in operation._inbound_nodes for parent in node.parent_nodes]
+    try:
+        settings = json.dumps(keras.saving.serialize_keras_object(operation), sort_keys=True)
+    except Exception:  # whatever a layer of the user's own raises
+        settings = ""
+    return [operation.name, f"{kind.__module__}.{kind.__qualname__}", *inbound, settings]
 
 
 def _builder(config: ModelConfig) -> Callable[..., keras.Model]:

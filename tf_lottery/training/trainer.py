@@ -3,6 +3,7 @@ for any number of trainings. Masks and weights are variables: nothing is traced 
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 
 import keras
@@ -13,8 +14,10 @@ from tf_lottery.arrays import Arrays
 from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
 from tf_lottery.data.augment import make_augment
 from tf_lottery.data.split import Dataset
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, parameters
-from tf_lottery.layers.convert import make_prunable
+from tf_lottery.layers.convert import check_plain, make_prunable
+from tf_lottery.layers.in_place import held_in_place
 from tf_lottery.models.build import architecture, build
 from tf_lottery.training import compile_rule, optimizers, state, strategy
 from tf_lottery.training.evaluate import make_evaluate
@@ -48,9 +51,8 @@ class Trainer:
         check_agreement(scope, "".join(part.model_dump_json(exclude={"path"}) for part in parts))
         self._build = partial(_build, model, training.precision, dataset)
         loss = self.loss = optimizers.make_loss(training, dataset.classes)
-        plain = self._build(0)  # it resets Keras's names, which a scope doesn't survive
+        self.model, shape = self._prunable(model.frozen)
         with scope.scope():
-            self.model = make_prunable(plain, frozen=model.frozen)
             self.optimizer = optimizers.build_optimizer(
                 training, self.model.trainable_variables, scope.num_replicas_in_sync
             )
@@ -81,9 +83,29 @@ class Trainer:
             "threads": training.threads,
             "input_shape": list(dataset.input_shape),
             "classes": dataset.classes,
-            "architecture": architecture(plain),
+            "architecture": shape,
         }
         self.compile_seconds = compile_all(self.loop, self.evaluate)
+
+    def _prunable(self, frozen: bool) -> tuple[keras.Model, str]:
+        """Return the prunable network, its variables the strategy's, and the plain one's architecture."""
+        plain = self._build(0)
+        found = architecture(plain)
+        with self.strategy.scope():
+            prunable = make_prunable(plain, frozen=frozen)
+        if not held_in_place(prunable):
+            return prunable, found
+        # A copy would have been the strategy's, the model itself isn't: it is built once more.
+        try:
+            plain = self._build(0, self.strategy.scope())
+            check_plain(plain)
+        except LotteryError as error:
+            raise LotteryError(
+                "Expected a builder that returns a new model each time, since Keras can't copy this one "
+                f"({prunable._why_in_place}). Received: {error}"
+            ) from error
+        with self.strategy.scope():
+            return make_prunable(plain, frozen=frozen), found
 
     def initial_weights(self, seed: int) -> Arrays:
         """Return a random initialization of the network, biases and normalization included."""
@@ -136,6 +158,12 @@ def make_loop(
     return Loop(model, optimizer, loss, feed, scope, xla, rates if scheduled else None, l2)
 
 
-def _build(model: ModelConfig, policy: str, dataset: Dataset, seed: int) -> keras.Model:
+def _build(
+    model: ModelConfig,
+    policy: str,
+    dataset: Dataset,
+    seed: int,
+    scope: AbstractContextManager | None = None,
+) -> keras.Model:
     with precision(policy):
-        return build(model, dataset.input_shape, dataset.classes, seed)
+        return build(model, dataset.input_shape, dataset.classes, seed, scope)
