@@ -339,3 +339,16 @@ def test_a_layer_frozen_later_and_thawed_keeps_its_zeros():
     model.fit(np.ones((4, 4)), np.ones((4, 4)), verbose=0)
     for path, kernel in get_kernels(model).items():
         assert np.count_nonzero(kernel) == 8, path
+
+
+def test_a_layer_s_own_name_is_no_pattern():
+    def model():
+        stack = [layers.Dense(4, name=name) for name in ("out[class]", "outc", "other")]
+        return keras.Sequential([keras.Input((4,)), *stack])
+
+    assert masks(model(), include="out[class]") == ["out[class]/kernel"]
+    assert masks(model(), exclude=["out[class]"]) == ["outc/kernel", "other/kernel"]
+    assert masks(model(), include="out[a-c]") == ["outc/kernel"]
+    inputs = keras.Input((3,), dtype="int32")
+    embedded = keras.Model(inputs, layers.Embedding(9, 4, name="embed[a]")(inputs))
+    assert masks(embedded, include="embed[a]") == ["embed[a]/embeddings"]
