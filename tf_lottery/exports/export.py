@@ -11,6 +11,7 @@ import keras
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import formats, place
 from tf_lottery.exports.bench import BATCHES, Bench
+from tf_lottery.exports.contents import REPORT, beside, files_of
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import without_dead_units
 from tf_lottery.exports.report import Report
@@ -18,7 +19,6 @@ from tf_lottery.exports.rows import Row
 from tf_lottery.exports.source import check_model, filled, make_source
 
 ALL = "all"
-REPORT = "report.json"
 
 
 def export(
@@ -72,7 +72,8 @@ def export(
         original: the trained dense network, to compare size and speed with. Default: the model with its zeros
             filled, which costs the same.
         accuracy_loss: fraction of test accuracy that 8-bit formats may lose; more is refused.
-        force: replace an earlier export, in one step, once the new one is verified.
+        force: replace an earlier export, in one step, once the new one is verified. A directory is replaced
+            only if its report lists all that is in it, as it is.
         latency: whether to measure it.
         threads: of each runtime.
         provenance: where the model comes from, for the report.
@@ -212,8 +213,8 @@ def _put_one(report: Report, made: Path, path: Path) -> Report:
             f"It lies in {aside}; {path} isn't touched."
         )
     place.put(made, path)
-    report = replace(report, rows=[replace(row, path=str(path))])
-    report.save(path.with_name(f"{path.name}.{REPORT}"))
+    report = replace(report, rows=[replace(row, path=str(path))], files=files_of(path))
+    report.save(beside(path))
     return report
 
 
@@ -232,7 +233,8 @@ def _put_all(report: Report, made: Path, path: Path) -> Report:
             f"Expected at least one export that answers as its source. Received: "
             f"{'; '.join(f'{row.name}: {row.reason}' for row in rows)}"
         )
-    report.save(made / REPORT)
     (made / "report.txt").write_text(str(report) + "\n", encoding="utf-8")
+    report = replace(report, files=files_of(made))
+    report.save(made / REPORT)
     place.put(made, path)
     return report
