@@ -30,9 +30,23 @@ def nan_net():
     return model
 
 
+def with_lora():
+    model = dense_net()
+    model.layers[1].enable_lora(2)
+    return model
+
+
+def quantized():
+    model = dense_net()
+    model.quantize("int8")
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
+        (with_lora, r"Received: 'dense.*, which has LoRA enabled: .* Export the model before that"),
+        (quantized, r"Received: 'dense.*, which is quantized \(int8\): .* Export the model before that"),
         (
             lambda: ticket_of(dense_net(), False),
             "a ticket without trained weights. Train it first: model = ticket.apply",

@@ -1,6 +1,6 @@
 """A model as a function of named tensors, and arrays as its inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -77,7 +77,7 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     """
     tensors = getattr(model, "inputs", None)
     if tensors:
-        names = ["inputs"] if len(tensors) == 1 else [tensor.name.split(":")[0] for tensor in tensors]
+        names = ["inputs"] if len(tensors) == 1 else _exported([tensor.name for tensor in tensors])
         specs = [
             tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
             for name, tensor in zip(names, tensors, strict=True)
@@ -100,6 +100,28 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     return dict(zip(names, specs, strict=True))
 
 
+def _exported(names: Sequence[str]) -> list[str]:
+    """Return names of inputs as TensorFlow, and Keras's export, make them fit for a SavedModel."""
+    plain = ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
+    found = [name if name[0].isalpha() else f"arg_{name}" for name in plain]
+    for name in found:
+        if len(same := [each for each, own in zip(names, found, strict=True) if own == name]) > 1:
+            raise LotteryError(
+                "Expected inputs that an export can tell apart by letters, digits and _. Received: "
+                f"{' and '.join(map(repr, same))}, each of which is {name!r} there. Rename one."
+            )
+    return found
+
+
+def also_called(model: keras.Model) -> list[list[str]]:
+    """Return the names that a model has for its inputs itself, in the signature's order."""
+    tensors, structure = getattr(model, "inputs", None) or [], getattr(model, "_inputs_struct", None)
+    found = [[tensor.name for tensor in tensors]]
+    if isinstance(structure, dict) and len(structure) == len(tensors):
+        found.append(sorted(structure))  # the order in which Keras flattens it
+    return found
+
+
 def array_of(value: Any, what: str) -> np.ndarray:
     """Return a user's examples as an array.
 
@@ -118,21 +140,28 @@ def array_of(value: Any, what: str) -> np.ndarray:
     return array
 
 
-def named(x: Any, signature: Signature, what: str = "test") -> Inputs:
+def named(x: Any, signature: Signature, what: str = "test", also: Sequence[Sequence[str]] = ()) -> Inputs:
     """Return a user's arrays by name of the input.
 
     Args:
         x: one array, a list of them, or a dictionary.
         signature: that they are to fit.
         what: they are called in messages.
+        also: further names by which a dictionary may call them, each list in the signature's order.
 
     Raises:
         LotteryError: if they don't fit.
     """
     if isinstance(x, Mapping):
-        if set(x) != set(signature):
+        fitting = [list(names) for names in (list(signature), *also) if set(names) == set(x)]
+        if not fitting:
             raise LotteryError(f"Expected inputs {sorted(signature)}. Received: {sorted(map(str, x))}")
-        values = [x[name] for name in signature]
+        if any(names != fitting[0] for names in fitting):
+            raise LotteryError(
+                f"Expected {what} inputs by names that mean one thing. Received: {sorted(map(str, x))}, keys of "
+                f"the model's inputs and, otherwise, their own names. Give a list, in the order {fitting[0]}."
+            )
+        values = [x[name] for name in fitting[0]]
     else:
         values = list(x) if isinstance(x, (list, tuple)) and len(signature) > 1 else [x]
     if len(values) != len(signature):

@@ -14,6 +14,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.exports.signature import (
     Inputs,
     Signature,
+    also_called,
     array_of,
     drawn,
     function_of,
@@ -22,8 +23,8 @@ from tf_lottery.exports.signature import (
     signature_of,
 )
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
-from tf_lottery.layers.kernels import Choice
-from tf_lottery.layers.paths import holders, named_variables
+from tf_lottery.layers.kernels import Choice, unfit
+from tf_lottery.layers.paths import holders, named_variables, walk
 from tf_lottery.ticket import Ticket
 
 
@@ -120,14 +121,14 @@ def make_source(
     x, y = test_data if isinstance(test_data, tuple) and len(test_data) == 2 else (test_data, None)
     signature = signature_of(model, x, pixels)
     real = x is not None
-    examples = named(x, signature) if real else drawn(signature)
+    examples = named(x, signature, also=also_called(model)) if real else drawn(signature)
     if pixels and any(array.dtype != np.uint8 for array in examples.values()):
         raise LotteryError(
             "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
             f"{', '.join(str(array.dtype) for array in examples.values())}"
         )
     labels = None if y is None else array_of(y, "labels")
-    training = _training(train_data, signature, pixels)
+    training = _training(train_data, signature, pixels, also_called(model))
     source = Source(model, examples, labels, training, pixels, tuple(classes), warmup, real, signature)
     if labels is not None and len(labels) != source.count:
         raise LotteryError(
@@ -161,6 +162,12 @@ def check_model(model: Any) -> None:
         raise LotteryError(
             f"Expected a plain model. Received: {model.name!r}, which is prunable. Use lottery.strip(model)."
         )
+    for path, layer, _ in walk(model):
+        if why := unfit(layer):
+            raise LotteryError(
+                "Expected layers that compute with their kernels as they are. Received: "
+                f"{path or layer.name!r}, {why}. Export the model before that."
+            )
     for path, variable in named_variables(model).items():
         value = keras.ops.convert_to_numpy(variable)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -191,11 +198,13 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     return copy
 
 
-def _training(data: Any, signature: Signature, pixels: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
+def _training(
+    data: Any, signature: Signature, pixels: bool, also: list[list[str]]
+) -> tuple[np.ndarray, np.ndarray | None] | None:
     if data is None or pixels or len(signature) > 1:  # what takes it refuses those
         return None
     x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-    (x,) = named(x, signature, "training").values()
+    (x,) = named(x, signature, "training", also).values()
     if not len(x):
         raise LotteryError("Expected at least one example in train_data. Received: none")
     labels = None if y is None else array_of(y, "labels in train_data")
