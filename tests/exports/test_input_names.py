@@ -10,7 +10,8 @@ import pytest
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import formats
-from tf_lottery.exports.signature import also_called, named, signature_of
+from tf_lottery.exports.examples import also_called, named
+from tf_lottery.exports.signature import signature_of
 
 NAMES = {"user.age": "user_age", "item-id": "item_id", "1st": "arg_1st", "_x y": "arg__x_y", "Plain": "Plain"}
 
@@ -61,7 +62,7 @@ def test_data_may_be_called_by_either_name():
 def test_names_that_mean_two_things_are_refused():
     model = crossed(["b", "a"], names=["a", "b"])
     given = {"a": np.zeros((5, 2)), "b": np.zeros((5, 3))}
-    with pytest.raises(LotteryError, match=r"names that mean one thing. .* in the order \['b', 'a'\]"):
+    with pytest.raises(LotteryError, match=r"names that mean one thing. .* as \['b', 'a'\]"):
         named(given, signature_of(model, None, False), also=also_called(model))
 
 

@@ -5,6 +5,7 @@ import pytest
 import tf_lottery as lottery
 from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.examples import token_inputs
 from tf_lottery.exports.source import filled, make_source
 
 X, Y = np.zeros((5, 8, 8, 1), np.float32), np.zeros(5, int)
@@ -112,10 +113,26 @@ def test_without_examples_inputs_are_drawn():
     assert make_source(dense_net(), pixels=True).examples["inputs"].dtype == np.uint8
 
 
-def test_indices_can_t_be_drawn():
-    model = keras.Sequential([keras.Input((7,), dtype="int32"), keras.layers.Embedding(10, 4)])
-    with pytest.raises(LotteryError, match="Expected test_data, since inputs 'inputs' of int32"):
-        make_source(model)
+def test_indices_and_words_are_drawn_within_what_a_model_has_room_for():
+    L = keras.layers
+    for dtype in ("int32", "float32"):  # floats may be indices, too
+        model = keras.Sequential([keras.Input((7,), dtype=dtype), L.Embedding(10, 4)])
+        found = make_source(model).examples["inputs"]
+        assert (found.shape, found.dtype, set(found.ravel())) == ((256, 7), dtype, set(range(10)))
+    kind, size = keras.Input((1,), dtype="string", name="kind"), keras.Input((3,), name="size")
+    lookup = L.StringLookup(vocabulary=["red", "größe"], output_mode="one_hot")
+    model = keras.Model([kind, size], L.Dense(2)(L.Concatenate()([lookup(kind), size])))
+    found = make_source(model).examples
+    assert {b"red", "größe".encode(), b"a"} <= set(found["kind"].ravel().tolist())
+    assert (found["size"].shape, found["size"].min() >= 0, found["size"].max() <= 1) == ((256, 3), True, True)
+
+
+def test_indices_within_inner_models_are_known_as_such():
+    inner = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(10, 4)])
+    a, b = keras.Input((3,)), keras.Input((7,))
+    model = keras.Model([a, b], [keras.layers.Dense(2)(a), inner(b)])
+    assert token_inputs(inner) == {0}
+    assert token_inputs(model) == {1}
 
 
 def test_the_dense_original_has_no_zeros_and_the_model_keeps_its_own(ticket):

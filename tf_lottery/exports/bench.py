@@ -43,7 +43,8 @@ class Bench:
         work.mkdir()
         self._source, self._dense, self._work = source, dense, work
         self._threads, self._noted = threads, noted
-        self._process = FreshProcess(work, source.examples, threads, custom_modules(source.plain))
+        modules = custom_modules(source.plain)
+        self._process = FreshProcess(work, source.examples, threads, modules, source.batch, source.stateful)
         self._baselines: dict[str, Path | None] = {}
         self._memory: dict[str, int] = {}
         self.cost = cost(source.plain)
@@ -92,6 +93,7 @@ class Bench:
             made: the directory with the exports.
             batches: sizes.
         """
+        batches = (self._source.batch,) if self._source.stateful else batches
         found: dict[str, dict[str, dict[str, float]]] = {}
         failed: dict[str, tuple[str, ...]] = {}
         same = [row for row in rows if row.status == "verified"]

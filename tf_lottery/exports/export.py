@@ -14,6 +14,7 @@ from tf_lottery.exports.bench import BATCHES, Bench
 from tf_lottery.exports.contents import REPORT, beside, files_of
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import without_dead_units
+from tf_lottery.exports.recurrent import from_initial_state
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.rows import Row
 from tf_lottery.exports.source import check_model, filled, make_source
@@ -112,8 +113,9 @@ def export(
     if compact:
         source = without_dead_units(source)
     _ = source.outputs  # refused here, if it has none to hold an export against
-    dense, about = _dense(model, original)
-    with place.beside(path) as temporary, warnings.catch_warnings():
+    with from_initial_state(model):
+        dense, about = _dense(model, original)
+    with place.beside(path) as temporary, warnings.catch_warnings(), from_initial_state(model):
         warnings.simplefilter("ignore")  # of converters, about what they do within
         bench = Bench(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"

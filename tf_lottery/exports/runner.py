@@ -2,8 +2,8 @@
 
     python -P runner.py JOB.json
 
-The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `threads`, `modules`
-(to import first: they register layers), and one of
+The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `stateful` (whether calls leave
+a state), `threads`, `modules` (to import first: they register layers), and one of
 
     outputs     an npz file to write what the only file answers on all inputs; load time and
                 memory are measured before
@@ -189,7 +189,7 @@ def main(job: dict) -> dict:
 
 def _verify(job: dict) -> dict:
     with np.load(job["inputs"], allow_pickle=False) as file:
-        first = {name: file[name][:1] for name in file.files}
+        first = {name: file[name][: job["batch"] if job["stateful"] else 1] for name in file.files}
     (path,) = job["files"].values()
     before, started = _peak(), time.perf_counter()
     model = RUNTIMES[job["runtime"]](path, job["threads"])
@@ -201,6 +201,8 @@ def _verify(job: dict) -> dict:
     }
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
+    if job["stateful"]:  # in the state that it is loaded in
+        model = RUNTIMES[job["runtime"]](path, job["threads"])
     batch = job["batch"]
     count = len(next(iter(inputs.values())))
     parts = [

@@ -11,17 +11,9 @@ import tensorflow as tf
 
 from tf_lottery.data.split import PIXEL
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.signature import (
-    Inputs,
-    Signature,
-    also_called,
-    array_of,
-    drawn,
-    function_of,
-    in_batches,
-    named,
-    signature_of,
-)
+from tf_lottery.exports.examples import also_called, array_of, drawn, named
+from tf_lottery.exports.recurrent import fixed_batch, from_initial_state
+from tf_lottery.exports.signature import BATCH, Inputs, Signature, function_of, in_batches, signature_of
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
 from tf_lottery.layers.kernels import Choice, unfit
 from tf_lottery.layers.paths import holders, named_variables, walk
@@ -72,13 +64,19 @@ class Source:
             LotteryError: it fails on them, or answers what nothing can be held against.
         """
         try:
-            found = in_batches(self.function, self.examples)
+            with from_initial_state(self.model):
+                found = in_batches(self.function, self.examples, self.batch)
         except Exception as error:  # what a layer raises depends on the layer
             raise LotteryError(
                 f"Expected a model that answers the test inputs in a tf.function. Received: "
                 f"{self.model.name!r}, which fails: {' '.join(str(error).split())[:240]}"
             ) from error
         for name, value in found.items():
+            if value.dtype.kind in "OSU":
+                raise LotteryError(
+                    f"Expected outputs of numbers, to hold an export against. Received: {name!r} of strings. "
+                    "Export the model without its last layer, and let who reads its answers name them."
+                )
             if value.dtype.kind not in "fiu":
                 raise LotteryError(
                     f"Expected outputs of numbers that NumPy knows. Received: {name!r} of {value.dtype}. "
@@ -89,6 +87,16 @@ class Source:
                     f"Expected finite outputs on the test inputs. Received: {name!r} with NaN or infinity"
                 )
         return found
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a call goes on from the state that the last one left."""
+        return fixed_batch(self.plain) is not None
+
+    @property
+    def batch(self) -> int:
+        """Examples a call: what a stateful model takes, else many."""
+        return fixed_batch(self.plain) or BATCH
 
     @property
     def count(self) -> int:
@@ -121,7 +129,7 @@ def make_source(
     x, y = test_data if isinstance(test_data, tuple) and len(test_data) == 2 else (test_data, None)
     signature = signature_of(model, x, pixels)
     real = x is not None
-    examples = named(x, signature, also=also_called(model)) if real else drawn(signature)
+    examples = named(x, signature, also=also_called(model)) if real else drawn(signature, model)
     if pixels and any(array.dtype != np.uint8 for array in examples.values()):
         raise LotteryError(
             "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
@@ -136,6 +144,12 @@ def make_source(
         )
     if not source.count:
         raise LotteryError("Expected at least one example in test_data. Received: none")
+    if source.stateful and (source.count % source.batch or warmup):
+        raise LotteryError(
+            f"Expected test_data in whole batches of {source.batch}, as the stateful {model.name!r} takes, "
+            "and no requests to warm up with, which would leave a state. Received: "
+            f"{source.count:,} examples, warmup={warmup}"
+        )
     _check_classes(source)
     return source
 
@@ -176,7 +190,7 @@ def check_model(model: Any) -> None:
 
 def scaled(model: keras.Model) -> keras.Model:
     """Return the model behind a layer that scales uint8 pixels to [0, 1], times 1/255 as in training."""
-    pixels = keras.Input(model.input_shape[1:], dtype="uint8", name="pixels")
+    pixels = keras.Input(batch_shape=model.input_shape, dtype="uint8", name="pixels")
     outputs = model(keras.layers.Rescaling(float(PIXEL), dtype="float32")(pixels))
     return keras.Model(pixels, outputs, name=model.name)
 
