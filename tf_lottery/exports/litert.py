@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports.fits import check_fits, refused
-from tf_lottery.exports.recurrent import unrolled
+from tf_lottery.exports.recurrent import fixed_steps, unrolled
 from tf_lottery.exports.saved_model import write_dense
 from tf_lottery.exports.source import Source
 from tf_lottery.native import quiet_stderr
@@ -76,11 +76,13 @@ def _convert(
 ) -> None:
     """Convert the SavedModel that is written once: of one that Keras wrote it loses the weights."""
     check_fits(source, "LiteRT")
-    source = source.of(unrolled(source.plain))
+    with fixed_steps(source.model):
+        source = source.of(unrolled(source.plain))
     with tempfile.TemporaryDirectory(prefix="tf_lottery_") as directory:
         plain = Path(directory) / "saved_model"
         with quiet_stderr():
-            write_dense(replace(source, classes=(), warmup=False), plain)
+            with fixed_steps(source.model):
+                write_dense(replace(source, classes=(), warmup=False), plain)
             converter = tf.lite.TFLiteConverter.from_saved_model(str(plain))
             if settings is not None:
                 settings(converter)

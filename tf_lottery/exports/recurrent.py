@@ -20,24 +20,31 @@ def unrolled(model: keras.Model) -> keras.Model:
     """Return a copy whose recurrent layers are unrolled, proven to answer the same; the model if all are.
 
     Raises:
-        LotteryError: the number of time steps isn't fixed, or the model can't be copied.
+        LotteryError: a model that can't be copied.
     """
     if all(layer.unroll for layer in recurrent(model)):
         return model
     try:
         return copy_model(model, _unrolled, close=True)
-    except LotteryError:
-        raise
-    except (CannotCopy, ValueError) as error:  # of Keras, from wherever it notices
-        if "Cannot unroll" in str(error):
-            raise LotteryError(
-                "Expected a fixed number of time steps for LiteRT, which takes recurrent layers unrolled: "
-                f"keras.Input((steps, features)). Received: {model.name!r}, whose number of steps is open. "
-                "(Files with select TF operations, which could loop, aren't written.)"
-            ) from error
+    except CannotCopy as error:
         raise LotteryError(
             "Expected a model whose recurrent layers can be unrolled, as LiteRT takes them. "
-            f"Received: {model.name!r} ({' '.join(str(error).split())[:160]}). Build it with unroll=True."
+            f"Received: {model.name!r} ({error}). Build it with unroll=True."
+        ) from error
+
+
+@contextlib.contextmanager
+def fixed_steps(model: keras.Model) -> Iterator[None]:
+    """Say in one line what Keras says at length of an unrolled model whose number of steps is open."""
+    try:
+        yield
+    except ValueError as error:
+        if "Cannot unroll" not in str(error):
+            raise
+        raise LotteryError(
+            "Expected a fixed number of time steps for LiteRT, which takes recurrent layers unrolled: "
+            f"keras.Input((steps, features)). Received: {model.name!r}, whose number of steps is open. "
+            "(Files with select TF operations, which could loop, aren't written.)"
         ) from error
 
 
