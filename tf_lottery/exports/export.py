@@ -100,6 +100,8 @@ def export(
     """
     if isinstance(classes, str):
         raise LotteryError(f"Expected classes as a list of names. Received: {classes!r}")
+    if not isinstance(latency, bool):
+        raise LotteryError(f"Expected latency as True or False. Received: {latency!r}")
     if not 1 <= threads <= 1024 or not 0 <= accuracy_loss <= 1:
         raise LotteryError(
             "Expected threads from 1 to 1024, and accuracy_loss as a fraction from 0 to 1. "

@@ -23,6 +23,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+_TURNS = 5, 30
+_KNOWN = 0.05
+_BRIEF = 0.01  # seconds, for which a call is repeated; one that takes longer needs no warm caches
+
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], Arrays]
 
@@ -228,7 +232,7 @@ def _same(there: np.ndarray, here: np.ndarray) -> bool:
 
 
 def _time(job: dict) -> dict:
-    """Return label -> batch size -> median seconds a call; all files take turns, in changing order."""
+    """Return label -> batch size -> median seconds a call, once known well; all take turns, in changing order."""
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
     models = {label: RUNTIMES[job["runtime"]](path, job["threads"]) for label, path in job["files"].items()}
@@ -239,17 +243,26 @@ def _time(job: dict) -> dict:
         for call in calls.values():
             call()
         one = min(_seconds(call, 1) for call in calls.values() for _ in range(2))
-        repeats = max(1, int(0.01 / one))
-        turns = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), 5, 60))
+        repeats = max(1, int(_BRIEF / one))
+        most = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), *_TURNS))
         taken: dict[str, list[float]] = {label: [] for label in calls}
         labels = list(calls)
-        for turn in range(turns):
+        for turn in range(most):
             for label in labels[turn % len(labels) :] + labels[: turn % len(labels)]:
-                calls[label]()  # caches are its own again
+                if one < _BRIEF:
+                    calls[label]()  # caches are its own again
                 taken[label].append(_seconds(calls[label], repeats))
+            if turn + 1 >= _TURNS[0] and max(map(_doubt, taken.values())) < _KNOWN:
+                break
         for label, times in taken.items():
             found[label][str(batch)] = statistics.median(times)
     return {"latency": found}
+
+
+def _doubt(times: list[float]) -> float:
+    """How far the median may be off, relative to itself: as the notches of a box plot have it."""
+    low, middle, high = np.percentile(times, (25, 50, 75))
+    return float(1.57 * (high - low) / len(times) ** 0.5 / middle)
 
 
 def _seconds(call: Call, repeats: int) -> float:
