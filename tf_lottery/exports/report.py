@@ -91,11 +91,7 @@ _HEAD = (
 def table(report: Report) -> Iterator[str]:
     """Yield the table."""
     cost, what = report.cost, "test examples" if report.real else "random inputs"
-    yield (
-        f"{report.model}: {cost.surviving_weights:,} of {cost.weights:,} weights "
-        f"({cost.surviving_weights / max(1, cost.weights):.1%}), {cost.surviving_flops:,} of {cost.flops:,} "
-        f"FLOPs an example; checked on {report.examples:,} {what}."
-    )
+    yield f"{report.model}: {cost}; checked on {report.examples:,} {what}."
     yield ""
     yield from _HEAD
     for row in report.rows:
