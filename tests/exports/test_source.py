@@ -5,7 +5,7 @@ import pytest
 import tf_lottery as lottery
 from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.examples import token_inputs
+from tf_lottery.exports.entry import scales_itself, token_inputs
 from tf_lottery.exports.source import filled, make_source
 
 X, Y = np.zeros((5, 8, 8, 1), np.float32), np.zeros(5, int)
@@ -78,7 +78,7 @@ def test_what_can_t_be_exported_is_refused(model, said):
         ({"test_data": X * np.nan}, "Expected finite test inputs 'inputs'. Received: NaN or infinity"),
         ({"test_data": X.astype(str)}, "float32. Received: .*<U"),
         ({"test_data": {"pictures": X}}, r"Expected inputs \['inputs'\]. Received: \['pictures'\]"),
-        ({"test_data": X.astype(np.uint8)}, "Received: uint8. With pixels=True"),
+        ({"test_data": X.astype(np.uint8)}, "Received: uint8. Scale them; or, with pixels=True"),
         ({"test_data": X, "pixels": True}, r"uint8 pixels, as the file is to take them"),
         ({"classes": ["a", "b"]}, r"Received: 2 names for outputs of shape \(None, 10\)"),
         (
@@ -195,3 +195,43 @@ def test_outputs_by_name_are_in_the_order_in_which_a_file_of_keras_has_them():
     source = make_source(model, np.ones((5, 4), np.float32))
     flat = keras.tree.flatten(model(np.ones((5, 4), np.float32)))
     assert [value.shape for value in source.outputs.values()] == [tuple(value.shape) for value in flat]
+
+
+L = keras.layers
+
+
+def own_scale(first):
+    return keras.Sequential([keras.Input((8, 8, 1)), L.ZeroPadding2D(), first, L.Flatten(), L.Dense(2)])
+
+
+def divided():
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, L.Dense(2)(L.Flatten()(inputs / 255)))
+
+
+def within():
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, own_scale(L.Rescaling(1 / 255))(inputs))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: own_scale(L.Rescaling(1 / 255)),
+        lambda: own_scale(L.Normalization(mean=3, variance=4)),
+        lambda: own_scale(L.Lambda(lambda x: x / 255, output_shape=(10, 10, 1))),
+        divided,
+        within,
+    ],
+)
+def test_pixels_are_not_offered_to_a_model_that_scales_them(model):
+    with pytest.raises(
+        LotteryError, match=r"Received: uint8. The model isn't known .*: x.astype\('float32'\)"
+    ) as said:
+        make_source(model(), X.astype(np.uint8))
+    assert "pixels" not in str(said.value)
+
+
+def test_what_has_weights_first_does_not_scale():
+    assert not scales_itself(dense_net())
+    assert not scales_itself(own_scale(L.Conv2D(1, 3)))

@@ -11,6 +11,7 @@ from tf_lottery.experiment.environment import environment
 from tf_lottery.exports import formats, place
 from tf_lottery.exports.compact import compact
 from tf_lottery.exports.cost import cost
+from tf_lottery.exports.fits import why_lost
 from tf_lottery.exports.flatbuffer import check_zeros
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import custom_modules
@@ -19,8 +20,8 @@ from tf_lottery.exports.source import Source
 from tf_lottery.exports.verify import FreshProcess, verified
 
 BATCHES = (1, 32, 256)
-SECONDS = 2.0
-"""Spent on a batch size in a runtime, about."""
+SECONDS = 1.0
+"""Spent on a batch size in a runtime at the most, about: where times are steady it takes less."""
 
 PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino")
 """Besides those that a study's runs name."""
@@ -82,7 +83,7 @@ class Bench:
         if found.refused is None and found.graph_session is False:
             row = replace(row, reason="a graph-mode session, as TensorFlow Serving has, answers otherwise")
         if row.reason is not None:
-            return replace(row, status="refused")
+            return replace(row, status="refused", reason=f"{row.reason}{why_lost(self._source, name)}")
         return self._beside_dense(replace(row, status="verified"))
 
     def timed(self, rows: Sequence[Row], made: Path, batches: Sequence[int]) -> list[Row]:
@@ -143,7 +144,8 @@ class Bench:
         lost = [f"{layer} {after:,} of {before:,}" for layer, (before, after) in compacted.units.items()]
         kept = f"units left: {', '.join(lost)}" if lost else "no unit could go"
         smaller = cost(compacted.model)
-        kept += f"; {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
+        kept += f"; {smaller.parameters:,} of {self.cost.parameters:,} weights"
+        kept += f", {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
         return replace(row, cost=smaller, notes=(kept, *compacted.left))
 
     def _beside_dense(self, row: Row) -> Row:

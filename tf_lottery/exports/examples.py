@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import tree
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.channels import nodes_of
+from tf_lottery.exports.entry import token_inputs
 from tf_lottery.exports.recurrent import fixed_batch, from_initial_state
 from tf_lottery.exports.signature import Inputs, Signature
 from tf_lottery.layers import inputs as drawn_inputs
@@ -48,7 +48,9 @@ def array_of(value: Any, what: str) -> np.ndarray:
     return array
 
 
-def named(x: Any, signature: Signature, what: str = "test", also: Sequence[Sequence[str]] = ()) -> Inputs:
+def named(
+    x: Any, signature: Signature, what: str = "test", also: Sequence[Sequence[str]] = (), pixels: bool = False
+) -> Inputs:
     """Return a user's arrays by name of the input.
 
     Args:
@@ -56,6 +58,7 @@ def named(x: Any, signature: Signature, what: str = "test", also: Sequence[Seque
         signature: that they are to fit.
         what: they are called in messages.
         also: further names by which a dictionary may call them, each list in the signature's order.
+        pixels: whether `pixels=True` would do for the model.
 
     Raises:
         LotteryError: if they don't fit.
@@ -94,8 +97,13 @@ def named(x: Any, signature: Signature, what: str = "test", also: Sequence[Seque
             arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
         if spec.dtype.is_floating and array.dtype == np.uint8:
             raise LotteryError(
-                f"Expected {what} inputs {name!r} of {spec.dtype.name}, scaled as the model takes them. "
-                "Received: uint8. With pixels=True the exported file scales them itself."
+                f"Expected {what} inputs {name!r} of {spec.dtype.name}, as the model takes them. "
+                "Received: uint8. "
+                + (
+                    "Scale them; or, with pixels=True, the exported file scales them by 1/255 itself."
+                    if pixels
+                    else f"The model isn't known to take values from 0 to 1: x.astype('{spec.dtype.name}')."
+                )
             )
         if spec.dtype.is_integer and (arrays[name] != array).any():
             raise LotteryError(
@@ -116,21 +124,6 @@ def _bytes_of(array: np.ndarray) -> np.ndarray:
         return array
     found = np.array(flat, dtype=np.bytes_).reshape(array.shape)
     return found if found.ravel().tolist() == flat else array  # NumPy drops zeros at the end
-
-
-def token_inputs(model: keras.Model) -> set[int]:
-    """Return which inputs, by number, go straight into an Embedding: indices, whatever their type."""
-    tensors = [id(tensor) for tensor in getattr(model, "inputs", None) or []]
-    found = set()
-    for node in nodes_of(model) or ():
-        for place, tensor in enumerate(node.input_tensors):
-            if id(tensor) not in tensors:
-                continue
-            layer = node.operation
-            inside = isinstance(layer, keras.Model) and place in token_inputs(layer)
-            if inside or isinstance(layer, keras.layers.Embedding):
-                found.add(tensors.index(id(tensor)))
-    return found
 
 
 def drawn(signature: Signature, model: keras.Model) -> Inputs:

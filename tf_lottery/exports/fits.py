@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.entry import token_inputs
 from tf_lottery.exports.recurrent import recurrent, states_of
 from tf_lottery.exports.source import Source
 
@@ -36,6 +37,22 @@ def check_fits(source: Source, what: str) -> None:
             f"Expected a model without state from call to call for {what}. Received: {source.model.name!r}, "
             f"whose {', '.join(names)} is stateful. A SavedModel keeps it; or build it with stateful=False."
         )
+
+
+def why_lost(source: Source, name: str) -> str:
+    """Return why an export of 8 bits answers otherwise, to add to what is said; nothing if unknown."""
+    tokens = token_inputs(source.plain)
+    floats = [
+        key
+        for number, (key, spec) in enumerate(source.signature.items())
+        if number in tokens and spec.dtype.is_floating
+    ]
+    if not floats or not name.startswith("litert int8"):
+        return ""
+    return (
+        f". Its input {floats[0]!r} is an index into an Embedding, declared as a float: int8 has 256 steps "
+        "for all of them, so others are looked up. Use weights 'dynamic', whose inputs stay as they are"
+    )
 
 
 def refused(source: Source, what: str, error: Exception) -> LotteryError:

@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from tf_lottery.data.split import PIXEL
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.cost import unknown_kernels
+from tf_lottery.exports.entry import scales_itself
 from tf_lottery.exports.examples import also_called, array_of, drawn, named
 from tf_lottery.exports.recurrent import fixed_batch, from_initial_state
 from tf_lottery.exports.signature import BATCH, Inputs, Signature, function_of, in_batches, signature_of
@@ -129,7 +131,8 @@ def make_source(
     x, y = test_data if isinstance(test_data, tuple) and len(test_data) == 2 else (test_data, None)
     signature = signature_of(model, x, pixels)
     real = x is not None
-    examples = named(x, signature, also=also_called(model)) if real else drawn(signature, model)
+    scale = not scales_itself(model)
+    examples = named(x, signature, also=also_called(model), pixels=scale) if real else drawn(signature, model)
     if pixels and any(array.dtype != np.uint8 for array in examples.values()):
         raise LotteryError(
             "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
@@ -203,7 +206,7 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     except CannotCopy:
         return None
     generator = np.random.default_rng(seed)
-    for kernel in Choice(frozen=True).kernels_of(copy).values():
+    for kernel in (*Choice(frozen=True).kernels_of(copy).values(), *unknown_kernels(copy).values()):
         value = kernel.numpy()
         zeros = value == 0
         survivors = value[~zeros] if not zeros.all() else np.ones(1, value.dtype)
