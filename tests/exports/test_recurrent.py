@@ -113,9 +113,12 @@ def test_a_saved_model_keeps_the_state_from_its_beginning_on(weights, tmp_path):
     x = np.random.default_rng(0).normal(size=(12, 5, 3)).astype("float32")
     model(x[:4])  # in some state
     before = [state.numpy() for state in states_of(model)]
-    report = lottery.export(model, tmp_path / "m", weights=weights, test_data=x, latency=False)
+    timed = weights == "packed"
+    report = lottery.export(model, tmp_path / "m", weights=weights, test_data=x, latency=timed)
     assert report.rows[0].verified.identical
     assert report.rows[0].verified.graph_session
+    assert set(report.rows[0].latency) == ({"4"} if timed else set())
+    assert ("latency at batch 4, the only one that it takes: " in str(report)) is timed
     assert [state.numpy().tobytes() for state in states_of(model)] == [each.tobytes() for each in before]
     serve = tf.saved_model.load(str(tmp_path / "m")).signatures["serving_default"]
     assert serve.structured_input_signature[1]["inputs"].shape == (4, 5, 3)

@@ -113,12 +113,21 @@ class Bench:
                 row,
                 latency=found.get(row.runtime, {}).get(row.name, {}),
                 dense_latency=found.get(row.runtime, {}).get(DENSE, {}),
-                notes=row.notes + failed.get(row.runtime, ()),
+                notes=row.notes + failed.get(row.runtime, ()) + self._only(found, row),
             )
             if row.status == "verified"
             else row
             for row in rows
         ]
+
+    def _only(self, found: dict[str, dict[str, dict[str, float]]], row: Row) -> tuple[str, ...]:
+        """Of a stateful model the latency in words: the table has no column for its batch."""
+        times = found.get(row.runtime, {})
+        batch = str(self._source.batch)
+        if not self._source.stateful or row.name not in times:
+            return ()
+        each = [f"{1e6 * times[name][batch]:,.0f} us ({name})" for name in times if name in (row.name, DENSE)]
+        return (f"latency at batch {batch}, the only one that it takes: {', '.join(each)}",)
 
     def environment(self) -> dict[str, str]:
         """Return processor, threads, versions."""

@@ -232,7 +232,7 @@ def _same(there: np.ndarray, here: np.ndarray) -> bool:
 
 
 def _time(job: dict) -> dict:
-    """Return label -> batch size -> median seconds a call, once known well; all take turns, in changing order."""
+    """Return label -> batch size -> median seconds a call, once it is known; files take turns, reordered."""
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
     models = {label: RUNTIMES[job["runtime"]](path, job["threads"]) for label, path in job["files"].items()}
