@@ -89,6 +89,7 @@ def test_what_can_t_be_exported_is_refused(model, said):
         ({"train_data": X[:, :4]}, r"Expected training inputs .* Received: \(5, 4, 8, 1\), float32"),
         ({"train_data": (X * np.nan, Y)}, "Expected finite training inputs"),
         ({"train_data": (X, Y[:3])}, "as many labels as examples in train_data. Received: 3 and 5"),
+        ({"train_data": X.astype(np.uint8)}, "training inputs .* Received: uint8. Scale them"),
         ({"train_data": X[:0]}, "Expected at least one example in train_data"),
     ],
 )

@@ -91,3 +91,11 @@ def test_strings_out_are_refused_with_what_to_do(tmp_path):
         LotteryError, match="Expected outputs of numbers, .*'outputs' of strings. Export the model"
     ):
         lottery.export(model, tmp_path / "m", latency=False)
+
+
+def test_compact_models_keep_their_vocabularies(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    model = texts()
+    assert np.array_equal(lottery.compact(model).model(tf.constant(TEXTS)), model(tf.constant(TEXTS)))
+    report = lottery.export(model, tmp_path / "m.keras", "compact", test_data=np.array(TEXTS), latency=False)
+    assert report.rows[0].status == "verified"

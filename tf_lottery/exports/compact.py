@@ -18,7 +18,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.exports.channels import DEPTHWISE, SHARED, Channels, Place, Reader, nodes_of
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
-from tf_lottery.layers.copying import CannotCopy, copy_layer
+from tf_lottery.layers.copying import CannotCopy, carry_state, copy_layer
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,10 @@ def _rebuilt(model: keras.Model, parts: Mapping[str, _Part]) -> keras.Model:
             recursive=True,
         )
         for source, target in zip(model.layers, copy.layers, strict=True):
-            values = parts[source.name].weights if source.name in parts else source.variables
-            for variable, value in zip(target.variables, values, strict=True):
+            if source.name not in parts:
+                carry_state(source, target)  # vocabularies, too
+                continue
+            for variable, value in zip(target.variables, parts[source.name].weights, strict=True):
                 variable.assign(value)
             target.trainable = source.trainable
     except (CannotCopy, ValueError, TypeError, NotImplementedError, AttributeError) as error:

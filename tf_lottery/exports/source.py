@@ -139,7 +139,9 @@ def make_source(
             f"{', '.join(str(array.dtype) for array in examples.values())}"
         )
     labels = None if y is None else array_of(y, "labels")
-    training = _training(train_data, signature, pixels, also_called(model))
+    training = None  # what takes it refuses pixels and several inputs
+    if train_data is not None and not pixels and len(signature) == 1:
+        training = _training(train_data, signature, also_called(model), scale)
     source = Source(model, examples, labels, training, pixels, tuple(classes), warmup, real, signature)
     if labels is not None and len(labels) != source.count:
         raise LotteryError(
@@ -216,12 +218,10 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
 
 
 def _training(
-    data: Any, signature: Signature, pixels: bool, also: list[list[str]]
-) -> tuple[np.ndarray, np.ndarray | None] | None:
-    if data is None or pixels or len(signature) > 1:  # what takes it refuses those
-        return None
+    data: Any, signature: Signature, also: list[list[str]], scale: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
     x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-    (x,) = named(x, signature, "training", also).values()
+    (x,) = named(x, signature, "training", also, scale).values()
     if not len(x):
         raise LotteryError("Expected at least one example in train_data. Received: none")
     labels = None if y is None else array_of(y, "labels in train_data")
