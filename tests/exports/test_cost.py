@@ -8,6 +8,7 @@ from keras import layers
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports.cost import Cost, cost
+from tf_lottery.exports.source import filled
 from tf_lottery.models.conv import conv2
 from tf_lottery.models.lenet import lenet_300_100
 
@@ -18,7 +19,7 @@ def one(layer: keras.Layer, shape: tuple[int | None, ...]) -> Cost:
 
 def test_lenet():
     found = cost(lenet_300_100((28, 28, 1), 10))
-    assert found == Cost(266_200, 266_200, 532_400, 532_400, 266_610, ())
+    assert found == Cost(266_200, 266_200, 532_400, 532_400, 266_610, (), 266_200)
 
 
 def test_conv2():
@@ -38,7 +39,7 @@ def test_what_survives_is_counted_by_where_it_is():
     dense = np.zeros((32, 3))
     dense[5, 1] = dense[6, 2] = 1
     model.layers[2].kernel.assign(dense)
-    assert cost(model) == Cost(2 + 96, 1 + 2, 2 * (32 + 96), 2 * (16 + 2), 2 + 2 + 96, ())
+    assert cost(model) == Cost(2 + 96, 1 + 2, 2 * (32 + 96), 2 * (16 + 2), 2 + 2 + 96, (), 1 + 2)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,39 @@ def test_subclassed_models_are_not_followed():
 
     model = Own()
     model(np.zeros((1, 2)))
-    assert cost(model) == Cost(6, 6, 0, 0, 9, ("dense",))
+    assert cost(model) == Cost(6, 6, 0, 0, 9, ("dense",), 6)
 
 
 def test_prunable_models_are_refused():
     prunable = lottery.make_prunable(keras.Sequential([keras.Input((4,)), layers.Dense(5)]))
     with pytest.raises(LotteryError, match="Expected a plain Keras model"):
         cost(prunable)
+
+
+def test_what_isn_t_counted_is_said():
+    model = keras.Sequential(
+        [keras.Input((5, 4)), layers.Bidirectional(layers.LSTM(3, name="lstm"), name="ways"), layers.Dense(2)]
+    )
+    found = cost(model)
+    kernels, parameters = 2 * (4 * 12 + 3 * 12) + 12, model.count_params()
+    nonzero = kernels + 2 * 3  # the forget gates' biases begin as ones
+    assert (found.weights, found.parameters, found.nonzero) == (kernels, parameters, nonzero)
+    assert str(found) == (
+        f"{kernels} of {kernels} prunable weights (100.0%), {nonzero} of all {parameters} "
+        f"({nonzero / parameters:.1%}), 24 of 24 FLOPs an example (without those of ways)"
+    )
+
+
+def test_declared_kernels_are_counted_with_the_whole_once_stripped():
+    inputs = keras.Input((3,), dtype="int32")
+    outputs = layers.GlobalAveragePooling1D()(layers.Embedding(10, 4, name="embed")(inputs))
+    model = lottery.make_prunable(keras.Model(inputs, outputs), kernels={"Embedding": "embeddings"})
+    lottery.prune(model, rate=0.75)
+    plain = lottery.strip(model)
+    found = cost(plain)
+    assert (found.weights, found.nonzero, found.unknown) == (0, 10, ("embed/embeddings",))
+    assert str(found) == (
+        "no weights that are known as prunable, 10 of all 40 (25.0%) (zeros of embed/embeddings "
+        "counted in the latter only), 0 of 0 FLOPs an example"
+    )
+    assert filled(plain).weights[0].numpy().all()

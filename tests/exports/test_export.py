@@ -13,6 +13,7 @@ from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
 from tf_lottery.experiment.environment import environment
 from tf_lottery.exports import formats, litert
+from tf_lottery.exports.verify import FreshProcess
 
 QUICK = {"latency": False}
 
@@ -258,3 +259,16 @@ def test_a_dense_original_that_can_t_be_written_leaves_its_columns_empty(ticket,
     report = lottery.export(ticket, tmp_path / "m.tflite", "litert", **QUICK, original=other)
     assert report.rows[0].dense_bytes is None
     assert "litert float" in str(report)
+
+
+def test_what_isn_t_to_be_timed_isn_t(tmp_path, monkeypatch):
+    def never(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(FreshProcess, "latency", never)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    report = lottery.export(model, tmp_path / "m", latency=False)
+    assert (report.rows[0].latency, report.rows[0].dense_latency) == ({}, {})
+    assert "not measured" in str(report)
+    with pytest.raises(LotteryError, match="Expected latency as True or False. Received: 'no'"):
+        lottery.export(model, tmp_path / "n", latency="no")

@@ -5,6 +5,7 @@ import pytest
 from tests.exports.models import accuracy, conv_net
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import litert
+from tf_lottery.exports.export import export
 from tf_lottery.exports.source import make_source
 
 interpreter = pytest.importorskip("ai_edge_litert.interpreter")
@@ -92,3 +93,16 @@ def test_the_same_bytes_each_time(digits, tmp_path):
     for name in ("first", "second"):
         litert.write_int8(source, tmp_path / name)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_the_cause_is_named_where_float_indices_don_t_fit_8_bits(tmp_path):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Embedding(2000, 4), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8,)), *layers])
+    x = np.random.default_rng(0).integers(0, 2000, (400, 8)).astype("float32")
+    y = model(x).numpy().argmax(1)
+    said = "its test accuracy is .* index into an Embedding, declared as a float: int8 has 256 .* 'dynamic'"
+    with pytest.raises(LotteryError, match=said):
+        export(model, tmp_path / "m.tflite", "litert", "int8", test_data=(x, y), train_data=x, latency=False)
+    report = export(model, tmp_path / "d.tflite", "litert", "dynamic", test_data=(x, y), latency=False)
+    assert report.rows[0].status == "verified"

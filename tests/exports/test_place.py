@@ -18,15 +18,8 @@ def test_an_existing_path_is_refused_and_left_alone(tmp_path):
     there = tree(tmp_path / "model", saved_model__pb="old")
     with pytest.raises(LotteryError, match=r"which exists. Use --force \(force=True\)"):
         place.check(there, force=False)
-    place.check(there, force=True)
     place.check(tmp_path / "other", force=False)
     assert (there / "saved_model.pb").read_text() == "old"
-
-
-def test_only_an_export_is_replaced(tmp_path):
-    photos = tree(tmp_path / "photos", holiday__jpg="sun")
-    with pytest.raises(LotteryError, match="a directory of other things"):
-        place.check(photos, force=True)
 
 
 @pytest.mark.parametrize("exchange", [True, False])

@@ -135,12 +135,64 @@ def test_warmup_requests_are_what_tensorflow_serving_reads(ticket, digits, tmp_p
         assert np.array_equal(tf.make_ndarray(request.inputs["inputs"]), digits.test.x[:batch])
 
 
-def test_tables_belong_elsewhere(tmp_path):
-    lookup = keras.layers.IntegerLookup(vocabulary=[3, 5, 7], output_mode="one_hot")
-    model = keras.Sequential([keras.Input((2,), dtype="int64"), lookup, keras.layers.Dense(2)])
+class Elsewhere(keras.layers.Layer):
+    """Looks up in a table that isn't its own."""
+
+    def call(self, x):
+        return TABLE(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+TABLE = keras.layers.IntegerLookup(vocabulary=[3, 5, 7])
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_table_that_is_no_layer_s_own_is_refused(writer, tmp_path):
+    model = keras.Sequential([keras.Input((2,), dtype="int64"), Elsewhere(), keras.layers.Dense(2)])
     source = make_source(model, np.array([[3, 5], [7, 3]]))
-    with pytest.raises(LotteryError, match="Expected a model whose state is in variables"):
-        write_dense(source, tmp_path / "m")
+    with pytest.raises(
+        LotteryError, match="whose layers hold as attributes what they read: variables, tables"
+    ):
+        WRITERS[writer](source, tmp_path / "m")
+
+
+class Counts(keras.layers.Layer):
+    """Keeps a state in a variable of its own, and scales by another."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False, name="calls")
+        self.scale = self.add_weight(shape=(300, 300), initializer="zeros", name="scale")
+
+    def call(self, x):
+        self.calls.assign_add(1.0)
+        if self.scaling:
+            self.scale.assign(self.scale + 1.0)
+        return x @ self.scale + self.calls
+
+    scaling = False
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_a_call_assigns_is_kept(writer, tmp_path):
+    """Packed, too, where other variables are read from elsewhere."""
+    model = keras.Sequential([keras.Input((300,)), Counts()])
+    source = make_source(model, np.ones((3, 300), np.float32))
+    WRITERS[writer](source, tmp_path / "m")
+    function = tf.saved_model.load(str(tmp_path / "m")).signatures["serving_default"]
+    first, second = (function(inputs=tf.ones((3, 300)))["outputs"].numpy() for _ in range(2))
+    assert (second - first == 1).all()
+
+
+def test_weights_that_calls_assign_are_not_packed(tmp_path):
+    model = keras.Sequential([keras.Input((300,)), Counts()])
+    model.layers[0].scaling = True
+    source = make_source(model, np.ones((3, 300), np.float32))
+    with pytest.raises(
+        LotteryError, match="to pack them. Received: .*scale, to which a call assigns. Use weights"
+    ):
+        write_packed(source, tmp_path / "m")
 
 
 @pytest.mark.slow

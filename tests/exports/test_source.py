@@ -5,6 +5,7 @@ import pytest
 import tf_lottery as lottery
 from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.entry import scales_itself, token_inputs
 from tf_lottery.exports.source import filled, make_source
 
 X, Y = np.zeros((5, 8, 8, 1), np.float32), np.zeros(5, int)
@@ -30,9 +31,23 @@ def nan_net():
     return model
 
 
+def with_lora():
+    model = dense_net()
+    model.layers[1].enable_lora(2)
+    return model
+
+
+def quantized():
+    model = dense_net()
+    model.quantize("int8")
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [
+        (with_lora, r"Received: 'dense.*, which has LoRA enabled: .* Export the model before that"),
+        (quantized, r"Received: 'dense.*, which is quantized \(int8\): .* Export the model before that"),
         (
             lambda: ticket_of(dense_net(), False),
             "a ticket without trained weights. Train it first: model = ticket.apply",
@@ -63,7 +78,7 @@ def test_what_can_t_be_exported_is_refused(model, said):
         ({"test_data": X * np.nan}, "Expected finite test inputs 'inputs'. Received: NaN or infinity"),
         ({"test_data": X.astype(str)}, "float32. Received: .*<U"),
         ({"test_data": {"pictures": X}}, r"Expected inputs \['inputs'\]. Received: \['pictures'\]"),
-        ({"test_data": X.astype(np.uint8)}, "Received: uint8. With pixels=True"),
+        ({"test_data": X.astype(np.uint8)}, "Received: uint8. Scale them; or, with pixels=True"),
         ({"test_data": X, "pixels": True}, r"uint8 pixels, as the file is to take them"),
         ({"classes": ["a", "b"]}, r"Received: 2 names for outputs of shape \(None, 10\)"),
         (
@@ -74,6 +89,7 @@ def test_what_can_t_be_exported_is_refused(model, said):
         ({"train_data": X[:, :4]}, r"Expected training inputs .* Received: \(5, 4, 8, 1\), float32"),
         ({"train_data": (X * np.nan, Y)}, "Expected finite training inputs"),
         ({"train_data": (X, Y[:3])}, "as many labels as examples in train_data. Received: 3 and 5"),
+        ({"train_data": X.astype(np.uint8)}, "training inputs .* Received: uint8. Scale them"),
         ({"train_data": X[:0]}, "Expected at least one example in train_data"),
     ],
 )
@@ -98,10 +114,26 @@ def test_without_examples_inputs_are_drawn():
     assert make_source(dense_net(), pixels=True).examples["inputs"].dtype == np.uint8
 
 
-def test_indices_can_t_be_drawn():
-    model = keras.Sequential([keras.Input((7,), dtype="int32"), keras.layers.Embedding(10, 4)])
-    with pytest.raises(LotteryError, match="Expected test_data, since inputs 'inputs' of int32"):
-        make_source(model)
+def test_indices_and_words_are_drawn_within_what_a_model_has_room_for():
+    L = keras.layers
+    for dtype in ("int32", "float32"):  # floats may be indices, too
+        model = keras.Sequential([keras.Input((7,), dtype=dtype), L.Embedding(10, 4)])
+        found = make_source(model).examples["inputs"]
+        assert (found.shape, found.dtype, set(found.ravel())) == ((256, 7), dtype, set(range(10)))
+    kind, size = keras.Input((1,), dtype="string", name="kind"), keras.Input((3,), name="size")
+    lookup = L.StringLookup(vocabulary=["red", "größe"], output_mode="one_hot")
+    model = keras.Model([kind, size], L.Dense(2)(L.Concatenate()([lookup(kind), size])))
+    found = make_source(model).examples
+    assert {b"red", "größe".encode(), b"a"} <= set(found["kind"].ravel().tolist())
+    assert (found["size"].shape, found["size"].min() >= 0, found["size"].max() <= 1) == ((256, 3), True, True)
+
+
+def test_indices_within_inner_models_are_known_as_such():
+    inner = keras.Sequential([keras.Input((7,)), keras.layers.Embedding(10, 4)])
+    a, b = keras.Input((3,)), keras.Input((7,))
+    model = keras.Model([a, b], [keras.layers.Dense(2)(a), inner(b)])
+    assert token_inputs(inner) == {0}
+    assert token_inputs(model) == {1}
 
 
 def test_the_dense_original_has_no_zeros_and_the_model_keeps_its_own(ticket):
@@ -164,3 +196,43 @@ def test_outputs_by_name_are_in_the_order_in_which_a_file_of_keras_has_them():
     source = make_source(model, np.ones((5, 4), np.float32))
     flat = keras.tree.flatten(model(np.ones((5, 4), np.float32)))
     assert [value.shape for value in source.outputs.values()] == [tuple(value.shape) for value in flat]
+
+
+L = keras.layers
+
+
+def own_scale(first):
+    return keras.Sequential([keras.Input((8, 8, 1)), L.ZeroPadding2D(), first, L.Flatten(), L.Dense(2)])
+
+
+def divided():
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, L.Dense(2)(L.Flatten()(inputs / 255)))
+
+
+def within():
+    inputs = keras.Input((8, 8, 1))
+    return keras.Model(inputs, own_scale(L.Rescaling(1 / 255))(inputs))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: own_scale(L.Rescaling(1 / 255)),
+        lambda: own_scale(L.Normalization(mean=3, variance=4)),
+        lambda: own_scale(L.Lambda(lambda x: x / 255, output_shape=(10, 10, 1))),
+        divided,
+        within,
+    ],
+)
+def test_pixels_are_not_offered_to_a_model_that_scales_them(model):
+    with pytest.raises(
+        LotteryError, match=r"Received: uint8. The model isn't known .*: x.astype\('float32'\)"
+    ) as said:
+        make_source(model(), X.astype(np.uint8))
+    assert "pixels" not in str(said.value)
+
+
+def test_what_has_weights_first_does_not_scale():
+    assert not scales_itself(dense_net())
+    assert not scales_itself(own_scale(L.Conv2D(1, 3)))

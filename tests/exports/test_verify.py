@@ -192,3 +192,37 @@ def test_a_session_may_fold_constants_in_another_order():
     assert runner._same(LOGITS + np.float32(1e-7), LOGITS)
     assert not runner._same(LOGITS + np.float32(1e-4), LOGITS)
     assert not runner._same(LOGITS[:5], LOGITS)
+
+
+class Fake:
+    """A runtime whose calls are free, so that only what the clock says counts."""
+
+    def __init__(self, path, threads):
+        pass
+
+    def prepare(self, inputs):
+        return dict
+
+
+@pytest.mark.parametrize(
+    ("times", "turns"),
+    [
+        ([0.02], 5),  # steady: the least
+        ([0.02, 0.0201, 0.0199], 5),
+        ([0.02, 0.03], 20),  # restless: to the end, which is when the seconds are spent
+    ],
+)
+def test_timing_ends_when_it_knows_enough(times, turns, tmp_path, monkeypatch):
+    taken = []
+
+    def clock(call, repeats):
+        taken.append(times[len(taken) // 2 % len(times)])
+        return taken[-1]
+
+    monkeypatch.setattr(runner, "RUNTIMES", {"fake": Fake})
+    monkeypatch.setattr(runner, "_seconds", clock)
+    np.savez(tmp_path / "x.npz", inputs=np.zeros((4, 2)))
+    job = {"runtime": "fake", "files": {"a": "", "b": ""}, "inputs": tmp_path / "x.npz", "threads": 1}
+    found = runner._time(job | {"latency": {"batches": [1], "seconds": 0.8}})
+    assert (len(taken) - 4) / 2 == turns
+    assert 0.02 <= found["latency"]["a"]["1"] <= 0.025

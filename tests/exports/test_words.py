@@ -8,7 +8,7 @@ from tf_lottery.exports.rows import Row
 from tf_lottery.exports.verify import Verified
 
 SAME = Verified(0.1, 2, 1, 0.0, 0.0, 0.0, True, 1.0, 0.98, 0.98, True, None)
-COST = Cost(1000, 36, 2000, 72, 1010, ())
+COST = Cost(1000, 36, 2000, 72, 1010, (), 46)
 
 
 def row(name, runtime, times, dense, size=100, dense_size=1000, **more):
@@ -133,3 +133,10 @@ def test_what_wasn_t_measured_isn_t_claimed(tmp_path):
     assert "fast" not in text
     report(quiet).save(tmp_path / "r.json")
     assert (tmp_path / "r.json").read_text().startswith("{")
+
+
+def test_the_header_says_how_dense_all_of_it_is():
+    assert next(report().lines()) == (
+        "net: 36 of 1,000 prunable weights (3.6%), 46 of all 1,010 (4.6%), 72 of 2,000 FLOPs an example; "
+        "checked on 10 test examples."
+    )

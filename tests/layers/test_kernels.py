@@ -277,7 +277,8 @@ def test_the_table_adds_up():
     assert line.split() == ["block/first/kernel", "Dense", "(4,", "4)", "16", "12", "prunable"]
     total = sum(int(np.prod(v.shape)) for v in plain().trainable_variables)
     assert lines[-1] == (
-        f"32 of {total} weights ({32 / total:.1%}) are prunable; 24 of those remain (75.0%)."
+        f"32 of {total} weights ({32 / total:.1%}) are prunable; 24 of those remain (75.0%), "
+        f"{total - 8} of all {total} ({(total - 8) / total:.1%})."
     )
 
 
@@ -303,7 +304,7 @@ def test_a_frozen_layer_is_left_out_and_named():
     }
     table = lottery.prunable_table(model)
     assert table.endswith(
-        "16 of 20 weights (80.0%) are prunable; 16 of those remain (100.0%). "
+        "16 of 20 weights (80.0%) are prunable; 16 of those remain (100.0%), 20 of all 20 (100.0%). "
         "16 more are frozen, and left out."
     )
     with pytest.raises(LotteryError, match="whose kernels are all frozen. frozen=True prunes them"):
@@ -339,3 +340,16 @@ def test_a_layer_frozen_later_and_thawed_keeps_its_zeros():
     model.fit(np.ones((4, 4)), np.ones((4, 4)), verbose=0)
     for path, kernel in get_kernels(model).items():
         assert np.count_nonzero(kernel) == 8, path
+
+
+def test_a_layer_s_own_name_is_no_pattern():
+    def model():
+        stack = [layers.Dense(4, name=name) for name in ("out[class]", "outc", "other")]
+        return keras.Sequential([keras.Input((4,)), *stack])
+
+    assert masks(model(), include="out[class]") == ["out[class]/kernel"]
+    assert masks(model(), exclude=["out[class]"]) == ["outc/kernel", "other/kernel"]
+    assert masks(model(), include="out[a-c]") == ["outc/kernel"]
+    inputs = keras.Input((3,), dtype="int32")
+    embedded = keras.Model(inputs, layers.Embedding(9, 4, name="embed[a]")(inputs))
+    assert masks(embedded, include="embed[a]") == ["embed[a]/embeddings"]

@@ -118,3 +118,10 @@ def test_a_pattern_that_matches_no_layer_is_refused(pattern):
 def test_a_pattern_hidden_behind_an_earlier_one_is_refused():
     with pytest.raises(LotteryError, match="'conv10'"):
         layer_rates(PATHS, 0.2, {"conv*": 0.3, "conv10": 0.4})
+
+
+@pytest.mark.parametrize("named", ["out[class]", "head/out[class]"])
+def test_a_layer_s_own_name_is_no_pattern(named):
+    paths = ["head/out[class]/kernel", "outc/kernel", "what?/kernel"]
+    assert layer_rates(paths, 0.2, {named: 0.1, "what?": 0}) == dict(zip(paths, (0.1, 0.2, 0), strict=True))
+    assert layer_rates(paths[1:], 0.2, {"out[class]": 0.1})["outc/kernel"] == 0.1  # no such name: a pattern

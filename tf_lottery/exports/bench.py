@@ -11,6 +11,7 @@ from tf_lottery.experiment.environment import environment
 from tf_lottery.exports import formats, place
 from tf_lottery.exports.compact import compact
 from tf_lottery.exports.cost import cost
+from tf_lottery.exports.fits import why_lost
 from tf_lottery.exports.flatbuffer import check_zeros
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import custom_modules
@@ -19,8 +20,8 @@ from tf_lottery.exports.source import Source
 from tf_lottery.exports.verify import FreshProcess, verified
 
 BATCHES = (1, 32, 256)
-SECONDS = 2.0
-"""Spent on a batch size in a runtime, about."""
+SECONDS = 1.0
+"""Spent on a batch size in a runtime at the most, about: where times are steady it takes less."""
 
 PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino")
 """Besides those that a study's runs name."""
@@ -43,7 +44,8 @@ class Bench:
         work.mkdir()
         self._source, self._dense, self._work = source, dense, work
         self._threads, self._noted = threads, noted
-        self._process = FreshProcess(work, source.examples, threads, custom_modules(source.plain))
+        modules = custom_modules(source.plain)
+        self._process = FreshProcess(work, source.examples, threads, modules, source.batch, source.stateful)
         self._baselines: dict[str, Path | None] = {}
         self._memory: dict[str, int] = {}
         self.cost = cost(source.plain)
@@ -81,7 +83,7 @@ class Bench:
         if found.refused is None and found.graph_session is False:
             row = replace(row, reason="a graph-mode session, as TensorFlow Serving has, answers otherwise")
         if row.reason is not None:
-            return replace(row, status="refused")
+            return replace(row, status="refused", reason=f"{row.reason}{why_lost(self._source, name)}")
         return self._beside_dense(replace(row, status="verified"))
 
     def timed(self, rows: Sequence[Row], made: Path, batches: Sequence[int]) -> list[Row]:
@@ -92,6 +94,7 @@ class Bench:
             made: the directory with the exports.
             batches: sizes.
         """
+        batches = (self._source.batch,) if self._source.stateful else batches
         found: dict[str, dict[str, dict[str, float]]] = {}
         failed: dict[str, tuple[str, ...]] = {}
         same = [row for row in rows if row.status == "verified"]
@@ -110,12 +113,21 @@ class Bench:
                 row,
                 latency=found.get(row.runtime, {}).get(row.name, {}),
                 dense_latency=found.get(row.runtime, {}).get(DENSE, {}),
-                notes=row.notes + failed.get(row.runtime, ()),
+                notes=row.notes + failed.get(row.runtime, ()) + self._only(found, row),
             )
             if row.status == "verified"
             else row
             for row in rows
         ]
+
+    def _only(self, found: dict[str, dict[str, dict[str, float]]], row: Row) -> tuple[str, ...]:
+        """Of a stateful model the latency in words: the table has no column for its batch."""
+        times = found.get(row.runtime, {})
+        batch = str(self._source.batch)
+        if not self._source.stateful or row.name not in times:
+            return ()
+        each = [f"{1e6 * times[name][batch]:,.0f} us ({name})" for name in times if name in (row.name, DENSE)]
+        return (f"latency at batch {batch}, the only one that it takes: {', '.join(each)}",)
 
     def environment(self) -> dict[str, str]:
         """Return processor, threads, versions."""
@@ -141,7 +153,8 @@ class Bench:
         lost = [f"{layer} {after:,} of {before:,}" for layer, (before, after) in compacted.units.items()]
         kept = f"units left: {', '.join(lost)}" if lost else "no unit could go"
         smaller = cost(compacted.model)
-        kept += f"; {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
+        kept += f"; {smaller.parameters:,} of {self.cost.parameters:,} weights"
+        kept += f", {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
         return replace(row, cost=smaller, notes=(kept, *compacted.left))
 
     def _beside_dense(self, row: Row) -> Row:

@@ -127,7 +127,7 @@ def _rebuilt(model: keras.Model, parts: Mapping[str, _Part]) -> keras.Model:
         )
         for source, target in zip(model.layers, copy.layers, strict=True):
             if source.name not in parts:
-                carry_state(source, target)
+                carry_state(source, target)  # vocabularies, too
                 continue
             for variable, value in zip(target.variables, parts[source.name].weights, strict=True):
                 variable.assign(value)

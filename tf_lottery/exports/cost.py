@@ -11,7 +11,7 @@ from keras import layers, ops
 from tf_lottery.exports.channels import nodes_of
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.kernels import Choice
-from tf_lottery.layers.paths import children
+from tf_lottery.layers.paths import children, named_variables
 
 # Of these, each weight is used once at each position of the outputs; of transposed ones, of the inputs.
 _AT_OUTPUTS = (
@@ -34,6 +34,9 @@ class Cost:
         parameters: all weights of the model, biases and normalization included.
         uncounted: layers with kernels whose FLOPs aren't counted: recurrent, attention, your own, or with
             inputs of any size.
+        nonzero: of all weights of the model, that aren't 0.0.
+        unknown: matrices that hold zeros and aren't among the kernels: declared as such to `make_prunable`
+            perhaps, which a plain model doesn't remember.
     """
 
     weights: int
@@ -42,6 +45,19 @@ class Cost:
     surviving_flops: int
     parameters: int
     uncounted: tuple[str, ...]
+    nonzero: int
+    unknown: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """What is left of it, in words, and what isn't counted."""
+        share = _percent(self.surviving_weights, self.weights)
+        text = f"{self.surviving_weights:,} of {self.weights:,} prunable weights ({share})"
+        text = text if self.weights else "no weights that are known as prunable"
+        text += f", {self.nonzero:,} of all {self.parameters:,} ({_percent(self.nonzero, self.parameters)})"
+        if self.unknown:
+            text += f" (zeros of {_few(self.unknown)} counted in the latter only)"
+        text += f", {self.surviving_flops:,} of {self.flops:,} FLOPs an example"
+        return text + (f" (without those of {_few(self.uncounted)})" if self.uncounted else "")
 
 
 def cost(model: keras.Model) -> Cost:
@@ -69,11 +85,34 @@ def cost(model: keras.Model) -> Cost:
         elif used:
             flops += 2 * positions * np.sum(used, axis=0)
     weights = np.sum([np.zeros(2, np.int64), *kernels.values()], axis=0)
-    return Cost(*map(int, (*weights, *flops)), _parameters(model), tuple(uncounted))
+    sizes = {id(v): _sizes(v) for v in model.weights}
+    parameters, nonzero = np.sum([np.zeros(2, np.int64), *sizes.values()], axis=0)
+    return Cost(
+        *map(int, (*weights, *flops, parameters)),
+        tuple(uncounted),
+        int(nonzero),
+        tuple(unknown_kernels(model)),
+    )
 
 
-def _parameters(model: keras.Model) -> int:
-    return sum(math.prod(variable.shape) for variable in {id(v): v for v in model.weights}.values())
+def unknown_kernels(model: keras.Model) -> dict[str, keras.Variable]:
+    """Return path -> variable of trained matrices that hold zeros and aren't known as kernels."""
+    known = {id(kernel) for kernel in Choice(frozen=True).kernels_of(model).values()}
+    trained = {id(variable) for variable in model.trainable_variables} - known
+    return {
+        path: variable
+        for path, variable in named_variables(model).items()
+        if id(variable) in trained and len(variable.shape) > 1 and np.diff(_sizes(variable))[0]
+    }
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / max(1, whole):.1%}"
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _sizes(kernel: keras.Variable) -> np.ndarray:

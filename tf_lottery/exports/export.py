@@ -11,14 +11,15 @@ import keras
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import formats, place
 from tf_lottery.exports.bench import BATCHES, Bench
+from tf_lottery.exports.contents import REPORT, beside, files_of
 from tf_lottery.exports.formats import Format
 from tf_lottery.exports.keras_file import without_dead_units
+from tf_lottery.exports.recurrent import from_initial_state
 from tf_lottery.exports.report import Report
 from tf_lottery.exports.rows import Row
 from tf_lottery.exports.source import check_model, filled, make_source
 
 ALL = "all"
-REPORT = "report.json"
 
 
 def export(
@@ -72,7 +73,8 @@ def export(
         original: the trained dense network, to compare size and speed with. Default: the model with its zeros
             filled, which costs the same.
         accuracy_loss: fraction of test accuracy that 8-bit formats may lose; more is refused.
-        force: replace an earlier export, in one step, once the new one is verified.
+        force: replace an earlier export, in one step, once the new one is verified. A directory is replaced
+            only if its report lists all that is in it, as it is.
         latency: whether to measure it.
         threads: of each runtime.
         provenance: where the model comes from, for the report.
@@ -98,6 +100,8 @@ def export(
     """
     if isinstance(classes, str):
         raise LotteryError(f"Expected classes as a list of names. Received: {classes!r}")
+    if not isinstance(latency, bool):
+        raise LotteryError(f"Expected latency as True or False. Received: {latency!r}")
     if not 1 <= threads <= 1024 or not 0 <= accuracy_loss <= 1:
         raise LotteryError(
             "Expected threads from 1 to 1024, and accuracy_loss as a fraction from 0 to 1. "
@@ -111,8 +115,9 @@ def export(
     if compact:
         source = without_dead_units(source)
     _ = source.outputs  # refused here, if it has none to hold an export against
-    dense, about = _dense(model, original)
-    with place.beside(path) as temporary, warnings.catch_warnings():
+    with from_initial_state(model):
+        dense, about = _dense(model, original)
+    with place.beside(path) as temporary, warnings.catch_warnings(), from_initial_state(model):
         warnings.simplefilter("ignore")  # of converters, about what they do within
         bench = Bench(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"
@@ -212,8 +217,8 @@ def _put_one(report: Report, made: Path, path: Path) -> Report:
             f"It lies in {aside}; {path} isn't touched."
         )
     place.put(made, path)
-    report = replace(report, rows=[replace(row, path=str(path))])
-    report.save(path.with_name(f"{path.name}.{REPORT}"))
+    report = replace(report, rows=[replace(row, path=str(path))], files=files_of(path))
+    report.save(beside(path))
     return report
 
 
@@ -232,7 +237,8 @@ def _put_all(report: Report, made: Path, path: Path) -> Report:
             f"Expected at least one export that answers as its source. Received: "
             f"{'; '.join(f'{row.name}: {row.reason}' for row in rows)}"
         )
-    report.save(made / REPORT)
     (made / "report.txt").write_text(str(report) + "\n", encoding="utf-8")
+    report = replace(report, files=files_of(made))
+    report.save(made / REPORT)
     place.put(made, path)
     return report

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.exports.fits import check_fits, refused
 from tf_lottery.exports.saved_model import write_dense
 from tf_lottery.exports.source import Source
 from tf_lottery.native import quiet_stderr
@@ -18,6 +18,7 @@ OPSET = 17
 
 def write_onnx(source: Source, path: Path) -> None:
     """Write an ONNX file, with a free batch size."""
+    check_fits(source, "ONNX")
     import onnx
     import tf2onnx
 
@@ -34,12 +35,13 @@ def write_onnx(source: Source, path: Path) -> None:
             content, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
             onnx.checker.check_model(content)  # tf2onnx leaves operations in that there aren't
     except Exception as error:  # what tf2onnx raises depends on the operation
-        raise _refused("ONNX", source, error) from error
+        raise refused(source, "ONNX", error) from error
     path.write_bytes(content.SerializeToString())
 
 
 def write_openvino(source: Source, path: Path) -> None:
     """Write OpenVINO's two files, weights in float32."""
+    check_fits(source, "OpenVINO")
     import openvino
 
     path.mkdir()
@@ -49,12 +51,5 @@ def write_openvino(source: Source, path: Path) -> None:
         try:
             converted = openvino.Core().read_model(str(plain))
         except Exception as error:  # its failures have no common kind
-            raise _refused("OpenVINO", source, error) from error
+            raise refused(source, "OpenVINO", error) from error
         openvino.save_model(converted, str(path / "model.xml"), compress_to_fp16=False)
-
-
-def _refused(what: str, source: Source, error: Exception) -> LotteryError:
-    said = " ".join(str(error).split())[:200]
-    return LotteryError(
-        f"Expected operations that {what} has. Received: {source.model.name!r}, of which it says: {said}"
-    )

@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.fits import check_fits, refused
+from tf_lottery.exports.recurrent import fixed_steps, unrolled
 from tf_lottery.exports.saved_model import write_dense
 from tf_lottery.exports.source import Source
 from tf_lottery.native import quiet_stderr
@@ -73,22 +75,19 @@ def _convert(
     source: Source, path: Path, settings: Callable[[tf.lite.TFLiteConverter], None] | None = None
 ) -> None:
     """Convert the SavedModel that is written once: of one that Keras wrote it loses the weights."""
+    check_fits(source, "LiteRT")
+    with fixed_steps(source.model):
+        source = source.of(unrolled(source.plain))
     with tempfile.TemporaryDirectory(prefix="tf_lottery_") as directory:
         plain = Path(directory) / "saved_model"
         with quiet_stderr():
-            write_dense(replace(source, classes=(), warmup=False), plain)
+            with fixed_steps(source.model):
+                write_dense(replace(source, classes=(), warmup=False), plain)
             converter = tf.lite.TFLiteConverter.from_saved_model(str(plain))
             if settings is not None:
                 settings(converter)
             try:
                 content = converter.convert()
             except Exception as error:  # what an operation that there isn't raises depends on the operation
-                raise LotteryError(
-                    f"Expected operations that LiteRT has. Received: {source.model.name!r}, of which it "
-                    f"says: {_reason(error)}"
-                ) from error
+                raise refused(source, "LiteRT", error) from error
     path.write_bytes(content)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

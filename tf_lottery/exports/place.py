@@ -12,12 +12,13 @@ from pathlib import Path
 
 from tf_lottery.atomic import make_directory
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.contents import check_ours
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
 def check(path: Path, force: bool) -> None:
-    """Refuse to write where something is, unless asked to replace it.
+    """Refuse to write where something is, unless asked to replace it; a directory only if all in it is ours.
 
     Raises:
         LotteryError: with what to do.
@@ -29,11 +30,8 @@ def check(path: Path, force: bool) -> None:
             f"Expected a path where nothing is. Received: {path}, which exists. Use --force (force=True) to "
             "replace it once the new export is verified."
         )
-    if path.is_dir() and force and not _is_export(path):
-        raise LotteryError(
-            f"Expected an earlier export to replace. Received: {path}, a directory of other things. "
-            "Choose another path."
-        )
+    if path.is_dir() and not path.is_symlink() and force:  # of a link to one the link goes
+        check_ours(path)
 
 
 @contextlib.contextmanager
@@ -113,11 +111,6 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(each for each in path.rglob("*") if each.is_file())
     return [path]
-
-
-def _is_export(path: Path) -> bool:
-    names = {each.name for each in path.iterdir()}
-    return not names or "report.json" in names or "saved_model.pb" in names or "model.xml" in names
 
 
 def _exchange(first: Path, second: Path) -> bool:

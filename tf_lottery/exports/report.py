@@ -8,6 +8,7 @@ from typing import Any
 
 from tf_lottery import atomic
 from tf_lottery.exports import words
+from tf_lottery.exports.contents import KIND, sealed
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.rows import Row
 
@@ -26,6 +27,7 @@ class Report:
         environment: processor, threads, versions.
         provenance: which study, round, run it comes from.
         compact: whether dead units were removed first, and there were any.
+        files: relative name -> sha256 of all that the export is made of.
     """
 
     rows: list[Row]
@@ -37,6 +39,7 @@ class Report:
     environment: dict[str, str]
     provenance: dict[str, Any] = field(default_factory=dict)
     compact: bool = False
+    files: dict[str, str] = field(default_factory=dict)
 
     @property
     def verified(self) -> list[Row]:
@@ -67,12 +70,13 @@ class Report:
             path: of the file.
         """
         content = {
-            "format": "tf_lottery.export",
-            "version": 1,
+            "format": KIND,
+            "version": 2,
             **asdict(self),
             "words": list(self.words()),
         }
-        atomic.write_json(path, json.loads(json.dumps(content, default=str), parse_constant=lambda _: None))
+        plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+        atomic.write_json(path, sealed(plain))
 
 
 _WIDTHS = {"1": 14, "32": 17, "256": 19}
@@ -87,11 +91,7 @@ _HEAD = (
 def table(report: Report) -> Iterator[str]:
     """Yield the table."""
     cost, what = report.cost, "test examples" if report.real else "random inputs"
-    yield (
-        f"{report.model}: {cost.surviving_weights:,} of {cost.weights:,} weights "
-        f"({cost.surviving_weights / max(1, cost.weights):.1%}), {cost.surviving_flops:,} of {cost.flops:,} "
-        f"FLOPs an example; checked on {report.examples:,} {what}."
-    )
+    yield f"{report.model}: {cost}; checked on {report.examples:,} {what}."
     yield ""
     yield from _HEAD
     for row in report.rows:

@@ -2,8 +2,8 @@
 
     python -P runner.py JOB.json
 
-The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `threads`, `modules`
-(to import first: they register layers), and one of
+The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `stateful` (whether calls leave
+a state), `threads`, `modules` (to import first: they register layers), and one of
 
     outputs     an npz file to write what the only file answers on all inputs; load time and
                 memory are measured before
@@ -22,6 +22,10 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+
+_TURNS = 5, 30
+_KNOWN = 0.05
+_BRIEF = 0.01  # seconds, for which a call is repeated; one that takes longer needs no warm caches
 
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], Arrays]
@@ -189,7 +193,7 @@ def main(job: dict) -> dict:
 
 def _verify(job: dict) -> dict:
     with np.load(job["inputs"], allow_pickle=False) as file:
-        first = {name: file[name][:1] for name in file.files}
+        first = {name: file[name][: job["batch"] if job["stateful"] else 1] for name in file.files}
     (path,) = job["files"].values()
     before, started = _peak(), time.perf_counter()
     model = RUNTIMES[job["runtime"]](path, job["threads"])
@@ -201,6 +205,8 @@ def _verify(job: dict) -> dict:
     }
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
+    if job["stateful"]:  # in the state that it is loaded in
+        model = RUNTIMES[job["runtime"]](path, job["threads"])
     batch = job["batch"]
     count = len(next(iter(inputs.values())))
     parts = [
@@ -226,7 +232,7 @@ def _same(there: np.ndarray, here: np.ndarray) -> bool:
 
 
 def _time(job: dict) -> dict:
-    """Return label -> batch size -> median seconds a call; all files take turns, in changing order."""
+    """Return label -> batch size -> median seconds a call, once it is known; files take turns, reordered."""
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
     models = {label: RUNTIMES[job["runtime"]](path, job["threads"]) for label, path in job["files"].items()}
@@ -237,17 +243,26 @@ def _time(job: dict) -> dict:
         for call in calls.values():
             call()
         one = min(_seconds(call, 1) for call in calls.values() for _ in range(2))
-        repeats = max(1, int(0.01 / one))
-        turns = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), 5, 60))
+        repeats = max(1, int(_BRIEF / one))
+        most = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), *_TURNS))
         taken: dict[str, list[float]] = {label: [] for label in calls}
         labels = list(calls)
-        for turn in range(turns):
+        for turn in range(most):
             for label in labels[turn % len(labels) :] + labels[: turn % len(labels)]:
-                calls[label]()  # caches are its own again
+                if one < _BRIEF:
+                    calls[label]()  # caches are its own again
                 taken[label].append(_seconds(calls[label], repeats))
+            if turn + 1 >= _TURNS[0] and max(map(_doubt, taken.values())) < _KNOWN:
+                break
         for label, times in taken.items():
             found[label][str(batch)] = statistics.median(times)
     return {"latency": found}
+
+
+def _doubt(times: list[float]) -> float:
+    """How far the median may be off, relative to itself: as the notches of a box plot have it."""
+    low, middle, high = np.percentile(times, (25, 50, 75))
+    return float(1.57 * (high - low) / len(times) ** 0.5 / middle)
 
 
 def _seconds(call: Call, repeats: int) -> float:

@@ -6,8 +6,10 @@ import keras
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.fits import tables_of
 from tf_lottery.exports.packed_variable import PackedVariable
 from tf_lottery.exports.packing import pack
+from tf_lottery.exports.recurrent import from_initial_state, states_of
 from tf_lottery.exports.source import Source
 from tf_lottery.exports.warmup import requests
 
@@ -21,7 +23,8 @@ WARMUP = "tf_serving_warmup_requests"
 def write_dense(source: Source, path: Path) -> None:
     """Write a SavedModel that holds every variable once. (Keras's `export` writes each twice.)"""
     module = tf.Module()
-    module.variables_kept = [variable._value for variable in source.model.variables]
+    kept = [*source.model.variables, *states_of(source.model)]
+    module.variables_kept = [variable._value for variable in kept]
     _save(module, source, path)
 
 
@@ -39,7 +42,7 @@ def write_packed(source: Source, path: Path) -> None:
             kept.append(variable._value)
         else:
             packed_as[id(variable)] = PackedVariable(packed, f"{number}/{variable.path}")
-    module.variables_kept = kept
+    module.variables_kept = kept + [state._value for state in states_of(source.model)]
     if packed_as:
         module.packed = list(packed_as.values())
         module.parts = [part for each in module.packed for part in each.parts]
@@ -47,7 +50,7 @@ def write_packed(source: Source, path: Path) -> None:
 
 
 class _Unpacked(keras.StatelessScope):
-    """Within it packed variables are read where they lie."""
+    """Within it packed variables are read where they lie; others are read and written as they are."""
 
     def __init__(self, packed_as: dict[int, PackedVariable]):
         super().__init__(initialize_variables=False)
@@ -57,6 +60,16 @@ class _Unpacked(keras.StatelessScope):
         """Return what a variable is read as; None for itself."""
         packed = self._packed_as.get(id(variable))
         return super().get_current_value(variable) if packed is None else packed.read()
+
+    def add_update(self, update: tuple) -> None:
+        """Write at once what a call assigns, a state: a scope of Keras's would drop it."""
+        variable, value = update
+        if id(variable) in self._packed_as:
+            raise LotteryError(
+                "Expected weights that calls leave as they are, to pack them. Received: "
+                f"{variable.path}, to which a call assigns. Use weights='dense'."
+            )
+        variable._direct_assign(value)
 
 
 def _save(module: tf.Module, source: Source, path: Path, scope: _Unpacked | None = None) -> None:
@@ -77,12 +90,14 @@ def _save(module: tf.Module, source: Source, path: Path, scope: _Unpacked | None
         return answers
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
+    module.tables = tables_of(source)
     try:
-        tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
-    except AssertionError as error:  # tables and the like, which belong to a layer of their own
+        with from_initial_state(source.model):
+            tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
+    except AssertionError as error:  # of what no layer holds as an attribute
         raise LotteryError(
-            f"Expected a model whose state is in variables. Received: {source.model.name!r}, which has other "
-            f"resources ({' '.join(str(error).split())[:120]}). Look words up outside of the model."
+            "Expected a model whose layers hold as attributes what they read: variables, tables. Received: "
+            f"{source.model.name!r}, of which TensorFlow says: {' '.join(str(error).split())[:120]}"
         ) from error
     if source.warmup:
         extra = path / "assets.extra"

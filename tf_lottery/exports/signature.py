@@ -1,6 +1,6 @@
 """A model as a function of named tensors, and arrays as its inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -9,18 +9,16 @@ import tensorflow as tf
 from keras import tree
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.exports.recurrent import fixed_batch
 
 BATCH = 1000
 """Examples a call while outputs are compared. Both sides take the same: it can change the last bits."""
-
-RANDOM = 256
-"""Inputs drawn where no examples are given."""
 
 Inputs = dict[str, np.ndarray]
 Signature = dict[str, tf.TensorSpec]
 
 
-def in_batches(function: Any, examples: Mapping[str, np.ndarray], batch: int = BATCH) -> Inputs:
+def in_batches(function: Any, examples: Mapping[str, np.ndarray], batch: int) -> Inputs:
     """Return a function's outputs on all examples, joined."""
     count = len(next(iter(examples.values())))
     parts = [
@@ -77,9 +75,10 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     """
     tensors = getattr(model, "inputs", None)
     if tensors:
-        names = ["inputs"] if len(tensors) == 1 else [tensor.name.split(":")[0] for tensor in tensors]
+        names = ["inputs"] if len(tensors) == 1 else _exported([tensor.name for tensor in tensors])
+        batch = fixed_batch(model)
         specs = [
-            tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
+            tf.TensorSpec([batch, *tensor.shape[1:]], tensor.dtype, name=name)
             for name, tensor in zip(names, tensors, strict=True)
         ]
     elif x is not None and not isinstance(x, (dict, list, tuple)):
@@ -100,89 +99,14 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     return dict(zip(names, specs, strict=True))
 
 
-def array_of(value: Any, what: str) -> np.ndarray:
-    """Return a user's examples as an array.
-
-    Raises:
-        LotteryError: what isn't one, with what it should have been.
-    """
-    try:
-        array = np.asarray(value)
-    except Exception:  # arrays of several shapes, tensors without a value
-        array = None
-    if array is None or not array.ndim:
-        raise LotteryError(
-            f"Expected {what} as an array, and (x, y) as a tuple. Received: {type(value).__name__} "
-            f"{' '.join(repr(value).split()):.60}"
-        )
-    return array
-
-
-def named(x: Any, signature: Signature, what: str = "test") -> Inputs:
-    """Return a user's arrays by name of the input.
-
-    Args:
-        x: one array, a list of them, or a dictionary.
-        signature: that they are to fit.
-        what: they are called in messages.
-
-    Raises:
-        LotteryError: if they don't fit.
-    """
-    if isinstance(x, Mapping):
-        if set(x) != set(signature):
-            raise LotteryError(f"Expected inputs {sorted(signature)}. Received: {sorted(map(str, x))}")
-        values = [x[name] for name in signature]
-    else:
-        values = list(x) if isinstance(x, (list, tuple)) and len(signature) > 1 else [x]
-    if len(values) != len(signature):
-        raise LotteryError(f"Expected {len(signature)} inputs: {list(signature)}. Received: {len(values)}")
-    arrays = {}
-    for (name, spec), value in zip(signature.items(), values, strict=True):
-        array = array_of(value, f"{what} inputs {name!r}")
-        if array.dtype.kind not in "fiub" or not spec.shape.is_compatible_with(array.shape):
+def _exported(names: Sequence[str]) -> list[str]:
+    """Return names of inputs as TensorFlow, and Keras's export, make them fit for a SavedModel."""
+    plain = ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
+    found = [name if name[0].isalpha() else f"arg_{name}" for name in plain]
+    for name in found:
+        if len(same := [each for each, own in zip(names, found, strict=True) if own == name]) > 1:
             raise LotteryError(
-                f"Expected {what} inputs {name!r} of shape {tuple(spec.shape)} and {spec.dtype.name}. "
-                f"Received: {array.shape}, {array.dtype}"
+                "Expected inputs that an export can tell apart by letters, digits and _. Received: "
+                f"{' and '.join(map(repr, same))}, each of which is {name!r} there. Rename one."
             )
-        if not np.isfinite(array).all():
-            raise LotteryError(f"Expected finite {what} inputs {name!r}. Received: NaN or infinity")
-        with np.errstate(invalid="ignore"):  # what doesn't fit is refused below
-            arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
-        if spec.dtype.is_floating and array.dtype == np.uint8:
-            raise LotteryError(
-                f"Expected {what} inputs {name!r} of {spec.dtype.name}, scaled as the model takes them. "
-                "Received: uint8. With pixels=True the exported file scales them itself."
-            )
-        if spec.dtype.is_integer and (arrays[name] != array).any():
-            raise LotteryError(
-                f"Expected {what} inputs {name!r} of {spec.dtype.name}. Received: {array.dtype}, of which "
-                f"{spec.dtype.name} can't hold all"
-            )
-    if len({len(array) for array in arrays.values()}) > 1:
-        raise LotteryError(
-            f"Expected as many examples of each input. Received: {[len(array) for array in arrays.values()]}"
-        )
-    return arrays
-
-
-def drawn(signature: Signature) -> Inputs:
-    """Return random inputs.
-
-    Raises:
-        LotteryError: for indices, whose range isn't known.
-    """
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for name, spec in signature.items():
-        shape = [RANDOM, *(16 if size is None else size for size in spec.shape[1:])]
-        if spec.dtype == tf.uint8:
-            arrays[name] = generator.integers(0, 256, shape, np.uint8)
-        elif spec.dtype.is_floating:
-            arrays[name] = generator.random(shape).astype(spec.dtype.as_numpy_dtype)
-        else:
-            raise LotteryError(
-                f"Expected test_data, since inputs {name!r} of {spec.dtype.name} can't be drawn. "
-                "Received: none"
-            )
-    return arrays
+    return found

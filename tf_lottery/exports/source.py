@@ -11,19 +11,14 @@ import tensorflow as tf
 
 from tf_lottery.data.split import PIXEL
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.signature import (
-    Inputs,
-    Signature,
-    array_of,
-    drawn,
-    function_of,
-    in_batches,
-    named,
-    signature_of,
-)
+from tf_lottery.exports.cost import unknown_kernels
+from tf_lottery.exports.entry import scales_itself
+from tf_lottery.exports.examples import also_called, array_of, drawn, named
+from tf_lottery.exports.recurrent import fixed_batch, from_initial_state
+from tf_lottery.exports.signature import BATCH, Inputs, Signature, function_of, in_batches, signature_of
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
-from tf_lottery.layers.kernels import Choice
-from tf_lottery.layers.paths import holders, named_variables
+from tf_lottery.layers.kernels import Choice, unfit
+from tf_lottery.layers.paths import holders, named_variables, walk
 from tf_lottery.ticket import Ticket
 
 
@@ -71,13 +66,19 @@ class Source:
             LotteryError: it fails on them, or answers what nothing can be held against.
         """
         try:
-            found = in_batches(self.function, self.examples)
+            with from_initial_state(self.model):
+                found = in_batches(self.function, self.examples, self.batch)
         except Exception as error:  # what a layer raises depends on the layer
             raise LotteryError(
                 f"Expected a model that answers the test inputs in a tf.function. Received: "
                 f"{self.model.name!r}, which fails: {' '.join(str(error).split())[:240]}"
             ) from error
         for name, value in found.items():
+            if value.dtype.kind in "OSU":
+                raise LotteryError(
+                    f"Expected outputs of numbers, to hold an export against. Received: {name!r} of strings. "
+                    "Export the model without its last layer, and let who reads its answers name them."
+                )
             if value.dtype.kind not in "fiu":
                 raise LotteryError(
                     f"Expected outputs of numbers that NumPy knows. Received: {name!r} of {value.dtype}. "
@@ -88,6 +89,16 @@ class Source:
                     f"Expected finite outputs on the test inputs. Received: {name!r} with NaN or infinity"
                 )
         return found
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a call goes on from the state that the last one left."""
+        return fixed_batch(self.plain) is not None
+
+    @property
+    def batch(self) -> int:
+        """Examples a call: what a stateful model takes, else many."""
+        return fixed_batch(self.plain) or BATCH
 
     @property
     def count(self) -> int:
@@ -120,14 +131,17 @@ def make_source(
     x, y = test_data if isinstance(test_data, tuple) and len(test_data) == 2 else (test_data, None)
     signature = signature_of(model, x, pixels)
     real = x is not None
-    examples = named(x, signature) if real else drawn(signature)
+    scale = not scales_itself(model)
+    examples = named(x, signature, also=also_called(model), pixels=scale) if real else drawn(signature, model)
     if pixels and any(array.dtype != np.uint8 for array in examples.values()):
         raise LotteryError(
             "Expected test_data of uint8 pixels, as the file is to take them (pixels=True). Received: "
             f"{', '.join(str(array.dtype) for array in examples.values())}"
         )
     labels = None if y is None else array_of(y, "labels")
-    training = _training(train_data, signature, pixels)
+    training = None  # what takes it refuses pixels and several inputs
+    if train_data is not None and not pixels and len(signature) == 1:
+        training = _training(train_data, signature, also_called(model), scale)
     source = Source(model, examples, labels, training, pixels, tuple(classes), warmup, real, signature)
     if labels is not None and len(labels) != source.count:
         raise LotteryError(
@@ -135,6 +149,12 @@ def make_source(
         )
     if not source.count:
         raise LotteryError("Expected at least one example in test_data. Received: none")
+    if source.stateful and (source.count % source.batch or warmup):
+        raise LotteryError(
+            f"Expected test_data in whole batches of {source.batch}, as the stateful {model.name!r} takes, "
+            "and no requests to warm up with, which would leave a state. Received: "
+            f"{source.count:,} examples, warmup={warmup}"
+        )
     _check_classes(source)
     return source
 
@@ -161,6 +181,12 @@ def check_model(model: Any) -> None:
         raise LotteryError(
             f"Expected a plain model. Received: {model.name!r}, which is prunable. Use lottery.strip(model)."
         )
+    for path, layer, _ in walk(model):
+        if why := unfit(layer):
+            raise LotteryError(
+                "Expected layers that compute with their kernels as they are. Received: "
+                f"{path or layer.name!r}, {why}. Export the model before that."
+            )
     for path, variable in named_variables(model).items():
         value = keras.ops.convert_to_numpy(variable)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
@@ -169,7 +195,7 @@ def check_model(model: Any) -> None:
 
 def scaled(model: keras.Model) -> keras.Model:
     """Return the model behind a layer that scales uint8 pixels to [0, 1], times 1/255 as in training."""
-    pixels = keras.Input(model.input_shape[1:], dtype="uint8", name="pixels")
+    pixels = keras.Input(batch_shape=model.input_shape, dtype="uint8", name="pixels")
     outputs = model(keras.layers.Rescaling(float(PIXEL), dtype="float32")(pixels))
     return keras.Model(pixels, outputs, name=model.name)
 
@@ -182,7 +208,7 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     except CannotCopy:
         return None
     generator = np.random.default_rng(seed)
-    for kernel in Choice(frozen=True).kernels_of(copy).values():
+    for kernel in (*Choice(frozen=True).kernels_of(copy).values(), *unknown_kernels(copy).values()):
         value = kernel.numpy()
         zeros = value == 0
         survivors = value[~zeros] if not zeros.all() else np.ones(1, value.dtype)
@@ -191,11 +217,11 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     return copy
 
 
-def _training(data: Any, signature: Signature, pixels: bool) -> tuple[np.ndarray, np.ndarray | None] | None:
-    if data is None or pixels or len(signature) > 1:  # what takes it refuses those
-        return None
+def _training(
+    data: Any, signature: Signature, also: list[list[str]], scale: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
     x, y = data if isinstance(data, tuple) and len(data) == 2 else (data, None)
-    (x,) = named(x, signature, "training").values()
+    (x,) = named(x, signature, "training", also, scale).values()
     if not len(x):
         raise LotteryError("Expected at least one example in train_data. Received: none")
     labels = None if y is None else array_of(y, "labels in train_data")

@@ -61,10 +61,21 @@ class FreshProcess:
         examples: that exports are run on.
         threads: of the runtime.
         modules: that register the model's own layers, for Keras.
+        batch: examples a call, while answers are compared.
+        stateful: whether files keep a state: they are loaded again before what they answer counts.
     """
 
-    def __init__(self, directory: Path, examples: Inputs, threads: int, modules: Sequence[str] = ()):
+    def __init__(
+        self,
+        directory: Path,
+        examples: Inputs,
+        threads: int,
+        modules: Sequence[str] = (),
+        batch: int = BATCH,
+        stateful: bool = False,
+    ):
         self._directory, self._threads, self._modules = directory, threads, list(modules)
+        self._batch, self._stateful = batch, stateful
         self._inputs = directory / "inputs.npz"
         with zipfile.ZipFile(self._inputs, "w") as file:  # an npz file; savez can't save a name like "file"
             for name, array in examples.items():
@@ -79,7 +90,8 @@ class FreshProcess:
         """
         outputs = self._directory / "outputs.npz"
         found = self._run(
-            {"runtime": runtime, "files": {"file": str(path)}, "outputs": str(outputs), "batch": BATCH}
+            {"runtime": runtime, "files": {"file": str(path)}, "outputs": str(outputs)}
+            | {"batch": self._batch, "stateful": self._stateful}
         )
         with np.load(outputs, allow_pickle=False) as file:
             return found, {name: file[f"arr_{n}"] for n, name in enumerate(found["outputs"])}

@@ -40,7 +40,10 @@ def copy_layer(layer: keras.Layer) -> keras.Layer:
 
 
 def copy_model(
-    model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer], inputs: Any = None
+    model: keras.Model,
+    clone_layer: Callable[[keras.Layer], keras.Layer],
+    inputs: Any = None,
+    close: bool = False,
 ) -> keras.Model:
     """Copy structure, weights and all other state of a Sequential or Functional model; not compiled.
 
@@ -51,6 +54,7 @@ def copy_model(
         model: built.
         clone_layer: layer -> its copy.
         inputs: examples to compare the answers on. Default: drawn.
+        close: whether answers may differ by rounding: of a copy that adds up otherwise.
 
     Raises:
         CannotCopy: with the reason.
@@ -60,7 +64,7 @@ def copy_model(
         raise CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
     check_attributes(model, copy)
     carry_state(model, copy)
-    check_same(model, copy, inputs)
+    check_same(model, copy, inputs, close)
     return copy
 
 

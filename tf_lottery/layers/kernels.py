@@ -13,6 +13,7 @@ import keras
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.paths import named_variables, own_weights, walk
+from tf_lottery.pruning.schedules import as_patterns
 
 KERNELS: dict[type | str, tuple[str, ...]] = {
     keras.layers.Dense: ("kernel",),
@@ -98,14 +99,15 @@ class Choice:
         trained = {id(variable) for variable in model.trainable_variables}
         paths = {id(variable): path for path, variable in named_variables(model).items()}
         found, unused = {}, {*self.include, *self.exclude, *self.kernels}
+        meant = self._meant(model)
         for path, layer, above in walk(model):
             chosen = not self.include
             for rule in self.include:
-                if any(_matches(rule, *each) for each in (*above, (path, layer))):
+                if any(_matches(meant.get(rule, rule), *each) for each in (*above, (path, layer))):
                     unused.discard(rule)
                     chosen = True
             for rule in self.exclude:
-                if any(_matches(rule, *each) for each in (*above, (path, layer))):
+                if any(_matches(meant.get(rule, rule), *each) for each in (*above, (path, layer))):
                     unused.discard(rule)
                     chosen = False
             for declared in self.kernels:
@@ -113,7 +115,7 @@ class Choice:
                     unused.discard(declared)
             if not chosen:
                 continue
-            own = list(self._own_kernels(layer))
+            own = list(self._own_kernels(layer, meant))
             if own and (why := unfit(layer)):
                 if not self.strict:
                     continue
@@ -131,20 +133,26 @@ class Choice:
             )
         return found
 
-    def _own_kernels(self, layer: keras.Layer) -> Iterator[keras.Variable]:
+    def _meant(self, model: keras.Layer) -> dict[Rule, str]:
+        """Rule -> the pattern that is meant, of the rules that are text."""
+        rules = [rule for rule in (*self.include, *self.exclude) if isinstance(rule, str)]
+        return as_patterns(rules, {name for path, layer, _ in walk(model) for name in (path, layer.name)})
+
+    def _own_kernels(self, layer: keras.Layer, meant: Mapping[Rule, str]) -> Iterator[keras.Variable]:
         if hasattr(layer, DECLARES):
             yield from _declared(layer)
         for known, names in (*self.kernels.items(), *KERNELS.items()):
             if _is(layer, known):
                 yield from _named(layer, names)
         for known, names in ON_REQUEST.items():
-            if isinstance(layer, known) and self._asks_for(layer, known):
+            if isinstance(layer, known) and self._asks_for(layer, known, meant):
                 yield from _named(layer, names)
 
-    def _asks_for(self, layer: keras.Layer, cls: type) -> bool:
+    def _asks_for(self, layer: keras.Layer, cls: type, meant: Mapping[Rule, str]) -> bool:
         """Whether an Embedding is meant, not just a block that has one in it."""
         return any(isinstance(rule, type) and issubclass(rule, cls) for rule in self.include) or any(
-            not isinstance(rule, type) and _matches(rule, layer.name, layer) for rule in self.include
+            not isinstance(rule, type) and _matches(meant.get(rule, rule), layer.name, layer)
+            for rule in self.include
         )
 
 

@@ -82,7 +82,7 @@ def prunable_table(model: keras.Model) -> str:
         weight         layer  shape   weights  remaining
         hidden/kernel  Dense  (4, 5)       20         20  prunable
         hidden/bias    Dense  (5,)          5          5  no: not a kernel
-        20 of 25 weights (80.0%) are prunable; 20 of those remain (100.0%).
+        20 of 25 weights (80.0%) are prunable; 20 of those remain (100.0%), 25 of all 25 (100.0%).
     """
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
@@ -102,7 +102,8 @@ def prunable_table(model: keras.Model) -> str:
     remaining = sum(row.remaining for row in prunable)
     lines.append(
         f"{size:,} of {total:,} weights ({size / max(total, 1):.1%}) are prunable; "
-        f"{remaining:,} of those remain ({remaining / max(size, 1):.1%})."
+        f"{remaining:,} of those remain ({remaining / max(size, 1):.1%}), "
+        f"{total - size + remaining:,} of all {total:,} ({(total - size + remaining) / max(total, 1):.1%})."
         + (f" {frozen:,} more are frozen, and left out." if frozen else "")
     )
     return "\n".join(lines)

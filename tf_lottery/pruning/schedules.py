@@ -1,7 +1,8 @@
 """How many weights remain after a round: rates per layer, and the density that follows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
+from glob import escape
 
 from tf_lottery.errors import LotteryError
 
@@ -13,19 +14,20 @@ def layer_rates(paths: list[str], rate: float, patterns: Mapping[str, float]) ->
         paths: kernel paths such as `block/conv1/kernel`.
         rate: for kernels that no pattern matches.
         patterns: layer name pattern -> rate. A pattern matches the layer's own name
-            (`conv1`) or its path (`block/conv1`), with `*` and `?`; the first counts.
+            (`conv1`) or its path (`block/conv1`), with `*` and `?`; the first counts. What is
+            a layer's name as it stands (`out[class]`) means that name alone.
 
     Raises:
         LotteryError: if a pattern matches no layer.
     """
     unused = set(patterns)
     rates = {}
-    for path in paths:
-        layer = path.rpartition("/")[0]
-        names = (layer, layer.rpartition("/")[2])
+    names_of = {path: _names(path) for path in paths}
+    meant = as_patterns(patterns, {name for names in names_of.values() for name in names})
+    for path, names in names_of.items():
         rates[path] = rate
         for pattern, own in patterns.items():
-            if any(fnmatchcase(name, pattern) for name in names):
+            if any(fnmatchcase(name, meant[pattern]) for name in names):
                 rates[path] = own
                 unused.discard(pattern)
                 break
@@ -37,6 +39,16 @@ def layer_rates(paths: list[str], rate: float, patterns: Mapping[str, float]) ->
                 f"Received: {pattern!r}, which decides none of them."
             )
     return rates
+
+
+def as_patterns(rules: Iterable[str], names: Collection[str]) -> dict[str, str]:
+    """Return rule -> the pattern that is meant: of a rule that is one of the names, that name alone."""
+    return {rule: escape(rule) if rule in names else rule for rule in rules}
+
+
+def _names(path: str) -> tuple[str, str]:
+    layer = path.rpartition("/")[0]
+    return layer, layer.rpartition("/")[2]
 
 
 def keep_next(remaining: int, rate: float) -> int:

@@ -1,0 +1,102 @@
+"""What `--force` replaces: an export of ours, as it was written, and nothing else."""
+
+import json
+
+import keras
+import pytest
+
+import tf_lottery as lottery
+from tests.exports.test_place import tree
+from tf_lottery.errors import LotteryError
+from tf_lottery.exports import place
+from tf_lottery.exports.contents import beside, files_of, sealed
+
+
+def exported(path, inside=True):
+    """A directory as `all` leaves it, or a single export with its report beside."""
+    tree(path, saved_model__pb="model")
+    tree(path / "variables", index="1")
+    (path / "assets").mkdir()
+    report = path / "report.json" if inside else beside(path)
+    report.write_text(json.dumps(sealed({"format": "tf_lottery.export", "files": files_of(path)}), indent=2))
+    return path
+
+
+def refused(path):
+    with pytest.raises(LotteryError, match="Expected an earlier export to replace") as caught:
+        place.check(path, force=True)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_export_is_replaced_and_so_is_an_empty_directory(tmp_path, inside):
+    place.check(exported(tmp_path / "d", inside), force=True)
+    (tmp_path / "empty").mkdir()
+    place.check(tmp_path / "empty", force=True)
+
+
+def test_other_things_are_not(tmp_path):
+    assert "a directory of other things (holiday.jpg). Move them" in refused(
+        tree(tmp_path / "p", holiday__jpg="")
+    )
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_else_lies_there_is_named(tmp_path, inside):
+    there = exported(tmp_path / "d", inside)
+    tree(there / "mine", thesis="years")
+    assert "with mine/thesis, not as its report lists it. Move it, or choose another path" in refused(there)
+    for name in "abcd":
+        (there / name).write_text("x")
+    assert "with a, b, c and 2 more, not as" in refused(there)
+    assert (there / "mine" / "thesis").read_text() == "years"
+
+
+def test_what_was_changed_since_is_named(tmp_path):
+    there = exported(tmp_path / "d")
+    (there / "variables" / "index").write_text("2")
+    assert "with variables/index, not" in refused(there)
+
+
+def test_links_in_it_are_named(tmp_path):
+    there = exported(tmp_path / "d")
+    (there / "photos").symlink_to(tmp_path)
+    (there / "nowhere").symlink_to(tmp_path / "nowhere")
+    assert "with nowhere, photos, not" in refused(there)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"format": "tf_lottery.export", "version": 1},  # an older version's
+        sealed({"format": "tf_lottery.export"}) | {"files": {}},
+        sealed({"format": "another program's", "files": {}}),
+        [],
+        None,
+    ],
+)
+def test_a_report_that_isn_t_whole_vouches_for_nothing(tmp_path, report):
+    there = tree(tmp_path / "d", saved_model__pb="x", report__json=json.dumps(report))
+    assert (
+        "an export without a whole report that lists its files. Look what is in it, and delete it"
+        in refused(there)
+    )
+    (there / "report.json").write_text("{")
+    assert "without a whole report" in refused(there)
+    (there / "report.json").unlink()
+    assert "without a whole report" in refused(there)
+
+
+def test_as_exported(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    path = tmp_path / "m"
+    for force in (False, True):
+        lottery.export(model, path, latency=False, force=force)
+    written = json.loads((tmp_path / "m.report.json").read_text())
+    assert written["files"] == files_of(path)
+    assert "saved_model.pb" in written["files"]
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(LotteryError, match="with notes.txt, not as its report lists it"):
+        lottery.export(model, path, latency=False, force=True)
+    assert (path / "notes.txt").read_text() == "mine"
