@@ -240,3 +240,20 @@ def test_an_override_without_end_is_refused(write):
 
 def test_a_number_that_python_cannot_write_is_refused_in_words(write):
     assert "Received: a number of thousands of digits" in refused(write(MINIMAL + "seed: 0x" + "f" * 5000))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("2020-01-01", "timestamp"),
+        ("!!set {a, b}", "set"),
+        ("!!binary aGk=", "binary"),
+        ("!!omap []", "omap"),
+    ],
+)
+def test_what_a_worker_would_hear_as_something_else_is_refused(write, value, kind):
+    path = write(f"{MINIMAL}model: {{kwargs: {{a: {value}}}}}")
+    assert f"Received: a {kind}; settings are texts, numbers" in refused(path)
+    assert f"a {kind}; settings" in refused(write(MINIMAL), f"model.kwargs.a={value}")
+    quoted = write(f"{MINIMAL}model: {{kwargs: {{a: '{value}'}}}}")
+    assert load_config(quoted).model.kwargs == {"a": value}

@@ -12,6 +12,7 @@ FLOORS = {
         "errors",
         "atomic",
         "lock",
+        "terminal",
         "native",
         "steps",
         "seeding",

@@ -10,11 +10,13 @@ def main() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
             sys.exit(f"Error: Expected KERAS_BACKEND=tensorflow. Received: {os.environ['KERAS_BACKEND']}")
+        from tf_lottery import terminal
         from tf_lottery.cli import app
         from tf_lottery.errors import LotteryError
 
         try:
-            app()
+            with terminal.flushed():
+                app()
         except LotteryError as error:
             print(f"Error: {error}", file=sys.stderr)
             sys.exit(2)

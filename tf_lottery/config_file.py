@@ -65,6 +65,15 @@ class _Loader(yaml.SafeLoader):
         return mapping
 
 
+def _no_setting(loader: _Loader, node: yaml.Node) -> None:
+    # Where a study is written, and told to its workers, these would become something else.
+    kind = node.tag.rpartition(":")[2]
+    problem = f"a {kind}; settings are texts, numbers, lists and mappings (quotes make a text of it)"
+    raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+for _kind_of_value in ("timestamp", "binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind_of_value}", _no_setting)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )

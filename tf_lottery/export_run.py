@@ -1,10 +1,7 @@
 """What `tf-lottery export` does around an export: finds the model and its data, shows, says."""
 
-import contextlib
-import signal
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
+from tf_lottery import terminal
 from tf_lottery.config import DataConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, Split, split
@@ -40,17 +38,8 @@ class Choice:
     build: str | None = None
 
 
-@contextlib.contextmanager
-def _unwound() -> Iterator[None]:
-    """Make `kill` end Python as Ctrl-C does, so that temporary directories go."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@_unwound()
+@terminal.unwound()
+@terminal.unheard()
 def export_and_report(
     source: str,
     output: Path | None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tf_lottery import terminal
 from tf_lottery.analysis.plots import draw
 from tf_lottery.analysis.tensorboard import StudyCurves
 from tf_lottery.analysis.verdict import verdict
@@ -33,6 +34,8 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
+@terminal.unwound()
+@terminal.unheard()
 def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
     """Run a study with a live table; then the verdict, the picture, the ticket file.
 
@@ -42,7 +45,8 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
         execution: who trains.
 
     Returns:
-        The exit code: 0; 1 if runs failed for cause; 130 after Ctrl-C.
+        The exit code: 0; 1 if runs failed for cause; 130 after Ctrl-C, 143 after `kill`, 129 where the
+        terminal was closed.
     """
     console = Console(file=sys.stdout)
     worker = this_worker(study.training.strategy)
@@ -52,9 +56,9 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
         )
         try:
             run_study(study, output, observer=QuietStart(study), execution=execution)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, terminal.Ended) as end:
             print("Interrupted, and with it all workers: repeat the command on all to go on.")
-            return INTERRUPTED
+            return _code(end)
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
     _say(console, f"Study {study.name} in {paths.root}")
@@ -65,9 +69,9 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
             live.noted(f"{error} The run is trained again.")
             store.set_aside(error)
             records = _run(study, store, execution, live)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, terminal.Ended) as end:
         print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
-        return INTERRUPTED
+        return _code(end)
     study = load(paths)  # with its data's digest
     waiting = plan(study, store.records())
     failed = [failure for spec in waiting if (failure := failures.find(paths, spec.key))]
@@ -76,6 +80,10 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
     for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
         _say(console, line)
     return 1 if failed else 0
+
+
+def _code(end: BaseException) -> int:
+    return end.code if isinstance(end, terminal.Ended) else INTERRUPTED
 
 
 def _winner(study: StudyConfig, records: list[Record]) -> str | None:

@@ -6,6 +6,7 @@ from tests.training.trainings import trainer
 from tf_lottery.config import DataConfig, ModelConfig, TrainingConfig
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.layers.access import get_masks, prune, set_masks
+from tf_lottery.layers.in_place import held_in_place
 from tf_lottery.training import dead_units
 from tf_lottery.training.dead_units import alive_units, without_dead_units
 
@@ -44,6 +45,19 @@ def test_units_that_matter_are_found_through_all_layers():
     # dead; its unit 1 leads nowhere, and takes hidden unit 1 and with it nothing else along.
     found = [units.tolist() for units in alive_units([first, second, third])]
     assert found == [[0, 3], [0], [0], [0, 1]]
+
+
+def test_all_units_of_a_network_in_place_are_computed(digits):
+    setup, copied = (
+        sparse(digits, model=ModelConfig(build=f"tests.training.uncopyable:{name}"))
+        for name in ("chain", "copyable_chain")
+    )
+    assert held_in_place(setup.model)
+    assert compact(setup, digits) is None
+    assert compact(copied, digits) is not None
+    found, expected = (list(train(each, digits, steps=20).values()) for each in (setup, copied))
+    for value, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(value, other)
 
 
 @pytest.mark.parametrize(("optimizer", "options", "xla"), OPTIMIZERS)

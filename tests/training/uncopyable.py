@@ -71,3 +71,16 @@ def same_again(input_shape, classes):
     if not _once:
         _once.append(small(input_shape, classes))
     return _once[0]
+
+
+class OwnSequential(keras.Sequential):
+    """Of which Keras copies a Sequential."""
+
+
+def chain(input_shape, classes, of=OwnSequential):
+    hidden = [layers.Dense(units, "relu", name=f"hidden{units}") for units in (300, 100)]
+    return of([keras.Input(input_shape), layers.Flatten(), *hidden, layers.Dense(classes, name="output")])
+
+
+def copyable_chain(input_shape, classes):
+    return chain(input_shape, classes, keras.Sequential)

@@ -96,8 +96,8 @@ class Trainer:
         if not held_in_place(prunable):
             return prunable, found
         # A copy would have been the strategy's, the model itself isn't: it is built once more.
+        plain = self._build(0, self.strategy.scope())
         try:
-            plain = self._build(0, self.strategy.scope())
             check_plain(plain)
         except LotteryError as error:
             raise LotteryError(

@@ -1,0 +1,158 @@
+"""Output that nobody takes, `kill`, a terminal that closes: the work goes on, or is tidied up."""
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests import fresh
+from tests.experiment.test_workers import children
+from tests.test_cli import SMALL, settings
+
+LONG = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
+LONG += ["--set", "storage.checkpoint_every=1000it"]
+HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"
+TOLD = "Standard output can't be written (No space left on device); the work goes on without it.\n"
+INTO = "import os, sys\nfrom tf_lottery.__main__ import main\n"
+
+
+def typed(command, cwd, redirected):
+    """A command in a shell of its own: exit code and errors."""
+    line = f"{sys.executable} -m tf_lottery {command} {redirected}"
+    run = subprocess.run(["bash", "-c", line], text=True, capture_output=True, **settings(cwd, {}))
+    return run.returncode, run.stderr
+
+
+@pytest.fixture(scope="module")
+def deaf(tmp_path_factory):
+    """A directory in which digits_quick was run, its output to a full disk; code and errors."""
+    cwd = tmp_path_factory.mktemp("deaf")
+    into = f"{INTO}os.dup2(os.open('/dev/full', os.O_WRONLY), 1)\nmain()"
+    code, _, err = fresh.run("run", "digits_quick", *SMALL, script=into, **settings(cwd, {}))
+    return cwd, code, err
+
+
+def test_a_study_goes_on_to_its_end_where_its_output_cannot_be_written(deaf):
+    cwd, code, err = deaf
+    assert (code, err) == (0, TOLD)
+    study = cwd / "saved_models/digits_quick"
+    assert len(list(study.glob("runs/*/record.json"))) == 4
+    assert (study / "tickets.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("redirected", "told"), [("> /dev/full", TOLD), ("> /dev/full 2> /dev/full", ""), (">&-", "")]
+)
+def test_python_s_own_end_makes_no_traceback_of_it(deaf, redirected, told):
+    command = " ".join(["run", "digits_quick", *SMALL])
+    assert typed(command, deaf[0], redirected) == (0, told)
+
+
+def test_nor_does_a_reader_that_has_read_enough(deaf):
+    command = " ".join(["run", "digits_quick", *SMALL])
+    code, err = typed(command, deaf[0], "| (exec <&-; sleep 0.1); exit ${PIPESTATUS[0]}")
+    assert (code, err) == (0, TOLD.replace("No space left on device", "Broken pipe"))
+
+
+def test_what_has_no_letters_in_the_terminal_s_encoding_ends_nothing():
+    script = (
+        "from tf_lottery import terminal\nwith terminal.unheard(): print('schön ━')\n"
+        "import sys; assert not isinstance(sys.stdout, terminal._Forgiving)"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, env=environment, check=True)
+    assert (run.stdout, run.stderr) == (b"sch?n ?\n", b"")
+
+
+@pytest.mark.parametrize("command", ["list", "show digits_quick --json"])
+def test_other_commands_say_that_their_output_is_lost(deaf, command):
+    code, err = typed(command, deaf[0], "> /dev/full")
+    assert code == 1
+    assert err == "Error: [Errno 28] No space left on device\n"
+    assert typed(command, deaf[0], "| true")[1] == ""
+
+
+class OnTerminal:
+    """A command on a terminal of its own."""
+
+    def __init__(self, *arguments, cwd):
+        self.master, slave = pty.openpty()
+        into = (
+            f"{INTO}os.setsid()\ntty = os.open({os.ttyname(slave)!r}, os.O_RDWR)\n"
+            "for each in (0, 1, 2): os.dup2(tty, each)\nos.close(tty)\n"
+            "sys.stdout = open(1, 'w', closefd=False)\nmain()"
+        )
+        environment = {"TERM": "xterm", "TF_LOTTERY_DATA": str(cwd / "cache")}
+        self.process = fresh.Fresh(*arguments, script=into, cwd=cwd, env={**os.environ, **environment})
+        self.printed = b""
+        self._slave = slave
+
+    def read(self):
+        while select.select([self.master], [], [], 0.05)[0]:
+            try:
+                self.printed += os.read(self.master, 65536)
+            except OSError:  # nobody is left on the other side
+                return
+
+    def until(self, done):
+        """Read what it prints until something holds."""
+        while not done():
+            self.read()
+            assert self.process.returncode is None, self.printed.decode()
+        os.close(self._slave)
+
+
+@pytest.mark.slow
+def test_kill_shows_the_cursor_again_and_ends_the_workers(tmp_path):
+    study = tmp_path / "study"
+    shown = OnTerminal(*LONG, "--workers", "2", "--output", study, cwd=tmp_path)
+    shown.until(lambda: list(study.glob("runs/*/checkpoint.npz")))
+    workers = children(study)
+    assert workers
+    shown.process.send_signal(signal.SIGTERM)
+    while shown.process.returncode is None:
+        shown.read()
+    shown.read()
+    os.close(shown.master)
+    assert shown.process.returncode == 143
+    assert shown.printed.count(HIDDEN) == shown.printed.count(SHOWN) > 0
+    assert shown.printed.rindex(SHOWN) > shown.printed.rindex(HIDDEN)
+    assert b"repeat the command to go on." in shown.printed
+    assert b"Traceback" not in shown.printed
+    assert not children(study)
+    again = fresh.Fresh(
+        *LONG, "--workers", "1", "--output", study, module="tf_lottery", **settings(tmp_path, {})
+    )
+    while not any(json.loads(path.read_text())[0] for path in study.glob("runs/*/progress.json")):
+        assert again.returncode is None, again.communicate()
+        time.sleep(0.05)
+    again.send_signal(signal.SIGTERM)
+    assert again.communicate()[1] == ""
+    assert again.returncode == 143
+
+
+@pytest.mark.slow
+def test_a_terminal_that_closes_ends_the_study_in_order(tmp_path):
+    study = tmp_path / "study"
+    shown = OnTerminal(*LONG, "--workers", "1", "--output", study, cwd=tmp_path)
+    shown.until(lambda: list(study.glob("runs/*/progress.json")))
+    os.close(shown.master)
+    assert shown.process.wait() == 129
+
+
+def test_what_ignores_a_signal_goes_on_ignoring_it():
+    script = (
+        "import os, signal; from tf_lottery import terminal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "with terminal.unwound(): os.kill(os.getpid(), signal.SIGHUP)\n"
+        "try:\n    with terminal.unwound(): os.kill(os.getpid(), signal.SIGTERM)\n"
+        "finally: print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (143, "True\n", "")
