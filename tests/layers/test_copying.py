@@ -87,6 +87,11 @@ def test_features_of_a_feature_space_are_in_every_copy():
     assert (lottery.strip(model)(given).numpy() == expected).all()
 
 
+def test_indices_that_come_as_floats_are_drawn_within_the_vocabulary():
+    plain = sequential(keras.Input((5,)), layers.Embedding(4, 2), layers.Flatten())
+    assert lottery.make_prunable(plain) is not plain
+
+
 def tied():
     """An autoencoder whose decoder is the encoder's kernel, transposed."""
     inputs = keras.Input((6,))

@@ -101,12 +101,18 @@ def _calls(source: keras.Model, inputs: Any) -> tuple[Any, dict[bool, _Answer]] 
     if inputs is None and not getattr(source, "inputs", None):
         return "no inputs can be drawn for it"
     reason = ""
-    for candidate in [inputs] if inputs is not None else drawn(source):
+    candidates = [inputs] if inputs is not None else _drawn(source)
+    for candidate in candidates:
         try:
             return candidate, {mode: _answer(source, candidate, mode) for mode in (False, True)}
         except Exception as error:  # whatever a layer of the user's own raises
             reason = " ".join(str(error).split())[:160]
     return f"it fails on inputs {'drawn for it' if inputs is None else 'of the data'}: {reason}"
+
+
+def _drawn(source: keras.Model) -> Iterator[Any]:
+    yield from drawn(source)
+    yield from drawn(source, indices=range(len(source.inputs)))  # floats that stand for indices
 
 
 def _answer(model: keras.Model, inputs: Any, training: bool) -> _Answer:
