@@ -222,6 +222,27 @@ def test_attributes_of_an_optimizer_that_its_configuration_lacks_are_carried_ove
     assert lottery.make_prunable(plain).optimizer.power == 3
 
 
+class Falls(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule without a configuration."""
+
+    def __call__(self, step):
+        return 0.1 / (1.0 + ops.cast(step, "float32"))
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["", "loss_scale"])
+@pytest.mark.parametrize("rate", [Falls(), lambda: 0.05], ids=["schedule", "function"])
+def test_a_learning_rate_that_keras_cannot_write_is_the_copys_too(rate, wrapped):
+    plain = sequential(keras.Input((6,)), layers.Dense(4))
+    optimizer = keras.optimizers.SGD(rate, momentum=0.9)
+    plain.compile(keras.optimizers.LossScaleOptimizer(optimizer) if wrapped else optimizer, "mse")
+    model = lottery.make_prunable(plain)
+    assert model is not plain
+    for network in (plain, model):
+        network.fit(X, X[:, :3], epochs=2, shuffle=False, verbose=0)
+    for ours, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        assert ours.numpy().tobytes() == theirs.numpy().tobytes()
+
+
 @pytest.mark.parametrize("what", ["loss", "metrics"])
 def test_a_loss_or_metric_that_refers_to_the_model_keeps_it_in_place(what):
     plain = sequential(keras.Input((6,)), layers.Dense(4, name="hidden"))

@@ -61,6 +61,39 @@ def compile_settings(model: keras.Model) -> dict[str, Any]:
     return {name: tree.map_structure(_fresh, value) for name, value in model._compile_config.config.items()}
 
 
+def new_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
+    """Return an optimizer of the same configuration, not built.
+
+    A schedule, or a function, that gives the learning rate is shared: Keras can't read all of them from
+    a configuration.
+    """
+    config = config_of(optimizer)
+    if (inner := getattr(optimizer, "inner_optimizer", None)) is None:
+        return type(optimizer).from_config(config)
+    config.pop("inner_optimizer")
+    return type(optimizer)(new_optimizer(inner), **config)
+
+
+def config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    """Return an optimizer's configuration, where its learning rate is the schedule or function itself."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    held = {
+        id(each): (each, rate)
+        for each in (optimizer, inner)
+        if each is not None and not isinstance(rate := vars(each).get("_learning_rate"), keras.Variable)
+    }
+    try:
+        for each, _ in held.values():
+            vars(each)["_learning_rate"] = keras.Variable(0.0)
+        config = optimizer.get_config()
+    finally:
+        for each, rate in held.values():
+            vars(each)["_learning_rate"] = rate
+    if id(optimizer) in held:
+        config["learning_rate"] = held[id(optimizer)][1]
+    return config if inner is None else {**config, "inner_optimizer": config_of(inner)}
+
+
 def carry_settings(
     source: keras.optimizers.Optimizer,
     target: keras.optimizers.Optimizer,
@@ -107,11 +140,11 @@ def _carry_over(source: keras.optimizers.Optimizer, target: keras.optimizers.Opt
 
 
 def _fresh(value: Any) -> Any:
-    if not isinstance(value, (keras.optimizers.Optimizer, keras.metrics.Metric)):
+    if isinstance(value, keras.optimizers.Optimizer):
+        return new_optimizer(value)
+    if not isinstance(value, keras.metrics.Metric):
         return value
     try:
         return type(value).from_config(value.get_config())
     except (TypeError, ValueError, NotImplementedError):
-        if isinstance(value, keras.metrics.Metric):
-            return value  # it is reset each epoch
-        raise
+        return value  # it is reset each epoch

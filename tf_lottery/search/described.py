@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tf_lottery.layers.access import get_masks
-from tf_lottery.layers.compiled import compile_settings
+from tf_lottery.layers.compiled import compile_settings, config_of
 from tf_lottery.layers.paths import named_variables
 
 
@@ -18,7 +18,7 @@ def described(
     model: keras.Model,
     plain_class: type,
     architecture: str | None,
-    optimizers: Sequence[tuple[keras.optimizers.Optimizer, Mapping[str, Any]]],
+    optimizers: Sequence[keras.optimizers.Optimizer],
     frozen: Sequence[str],
 ) -> dict[str, Any]:
     """Return what determines a run, weights aside, as JSON holds it.
@@ -27,7 +27,7 @@ def described(
         model: prunable, compiled.
         plain_class: of the model that was given.
         architecture: as of `architecture_of`.
-        optimizers: with their configurations.
+        optimizers: of it.
         frozen: paths of what isn't trained.
     """
     shapes = {path: list(variable.shape) for path, variable in named_variables(model).items()}
@@ -37,7 +37,7 @@ def described(
         "architecture": _unnumbered(architecture),
         "shapes": [shape for path, shape in shapes.items() if not path.startswith("other/")],
         "kernels": [list(mask.shape) for mask in get_masks(model).values()],
-        "optimizers": [_plain(config) for _, config in optimizers],
+        "optimizers": [_plain(_written(optimizer)) for optimizer in optimizers],
         "loss": _plain(settings.get("loss")),
         "loss_weights": _plain(settings.get("loss_weights")),
         "metrics": _plain(settings.get("metrics")),
@@ -46,10 +46,17 @@ def described(
         found["frozen"] = [shapes[path] for path in frozen]
     decayed = [
         [inner._use_weight_decay(variable) for variable in model.trainable_variables]
-        for optimizer, _ in optimizers
+        for optimizer in optimizers
         if (inner := getattr(optimizer, "inner_optimizer", optimizer)).weight_decay
     ]
     return found if all(map(all, decayed)) else {**found, "decayed": decayed}
+
+
+def _written(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    try:
+        return optimizer.get_config()
+    except Exception:  # a schedule of the user's own that can't be written
+        return config_of(optimizer)
 
 
 def theta_0_in_words(built: bool, seed: int, taken: int) -> str:

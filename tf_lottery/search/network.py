@@ -10,7 +10,7 @@ from keras import ops
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, mask_slots, set_masks
-from tf_lottery.layers.compiled import compile_like, compile_settings
+from tf_lottery.layers.compiled import compile_like, compile_settings, new_optimizer
 from tf_lottery.layers.convert import check_kind, make_prunable_choice, strip_copy
 from tf_lottery.layers.copying import CannotCopy, carry_state, check_same, rebuild
 from tf_lottery.layers.in_place import calls, held_in_place, strip_in_place
@@ -79,7 +79,7 @@ class Network:
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         # As they are now: callbacks may change the learning rate later.
-        self.configs = {id(found): found.get_config() for found in self.optimizers()}
+        self._twins = {id(found): new_optimizer(found) for found in self.optimizers()}
         self._fresh: dict[int, list[np.ndarray]] = {}
         self.outside = Outside(self.model, callbacks_of(arguments))
         self._flags = self.flags()
@@ -92,7 +92,7 @@ class Network:
         if not held_in_place(self.model):
             return
         for optimizer in self.optimizers():
-            if optimizer.built and id(optimizer) in self.configs:
+            if optimizer.built and id(optimizer) in self._twins:
                 self._reset(optimizer, 0)
         strip_in_place(self.model)
         self._as_it_was.restore()
@@ -130,8 +130,7 @@ class Network:
 
     def described(self) -> dict[str, Any]:
         """Return what determines a run, weights aside, as JSON holds it."""
-        optimizers = [(optimizer, self.configs[id(optimizer)]) for optimizer in self.optimizers()]
-        return described(self.model, self.plain_class, self.architecture, optimizers, self.frozen)
+        return described(self.model, self.plain_class, self.architecture, self.optimizers(), self.frozen)
 
     def start_from(self, weights: Arrays) -> None:
         """Take other weights at step 0: those of an earlier call of the search."""
@@ -156,7 +155,7 @@ class Network:
                 self.model.make_train_function(force=True)
         self.outside.reset()
         for optimizer in self.optimizers():
-            if id(optimizer) not in self.configs:
+            if id(optimizer) not in self._twins:
                 raise LotteryError(
                     "Expected callbacks that don't compile the model: each round needs the optimizer that "
                     f"the search began with. Received: another {type(optimizer).__name__} after a round"
@@ -181,7 +180,7 @@ class Network:
     def _new(self, optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
         """Return what an optimizer's variables hold when it is new."""
         if id(optimizer) not in self._fresh:
-            twin = type(optimizer).from_config(self.configs[id(optimizer)])
+            twin = self._twins[id(optimizer)]
             main = optimizer is self.model.optimizer
             twin.build(self.model.trainable_variables if main else optimizer._trainable_variables)
             self._fresh[id(optimizer)] = [np.array(ops.convert_to_numpy(v)) for v in twin.variables]
