@@ -66,7 +66,7 @@ def test_tied_weights_stay_tied(digits, tmp_path):
     outputs = decoded @ found["model/output/kernel"] + found["model/output/bias"]
     correct = np.mean(outputs.argmax(axis=1) == digits.test.y)
     assert correct == pytest.approx(records[2].early_stop_test_accuracy, abs=1e-6)
-    exported = trained_run(StudyPaths(tmp_path / "study"), 2).model
+    exported = trained_run(StudyPaths(tmp_path / "study"), 2, build="tests.training.uncopyable:tied").model
     np.testing.assert_allclose(exported(digits.test.x), outputs, atol=1e-4)
 
 
@@ -90,7 +90,7 @@ def test_a_builder_that_returns_the_same_model_again_is_refused(tmp_path):
 @pytest.mark.slow
 def test_its_rounds_are_exported_or_refused_in_one_line(digits, tmp_path):
     run_study(of("no_config"), tmp_path / "study")
-    run = trained_run(StudyPaths(tmp_path / "study"), 2)
+    run = trained_run(StudyPaths(tmp_path / "study"), 2, build="tests.training.uncopyable:no_config")
     settings = {"test_data": (digits.test.x, digits.test.y), "latency": False}
     export(run.model, tmp_path / "saved", "savedmodel", **settings)
     loaded = keras.layers.TFSMLayer(tmp_path / "saved", call_endpoint="serving_default")

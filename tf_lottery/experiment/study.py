@@ -1,7 +1,6 @@
 """A study's directory: begun, gone on with, read."""
 
 import hashlib
-import os
 
 from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
@@ -30,9 +29,7 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
     if make:
         atomic.make_directory(paths.root)
     present = [path.name for path in paths.root.iterdir()] if paths.root.is_dir() else []
-    if make and _is_damaged(paths):
-        _set_aside(paths)
-    elif paths.study.exists():
+    if paths.study.exists():
         study = _go_on(study, paths)
     elif others := [name for name in present if not paths.is_ours(name)]:
         raise LotteryError(
@@ -40,22 +37,6 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
             f"{', '.join(sorted(others)[:3])}. Use --output for another one."
         )
     return _with_digest(study)
-
-
-def _set_aside(paths: StudyPaths) -> None:
-    """Move a damaged file away. Runs are told by their own keys, so it is made anew from the config."""
-    atomic.make_directory(paths.damaged)
-    names = (paths.damaged / f"study-{number}.yaml" for number in range(1, 10**6))
-    os.replace(paths.study, next(each for each in names if not each.exists()))
-
-
-def _is_damaged(paths: StudyPaths) -> bool:
-    """Whether the study's own file was sealed by us, and isn't as it was written."""
-    if not paths.study.is_file() or is_sealed(paths):
-        return False
-    content = paths.study.read_bytes()
-    seals = _SEAL.encode()[:20], _SEAL.encode()[-20:]  # one of them, if a byte of the other is another
-    return any(part in content for part in seals) and any(paths.runs.glob("[!.]*/record.json"))
 
 
 def follow(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
