@@ -1,5 +1,6 @@
 """The exceptions whose messages are written for the user, not for a developer."""
 
+import re
 from pathlib import Path
 
 
@@ -17,6 +18,20 @@ class LotteryError(ValueError):
         ...     print(error)
         Expected at least one worker. Received: 0
     """
+
+
+def reason_of(error: BaseException, limit: int = 160) -> str:
+    """Return what another library's error says, on one line, without colours and not cut within a word.
+
+    Args:
+        error: of another library.
+        limit: characters at most.
+    """
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
+    text = text.rpartition("Exception encountered: ")[
+        2
+    ]  # Keras says at length what it does, and last why not
+    return text if len(text) <= limit else text[:limit].rpartition(" ")[0] + " ..."
 
 
 class StudyError(LotteryError):

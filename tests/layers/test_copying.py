@@ -332,3 +332,67 @@ def test_comparing_leaves_variables_of_tensorflow_as_they_were():
     plain.layers[0].calls.assign(5.0)
     assert lottery.make_prunable(plain) is plain  # the copy would begin to count anew
     assert plain.layers[0].calls.numpy() == 5
+
+
+@register
+class Reversed(layers.Layer):
+    """Gradients go back with another factor, which its configuration leaves out."""
+
+    factor = 1.0
+
+    def call(self, x):
+        @tf.custom_gradient
+        def reverse(value):
+            return tf.identity(value), lambda upstream: -self.factor * upstream
+
+        return reverse(x)
+
+
+def test_a_copy_with_other_gradients_is_none():
+    plain = sequential(keras.Input((6,)), layers.Dense(4), Reversed())
+    assert lottery.make_prunable(plain) is not plain
+    plain.layers[1].factor = 0.1
+    assert lottery.make_prunable(plain) is plain
+
+
+@register
+class Global(layers.Layer):
+    """Draws from TensorFlow's global generator."""
+
+    def call(self, x, training=False):
+        return x * tf.random.uniform(tf.shape(x)) if training else x
+
+
+def test_what_draws_from_global_generators_is_copied_and_they_stay_as_they_were():
+    plain = sequential(keras.Input((6,)), Global(), layers.Dense(4))
+    keras.utils.set_random_seed(3)
+    expected = np.random.random(), tf.random.uniform((3,)).numpy()
+    keras.utils.set_random_seed(3)
+    assert lottery.make_prunable(plain) is not plain
+    assert np.random.random() == expected[0]
+    assert (tf.random.uniform((3,)).numpy() == expected[1]).all()
+
+
+class Alpha(keras.Model):
+    """A functional model that keeps a setting under a private name."""
+
+    _alpha = 1.0
+
+
+def test_private_attributes_of_a_users_class_count_too():
+    inputs = keras.Input((6,))
+    plain = Alpha(inputs, layers.Dense(3)(inputs))
+    plain.compile("adam", "mse")
+    plain.fit(X, X[:, :3], verbose=0)
+    assert lottery.make_prunable(plain) is not plain
+    plain._alpha = 100.0
+    assert lottery.make_prunable(plain) is plain
+
+
+def test_state_of_an_optimizer_that_cannot_go_along_is_said():
+    plain = sequential(keras.Input((6,)), layers.Dense(4, name="hidden"))
+    plain.compile("adam", "mse", jit_compile=False)
+    plain.fit(X, X[:, :3], verbose=0)
+    plain.get_layer("hidden").trainable = False
+    with pytest.warns(UserWarning, match="The optimizer's state doesn't go along"):
+        lottery.make_prunable(plain)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tf_lottery import atomic
 from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.experiment.environment import check_same
+from tf_lottery.experiment.ours import foreign_in
 from tf_lottery.experiment.spec import Record, RunSpec
 from tf_lottery.experiment.store import Store
 from tf_lottery.paths import RunPaths, StudyPaths
@@ -91,6 +92,8 @@ def _link(source: RunPaths, target: RunPaths, record: Record) -> bool:
     Returns:
         Whether they were still there.
     """
+    if foreign_in(target.root):
+        return False  # what isn't ours isn't replaced
     beside = RunPaths(target.root.with_name(f".{target.root.name}"))
     shutil.rmtree(beside.root, ignore_errors=True)
     names = [source.artefact(name).relative_to(source.root) for name in record.digests]

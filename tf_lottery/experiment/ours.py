@@ -21,8 +21,10 @@ def is_aside(path: Path) -> bool:
 def foreign(paths: StudyPaths) -> Iterator[Path]:
     """Yield what lies in a study's directory and isn't the study's."""
     own = {paths.study.name, paths.picture.name, paths.ticket.name, ".lock"}
+    directories = {path.name for path in (paths.locks, paths.damaged, paths.runs, paths.tensorboard)}
     for path in sorted(paths.root.iterdir()):
-        if path.is_symlink() or not (path.name in own or paths.is_ours(path.name)):
+        known = path.name in own or paths.is_ours(path.name)
+        if path.is_symlink() or not known or path.is_dir() != (path.name in directories):
             yield path
     for run in _children(paths.runs):
         if not RUN_NAME.fullmatch(run.name.removeprefix(".")) or run.is_symlink():
@@ -45,7 +47,7 @@ def foreign_in(run: Path) -> list[Path]:
     for path in sorted(run.rglob("*")) if run.is_dir() else []:
         name = str(path.relative_to(run))
         artefact = bool(ARTEFACT.fullmatch(name.removesuffix(".npz").removesuffix(".json")))
-        known = artefact or name in _IN_PROGRESS or (name == "rewind" and path.is_dir())
+        known = path.is_dir() if name == "rewind" else path.is_file() and (artefact or name in _IN_PROGRESS)
         if path.is_symlink() or not (known or is_temporary(path)):
             found.append(path)
     return found

@@ -134,6 +134,8 @@ def remove(paths: StudyPaths) -> int:
         LotteryError: if it isn't a study that we wrote, holds anything else, or another process trains one of
             its runs.
     """
+    if paths.root.is_symlink():
+        raise LotteryError(f"Expected a directory. Received: {paths.root}, a link. Name where it leads.")
     if not is_sealed(paths):
         raise LotteryError(
             f"Expected a study that tf_lottery wrote. Received: {paths.root}, whose {paths.study.name} isn't "

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.exports.channels import DEPTHWISE, SHARED, Channels, Place, Reader, nodes_of
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
@@ -135,8 +135,7 @@ def _rebuilt(model: keras.Model, parts: Mapping[str, _Part]) -> keras.Model:
         check_same(model, copy, close=True)
     except (CannotCopy, ValueError, TypeError, NotImplementedError, AttributeError) as error:
         raise LotteryError(
-            f"Expected a model that Keras can copy. Received: {model.name!r} "
-            f"({' '.join(str(error).split())[:200]})"
+            f"Expected a model that Keras can copy. Received: {model.name!r} ({reason_of(error)})"
         ) from error
     finally:
         model.compiled = compiled

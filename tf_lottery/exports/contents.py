@@ -67,6 +67,28 @@ def check_ours(path: Path) -> None:
         )
 
 
+def check_report(path: Path) -> None:
+    """Check that where an export's report will lie there is none, or one of ours.
+
+    Raises:
+        LotteryError: something else is there.
+    """
+    report = beside(path)
+    if os.path.lexists(report) and not _is_report(report):
+        raise LotteryError(
+            "Expected nothing, or an earlier report, where the export's report will lie. Received: "
+            f"{report}, a file of yours. Choose another path."
+        )
+
+
+def _is_report(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return path.is_file() and not path.is_symlink() and {"model", "rows"} <= content.keys()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def _foreign(path: Path, there: list[str], files: Mapping[str, str]) -> list[str]:
     """What isn't listed, or has other contents."""
     return [

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import io
+import itertools
 import os
 import shutil
 import tarfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from tf_lottery.atomic import make_directory
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.contents import check_ours
+from tf_lottery.exports.contents import check_ours, check_report
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
@@ -32,6 +33,7 @@ def check(path: Path, force: bool) -> None:
         )
     if path.is_dir() and not path.is_symlink() and force:  # of a link to one the link goes
         check_ours(path)
+    check_report(path)
 
 
 @contextlib.contextmanager
@@ -75,9 +77,9 @@ def put(made: Path, path: Path) -> None:
 
 
 def set_aside(made: Path, path: Path) -> Path:
-    """Keep what was refused beside its place, for who wants to look; return where."""
-    aside = path.with_name(f"{path.stem}.refused{path.suffix}")
-    delete(aside)
+    """Keep what was refused beside its place, where nothing is, for who wants to look; return where."""
+    names = (f"{path.stem}.refused{number or ''}{path.suffix}" for number in itertools.count())
+    aside = next(each for each in map(path.with_name, names) if not os.path.lexists(each))
     put(made, aside)
     return aside
 

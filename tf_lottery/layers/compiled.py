@@ -1,12 +1,13 @@
 """How a model was compiled, carried over to a copy."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import tree
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.copying import CannotCopy, alike
 from tf_lottery.layers.paths import variables_without_masks
 from tf_lottery.layers.refers import refers
@@ -30,7 +31,7 @@ def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
     try:
         settings = compile_settings(model)
     except (TypeError, ValueError, NotImplementedError) as error:  # an optimizer without a configuration
-        raise CannotCopy(f"its optimizer can't be copied: {' '.join(str(error).split())[:120]}") from error
+        raise CannotCopy(f"its optimizer can't be copied: {reason_of(error)}") from error
     for name in ("loss", "metrics", "weighted_metrics"):
         if any(refers(each, model) for each in tree.flatten(settings.get(name))):
             raise CannotCopy(f"its {name} refer{'s' if name == 'loss' else ''} to the model itself")
@@ -42,9 +43,7 @@ def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
             copy.optimizer.build(copy.trainable_variables)
             _carry_over(model.optimizer, copy.optimizer)
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise CannotCopy(
-            f"the copy can't be compiled as it is: {' '.join(str(error).split())[:120]}"
-        ) from error
+        raise CannotCopy(f"the copy can't be compiled as it is: {reason_of(error)}") from error
     return copy
 
 
@@ -137,6 +136,12 @@ def _carry_over(source: keras.optimizers.Optimizer, target: keras.optimizers.Opt
     if source.built and same:
         for ours, theirs in variables:
             theirs.assign(ours)
+    elif source.built and int(source.iterations):
+        warnings.warn(
+            "The optimizer's state doesn't go along with the copy: what is trainable has changed since it "
+            "was built. Training goes on from a fresh one.",
+            stacklevel=5,
+        )
 
 
 def _fresh(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.paths import HoldsMasks, holders, variables_without_masks, walk
 from tf_lottery.layers.refers import names_of_keras
 from tf_lottery.layers.same import difference
@@ -31,9 +31,7 @@ def copy_layer(layer: keras.Layer) -> keras.Layer:
     try:
         copy = type(layer).from_config(layer.get_config())
     except Exception as error:  # whatever a layer of the user's own raises
-        # Keras says at length what it does, and last why it can't.
-        reason = " ".join(str(error).split()).rpartition("Exception encountered: ")[2]
-        raise CannotCopy(f"{type(layer).__name__}: {reason[:160]}") from error
+        raise CannotCopy(f"{type(layer).__name__}: {reason_of(error)}") from error
     for source, target in zip(_with_activations(layer), _with_activations(copy), strict=False):
         target.activation = source.activation  # a user's own function may have the name of one of Keras's
     return copy
@@ -119,7 +117,7 @@ def check_attributes(model: keras.Model, copy: keras.Model) -> None:
         return
     usual = vars(keras.Model()).keys() | names_of_keras(type(model))
     for name, value in vars(model).items():
-        if name.startswith("_") or name in usual:
+        if name in usual or name.startswith("_self_"):
             continue
         if not alike(value, getattr(copy, name, None)):
             raise CannotCopy(f"the copy lacks the attribute {name!r} that it was given")
@@ -164,7 +162,7 @@ def _carry_own(source: keras.Layer, target: keras.Layer) -> None:
                 source.save_assets(directory)
                 target.load_assets(directory)
     except Exception as error:  # whatever a layer of the user's own raises
-        raise CannotCopy(f"{source.name!r}: {' '.join(str(error).split())[:160]}") from error
+        raise CannotCopy(f"{source.name!r}: {reason_of(error)}") from error
 
 
 def rebuild(model: keras.Model) -> keras.Model:
@@ -197,7 +195,7 @@ def rebuild(model: keras.Model) -> keras.Model:
             return copy
         reason = "the copy has another class or other weights"
     except Exception as error:  # whatever a model of the user's own raises
-        reason = " ".join(str(error).split())[:160]
+        reason = reason_of(error)
     raise LotteryError(
         f"Expected a model that can be built again from its configuration. Received: {plain_class.__name__} "
         f"{model.name!r} ({reason}). Give a function that builds it instead of the model."
@@ -218,7 +216,7 @@ def _clone(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]
     except LotteryError:
         raise
     except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
-        raise CannotCopy(" ".join(str(error).split())[:200]) from error
+        raise CannotCopy(reason_of(error)) from error
     finally:
         model.compiled = compiled
 

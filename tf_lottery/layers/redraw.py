@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -150,8 +151,14 @@ def _seeded(model: keras.Model, path: str) -> bool:
         for variable in own_weights(layer):
             if named_variables(model).get(path) is not variable:
                 continue
-            initializer = getattr(layer, f"{variable.name}_initializer", None)
+            initializer = _initializer(layer, variable.name)
             if not type(initializer).__module__.startswith("keras."):
                 return True
             return initializer.get_config().get("seed") is not None
     return True
+
+
+def _initializer(layer: keras.Layer, name: str) -> Any:
+    """What draws a weight: `kernel_initializer`, `recurrent_initializer` of `recurrent_kernel`, and so on."""
+    names = [f"{name}_initializer", f"{name.removesuffix('_kernel')}_initializer", "depthwise_initializer"]
+    return next((found for each in names if (found := getattr(layer, each, None)) is not None), None)

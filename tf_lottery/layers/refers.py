@@ -15,6 +15,7 @@ from tf_lottery.layers.paths import walk
 
 _DEPTH, _MANY = 6, 1000
 _TOLD = ("_model", "params")
+_LIBRARIES = {"builtins", "keras", "tensorflow", "numpy", "tf_lottery", "typing", "abc", "pathlib"}
 _WHOLE = (
     *(type, types.ModuleType, np.ndarray, np.generic, tf.Variable, tf.Tensor),
     *(keras.Layer, keras.Variable, keras.metrics.Metric, keras.optimizers.Optimizer),
@@ -46,7 +47,8 @@ def reachable(things: Sequence[Any]) -> Iterator[Any]:
 
 def names_of_keras(cls: type, but: type = object) -> set[str]:
     """Return the attributes that the methods use which a class has from Keras, but those of one class."""
-    bases = [base for base in cls.__mro__ if base.__module__.startswith("keras.") and base is not but]
+    libraries = ("keras.", "tensorflow.")
+    bases = [base for base in cls.__mro__ if base.__module__.startswith(libraries) and base is not but]
     methods = [method for base in bases for method in vars(base).values()]
     codes = [each.__code__ for each in map(_function, methods) if hasattr(each, "__code__")]
     return {name for code in codes for name in code.co_names}
@@ -74,8 +76,19 @@ def _held(thing: Any) -> list[Any]:
         return list(itertools.islice(thing.values(), _MANY))
     if isinstance(thing, _WHOLE):
         return []
-    held = getattr(thing, "__dict__", {})
-    return [value for name, value in held.items() if name not in _TOLD or not _is_callback(thing)]
+    try:
+        held = dict(getattr(thing, "__dict__", {}))
+    except Exception:  # what stands for another object, and has none now
+        return []
+    found = [value for name, value in held.items() if name not in _TOLD or not _is_callback(thing)]
+    return [*found, *_methods(type(thing))]
+
+
+def _methods(cls: type) -> list[types.FunctionType]:
+    """The functions of a class of the user's own: they may refer to what is global."""
+    own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _LIBRARIES]
+    functions = [_function(method) for base in own for method in vars(base).values()]
+    return [function for function in functions if isinstance(function, types.FunctionType)]
 
 
 def _is_callback(thing: Any) -> bool:

@@ -1,6 +1,7 @@
 """Whether a copy is the user's model: it answers the same, learns the same, and stands by itself."""
 
 import contextlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops, tree
+from tensorflow.python.eager import context as tf_context
 
+from tf_lottery.errors import reason_of
 from tf_lottery.layers.inputs import drawn
-from tf_lottery.layers.paths import named_variables, variables_without_masks
+from tf_lottery.layers.paths import named_variables, variables_without_masks, walk
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class _Answer:
     losses: list[np.ndarray]
     written: dict[str, np.ndarray]
     read: set[int]
+    gradients: list[np.ndarray | None]
 
     def parts(self) -> list[np.ndarray]:
         return [*self.outputs, *self.losses, *self.written.values()]
@@ -73,11 +77,13 @@ def _difference(source: keras.Model, copy: keras.Model, inputs: Any, close: bool
         try:
             answer = _answer(copy, inputs, training)
         except Exception as error:  # whatever a layer of the user's own raises
-            return f"the copy fails: {' '.join(str(error).split())[:160]}"
+            return f"the copy fails: {reason_of(error)}"
         if answer.read & foreign:
             names = [path for path, v in named_variables(source).items() if id(v) in answer.read & foreign]
             return f"an operation or function in it refers to {names[0] if names else 'a variable'} itself"
         if _equal(expected, answer, close):
+            if not _learns_alike(expected, answer, source, copy):
+                return "it learns otherwise: its gradients are others"
             continue
         if close or not _unsteady(source, inputs, training, expected, answer):
             return f"it answers otherwise{_where(source, copy, inputs, training)}"
@@ -106,7 +112,7 @@ def _calls(source: keras.Model, inputs: Any) -> tuple[Any, dict[bool, _Answer]] 
         try:
             return candidate, {mode: _answer(source, candidate, mode) for mode in (False, True)}
         except Exception as error:  # whatever a layer of the user's own raises
-            reason = " ".join(str(error).split())[:160]
+            reason = reason_of(error)
     return f"it fails on inputs {'drawn for it' if inputs is None else 'of the data'}: {reason}"
 
 
@@ -116,17 +122,62 @@ def _drawn(source: keras.Model) -> Iterator[Any]:
 
 
 def _answer(model: keras.Model, inputs: Any, training: bool) -> _Answer:
-    with _Reads() as scope:
+    with _alike_drawn(), _Reads() as scope, tf.GradientTape() as tape:
         outputs = model(inputs, training=training)
         losses = [ops.convert_to_tensor(loss) for loss in scope.losses]
+        flat = tf.nest.flatten(outputs, expand_composites=True)
+        total = _weighted(flat) + sum(tf.reduce_sum(tf.cast(loss, tf.float32)) for loss in losses)
+    gradients = _gradients(model, tape, total) if training and _of_users(model) else []
     masks = [getattr(each, "_keras_mask", None) for each in tree.flatten(outputs)]
     written = {
         path: _numpy(scope.state_mapping[id(variable)])
         for path, variable in _in_order(model)
         if id(variable) in scope.state_mapping
     }
-    flat = [*tf.nest.flatten(outputs, expand_composites=True), *(m for m in masks if m is not None)]
-    return _Answer([_numpy(o) for o in flat], [_numpy(loss) for loss in losses], written, scope.read)
+    flat = [*flat, *(kept for kept in masks if kept is not None)]
+    return _Answer(
+        [_numpy(o) for o in flat], [_numpy(loss) for loss in losses], written, scope.read, gradients
+    )
+
+
+def _weighted(outputs: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Return a number that depends on all outputs that are floats, each of another weight."""
+    total = tf.zeros(())
+    for output in outputs:
+        if output.dtype.is_floating:
+            weights = tf.cos(tf.range(tf.size(output), dtype=tf.float32))
+            total += tf.reduce_sum(tf.reshape(tf.cast(output, tf.float32), [-1]) * weights)
+    return total
+
+
+def _of_users(model: keras.Model) -> bool:
+    """Whether a layer in it isn't Keras's own: its gradient may be, too."""
+    kinds = {getattr(layer, "_plain_class", type(layer)) for _, layer, _ in walk(model)}
+    return any(not kind.__module__.startswith("keras.") or kind is keras.layers.Lambda for kind in kinds)
+
+
+def _gradients(model: keras.Model, tape: tf.GradientTape, total: tf.Tensor) -> list[np.ndarray | None]:
+    """Return the gradients of what is trained, in its order; of kernels, 0 where they are pruned."""
+    trained = {id(variable) for variable in model.trainable_variables}
+    variables = [v for v in variables_without_masks(model) if id(v) in trained]
+    found = tape.gradient(total, [v._value for v in variables])
+    return [None if each is None else _numpy(tf.convert_to_tensor(each)) for each in found]
+
+
+@contextlib.contextmanager
+def _alike_drawn() -> Iterator[None]:
+    """Let whatever draws from global generators draw the same each time; leave them as they were."""
+    context = tf_context.context()  # Keras's own generators are variables, which the scope holds back
+    kept = random.getstate(), np.random.get_state(), context._seed, context._rng
+    random.seed(0)
+    np.random.seed(0)
+    tf.random.set_seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        context._seed, context._rng = kept[2:]
 
 
 def _in_order(model: keras.Model) -> list[tuple[str, keras.Variable]]:
@@ -142,6 +193,19 @@ def _equal(first: _Answer, second: _Answer, close: bool = False) -> bool:
     if len(ours) != len(theirs) or (not close and first.written.keys() != second.written.keys()):
         return False
     return all(_same(a, b, close) for a, b in zip(ours, theirs, strict=True))
+
+
+def _learns_alike(first: _Answer, second: _Answer, source: keras.Model, copy: keras.Model) -> bool:
+    """Whether gradients are the same, but for rounding and for what is pruned in one of both."""
+    for ours, theirs in zip(first.gradients, second.gradients, strict=False):
+        if (ours is None) != (theirs is None):
+            return False
+        if ours is not None:
+            both = (ours != 0) & (theirs != 0)
+            scale = float(np.max(np.abs(ours), initial=0.0))
+            if not np.allclose(ours[both], theirs[both], rtol=1e-2, atol=1e-4 * scale, equal_nan=True):
+                return False
+    return True
 
 
 def _same(a: np.ndarray, b: np.ndarray, close: bool) -> bool:

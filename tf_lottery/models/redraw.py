@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.config import ModelConfig
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.paths import named_variables
 from tf_lottery.layers.redraw import frozen
 from tf_lottery.layers.redraw import redraw as redraw_weights
@@ -39,6 +39,12 @@ def redraw(
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise LotteryError(f"Expected a seed, a whole number from 0. Received: {seed!r}")
+    if build is None and (names := known.get("given")):
+        raise LotteryError(
+            "Expected a ticket whose weights were drawn, since a random reinitialization draws them anew. "
+            f"Received: one of weights that were given or trained before ({', '.join(map(str, names[:4]))}). "
+            "Give build=, a function that builds the plain model and loads them: what it loads is kept."
+        )
     model, drawn = _drawn(known, derive(seed, 0, "reinit"), build)
     _, other = _drawn(known, derive(seed, 0, "another"), build)
     other = dict(zip(drawn, other.values(), strict=False))  # Keras may number its layers otherwise
@@ -130,7 +136,7 @@ def _from_json(architecture: str) -> Callable[[], keras.Model]:
         except Exception as error:  # a layer that isn't known here
             raise LotteryError(
                 "Expected layers that are known here. Received: "
-                f"{' '.join(str(error).split())[:160]}. Give build=, a function that builds the plain model."
+                f"{reason_of(error)}. Give build=, a function that builds the plain model."
             ) from error
 
     return build

@@ -208,12 +208,15 @@ class FitRun:
 
 
 def check_finite(network: Network, when: str = "") -> None:
-    """Check that a network has no weight that isn't a number. Args: when: it is checked, for the message.
+    """Check that a network trains no weight that isn't a number. Args: when: it is checked, for the message.
 
     Raises:
         LotteryError: it has.
     """
+    trained = {id(variable) for variable in network.model.trainable_variables}
     for name, variable in network.variables.items():
+        if id(variable) not in trained:
+            continue
         floats = keras.backend.is_float_dtype(variable.dtype)
         if floats and not ops.convert_to_numpy(ops.all(ops.isfinite(variable))):
             raise diverged(name.removeprefix("model/"), f"NaN or infinity{when}")

@@ -1,5 +1,6 @@
 """The network of a search: built once, brought to the start of each run."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,15 +74,24 @@ class Network:
         self.inputs = inputs_for(model, arguments)
         self._as_it_was = AsItWas(model)
         seen = any(refers(callback, model) for callback in callbacks_of(arguments))
+        self._fresh: dict[int, list[np.ndarray]] = {}
+        self.given: list[str] = []
         self.model = make_prunable_choice(
             model, choice, self.inputs, in_place="a callback refers to it" if seen else None
         )
+        try:
+            self._settle()
+        except BaseException:
+            self.give_back()
+            raise
+
+    def _settle(self) -> None:
+        """Take note of all that each run begins with."""
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         # As they are now: callbacks may change the learning rate later.
         self._twins = {id(found): new_optimizer(found) for found in self.optimizers()}
-        self._fresh: dict[int, list[np.ndarray]] = {}
-        self.outside = Outside(self.model, callbacks_of(arguments))
+        self.outside = Outside(self.model, callbacks_of(self._arguments))
         self._flags = self.flags()
         self.variables = state.model_variables(self.model)
         self.initial = self.weights()
@@ -92,7 +102,7 @@ class Network:
         if not held_in_place(self.model):
             return
         for optimizer in self.optimizers():
-            if optimizer.built and id(optimizer) in self._twins:
+            if optimizer.built and id(optimizer) in self._fresh:
                 self._reset(optimizer, 0)
         strip_in_place(self.model)
         self._as_it_was.restore()
@@ -238,20 +248,29 @@ class Network:
         """
         self.plain(get_masks(self.model), self.initial)
         if not controls:
+            with contextlib.suppress(LotteryError):  # where it can't be built again, nobody redraws
+                self._note_given()
             return
-        first, second = (self._drawn(derive(self._seed, trial, "check")) for trial in (0, 1))
+        first = self._drawn(derive(self._seed, 0, "check"))
         redraw(self.model, list(get_masks(self.model)), self.initial, first, _PREFIX)
         if self._build is not None:
             return
-        trained = {id(variable) for variable in self.model.trainable_variables}
-        names = [name for name, variable in self.variables.items() if id(variable) in trained]
-        if found := given(self.initial, (first, second), names):
+        if found := self._note_given():
             raise LotteryError(
                 "Expected weights as an initializer draws them, since a random reinitialization draws them "
                 f"anew. Received: {', '.join(found[:4])}{', ...' * (len(found) > 4)}, given or trained after "
                 "the model was built. Freeze them; or give a function that builds the model and loads them "
                 "(what it loads is kept); or do without controls."
             )
+
+    def _note_given(self) -> list[str]:
+        """Return, and keep for tickets, which trained weights of a model that was given weren't drawn."""
+        if self._build is None:
+            draws = tuple(self._drawn(derive(self._seed, trial, "check")) for trial in (0, 1))
+            trained = {id(variable) for variable in self.model.trainable_variables}
+            names = [name for name, variable in self.variables.items() if id(variable) in trained]
+            self.given = given(self.initial, draws, names)
+        return self.given
 
     def plain(self, masks: Masks, weights: Arrays) -> keras.Model:
         """Return a new plain model with these weights, zeros baked in, compiled as the search's.

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.in_place import calls
 from tf_lottery.layers.inputs import drawn
 from tf_lottery.layers.paths import children, walk
@@ -29,12 +29,14 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
     Returns:
         None if there are none: data of another kind, a model without a call of its own.
     """
-    x = arguments["x"]
+    x, count = arguments["x"], _batch_of(model)
     if isinstance(x, keras.utils.PyDataset):
-        return _inputs(tree.map_structure(_first, _part_x(x[0])))
+        return _inputs(_first_of_arrays(_part_x(x[0]), count))
     if not isinstance(x, tf.data.Dataset):
-        return _inputs(_first_of_arrays(x))
+        return _inputs(_first_of_arrays(x, count))
     structure = _symbols(arguments)
+    if structure is None:  # nothing is known but by reading
+        return next((_part_x(element) for element in x.take(1)), None)
     for candidate in () if structure is None else drawn(model, structure):
         try:
             model(candidate, training=False)
@@ -73,12 +75,18 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
         try:
             model(structure)
         except Exception as error:  # whatever a model of the user's own raises
-            reason = " ".join(str(error).split())[:160]
+            reason = reason_of(error)
     if not model.built:
         raise LotteryError(
             f"Expected a model that the data builds. Received: {model.name!r} ({reason}). Give it a "
             "keras.Input, or call it once."
         )
+
+
+def _batch_of(model: keras.Model) -> int:
+    """As many examples as a model with a batch of its own takes."""
+    sizes = [tensor.shape[0] for tensor in getattr(model, "inputs", None) or []]
+    return next((size for size in sizes if size), EXAMPLES)
 
 
 def _has_weights(layer: keras.Layer) -> bool:
@@ -115,15 +123,15 @@ def _part_x(element: Any) -> Any:
     return element[0] if isinstance(element, tuple) else element
 
 
-def _first_of_arrays(x: Any) -> Any:
+def _first_of_arrays(x: Any, count: int = EXAMPLES) -> Any:
     try:
-        return tree.map_structure(_first, x)
+        return tree.map_structure(lambda each: _first(each, count), x)
     except Exception:  # data of a kind that is only read in training
         return None
 
 
-def _first(value: Any) -> np.ndarray:
-    value = value.iloc[:EXAMPLES].to_numpy() if hasattr(value, "iloc") else value[:EXAMPLES]
+def _first(value: Any, count: int) -> np.ndarray:
+    value = value.iloc[:count].to_numpy() if hasattr(value, "iloc") else value[:count]
     value = np.asarray(value)
     return value.astype(keras.config.floatx()) if value.dtype == np.float64 else value
 
@@ -132,4 +140,7 @@ def _inputs(x: Any) -> Any:
     if x is None:
         return None
     # All of one kind: Keras takes no mixture of arrays and tensors.
-    return tree.map_structure(lambda e: tf.constant(e.astype(str) if e.dtype.kind in "OUS" else e), x)
+    try:
+        return tree.map_structure(lambda e: tf.constant(e.astype(str) if e.dtype.kind in "OUS" else e), x)
+    except ValueError:  # bytes that are no text
+        return None

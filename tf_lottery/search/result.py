@@ -116,6 +116,8 @@ class SearchResult:
             "run": record.key,
             "environment": record.environment,
         }
+        if self._network.given:
+            provenance["given"] = [name.removeprefix(_MODEL) for name in self._network.given]
         if self._network.architecture is not None:
             provenance["architecture"] = self._network.architecture
         return Ticket(masks, weights, trained, provenance)
