@@ -86,6 +86,7 @@ def test_what_another_process_trains_stays(store):
 
 
 MINE = (
+    *("worker_1.log/thesis.tex", "tickets.png/a", "runs/{run}/masks.npz.d/x"),
     *(".git/HEAD", "notes.txt", "runs/mine/weights.npz", "runs/.mine/x", "damaged/mine.npz", "locks/mine"),
     *(
         "tensorboard/mine.txt",
@@ -108,7 +109,8 @@ def test_what_is_not_ours_is_never_deleted(store, name):
     for path in (mine, mine.parent):
         os.utime(path, (old, old))
     assert upkeep.collect_rubbish(fake_study(), store) == []
-    named = name.split("/")[0] if name.startswith(".git") else name.format(run=run).replace("/x", "")
+    whole = name.startswith((".git", "worker_1", "tickets"))
+    named = name.split("/")[0] if whole else name.format(run=run).replace("/x", "")
     named = named.replace("runs/mine/weights.npz", "runs/mine").replace("runs/.mine", "runs/.mine")
     with pytest.raises(LotteryError, match=re.escape(named)):
         upkeep.remove(store.paths)

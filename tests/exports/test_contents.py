@@ -100,3 +100,18 @@ def test_as_exported(tmp_path):
     with pytest.raises(LotteryError, match="with notes.txt, not as its report lists it"):
         lottery.export(model, path, latency=False, force=True)
     assert (path / "notes.txt").read_text() == "mine"
+
+
+def test_what_is_refused_is_set_aside_where_nothing_is(tmp_path):
+    (tmp_path / "d.refused").mkdir()
+    (tmp_path / "d.refused/mine.txt").write_text("mine")
+    for number in ("1", "2"):
+        (tmp_path / "made").write_text(number)
+        assert place.set_aside(tmp_path / "made", tmp_path / "d").name == f"d.refused{number}"
+    assert (tmp_path / "d.refused/mine.txt").read_text() == "mine"
+
+
+def test_a_report_of_somebody_elses_is_not_replaced(tmp_path):
+    (tmp_path / "d.report.json").write_text('{"mine": 1}')
+    with pytest.raises(LotteryError, match="d.report.json, a file of yours"):
+        place.check(tmp_path / "d", force=False)

@@ -62,12 +62,12 @@ def test_files_and_directories_take_each_other_s_place(tmp_path):
 
 
 def test_what_is_refused_lies_beside(tmp_path):
-    for content in ("first", "second"):
+    for content, name in (("first", "model.refused.tflite"), ("second", "model.refused1.tflite")):
         made = tmp_path / "work.tflite"
         made.write_text(content)
         aside = place.set_aside(made, tmp_path / "model.tflite")
-    assert aside == tmp_path / "model.refused.tflite"
-    assert aside.read_text() == "second"
+        assert aside == tmp_path / name
+    assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["first", "second"]
 
 
 def test_temporary_directories_go_whatever_happens(tmp_path):

@@ -115,3 +115,23 @@ def test_nothing_but_constants_or_frozen_kernels_has_no_control():
         redraw(network(**settings), KERNELS[:1], drawn(0, **settings), drawn(1, **settings))
     with pytest.raises(LotteryError, match="frozen ones only"):
         redraw(network(), ["embedding/embeddings"], drawn(0), drawn(1))
+
+
+@pytest.mark.parametrize(
+    ("first", "kernels"),
+    [
+        (lambda: layers.DepthwiseConv2D(3, name="loaded"), ["loaded/kernel"]),
+        (lambda: layers.SeparableConv2D(4, 3, name="loaded"), ["loaded/depthwise_kernel"]),
+        (lambda: layers.Conv2D(4, 3, name="loaded"), ["loaded/kernel"]),
+    ],
+)
+def test_what_is_loaded_into_any_kind_of_kernel_is_kept(first, kernels):
+    def build():
+        layer = first()
+        head = layers.Dense(10, name="output")
+        model = keras.Sequential([keras.Input((8, 8, 2)), layer, layers.Flatten(), head])
+        layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.weights])
+        return model
+
+    found = redraw(build(), [*kernels, "output/kernel"], drawn(0, build), drawn(1, build))
+    assert found.kept == tuple(kernels)

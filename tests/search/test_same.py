@@ -310,3 +310,110 @@ print(os.path.isdir(name))
 def test_a_forked_child_that_ends_leaves_the_directory_to_its_parent():
     ran = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["True", "False"]
+
+
+MODEL = None
+
+
+class Evaluates(keras.callbacks.Callback):
+    """A notebook's callback: the model is global."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        MODEL.get_layer("hidden").get_weights()
+
+
+def test_a_callback_whose_method_names_a_global_model_sees_what_is_trained():
+    global MODEL
+    MODEL = small()
+    found = search(MODEL, rounds=1).fit(*TRAIN, **FIT, callbacks=[Evaluates()])
+    assert found._network.why_in_place() == "a callback refers to it"
+    MODEL = None
+
+
+def test_a_ticket_of_given_weights_has_no_control_but_by_a_function():
+    def loaded():
+        model = small()
+        model.get_layer("hidden").set_weights([np.full((64, 10), 5.0), np.ones(10)])
+        return model
+
+    ticket = search(loaded(), rounds=1).fit(*TRAIN, **FIT).ticket(round=1)
+    assert ticket.provenance["given"] == ["hidden/kernel", "hidden/bias"]
+    with pytest.raises(
+        LotteryError, match=r"given or trained before \(hidden/kernel, hidden/bias\).*Give build="
+    ):
+        ticket.reinitialize(1)
+    drawn = ticket.reinitialize(1, build=loaded).weights
+    assert (drawn["hidden/bias"] == 1).all()
+    assert (drawn["output/kernel"] != ticket.weights["output/kernel"]).any()
+
+
+class Needs(keras.optimizers.SGD):
+    """An optimizer that its configuration doesn't build."""
+
+    def __init__(self, factor, **settings):
+        super().__init__(**settings)
+
+
+def test_whatever_fails_before_the_first_round_leaves_the_model_as_it_was():
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(10, "softmax")
+            self.second = Needs(1)
+
+        def call(self, x):
+            return self.out(x)
+
+    model = compiled(Subclassed())
+    model(X[:1])
+    with pytest.raises((TypeError, LotteryError)):
+        search(model).fit(*TRAIN, **FIT)
+    assert type(model) is Subclassed
+
+
+def test_a_stateful_model_with_a_batch_of_its_own():
+    def stateful():
+        inputs = keras.Input(batch_shape=(32, 8, 8))
+        outputs = layers.Dense(10, "softmax")(layers.SimpleRNN(6, stateful=True)(inputs))
+        return compiled(keras.Model(inputs, outputs))
+
+    x = TRAIN[0].reshape(-1, 8, 8)
+    validation = VALIDATION[0].reshape(-1, 8, 8), VALIDATION[1]
+    found = search(stateful(), rounds=1).fit(x, TRAIN[1], validation_data=validation, epochs=1, batch_size=32)
+    assert found._network.why_in_place() is None
+
+
+def test_infinity_that_is_not_trained_is_no_divergence():
+    class Causal(layers.Layer):
+        def build(self, shape):
+            never = keras.initializers.Constant(-np.inf)
+            self.mask = self.add_weight(shape=(2,), initializer=never, trainable=False)
+
+        def call(self, x):
+            return x
+
+    parts = [Causal(), layers.Dense(10, "softmax")]
+    assert search(compiled(keras.Sequential([keras.Input((64,)), *parts])), rounds=1).fit(*TRAIN, **FIT)
+
+
+def test_data_of_unknown_shape_is_looked_at():
+    def unknown(x, y):
+        return tf.numpy_function(lambda a: a, (x,), tf.float32), y
+
+    data = tf.data.Dataset.from_tensor_slices(TRAIN).batch(32).map(unknown)
+
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(10, "softmax")
+            self.out.build((None, 64))
+
+        def call(self, x):
+            return self.out(tf.reshape(x, (-1, 64)))
+
+    def build():
+        model = compiled(Subclassed())
+        model.build((None, 64))
+        return model
+
+    assert search(build, rounds=1).fit(data, validation_data=VALIDATION, epochs=1).densities == [1, 0.5]

@@ -84,7 +84,8 @@ def check_report(path: Path) -> None:
 def _is_report(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return path.is_file() and not path.is_symlink() and {"model", "rows"} <= content.keys()
+        ours = _listed(path) is not None or {"model", "rows"} <= content.keys()  # an older version's
+        return ours and path.is_file() and not path.is_symlink()
     except (OSError, ValueError, AttributeError):
         return False
 
