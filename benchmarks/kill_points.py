@@ -163,12 +163,12 @@ def main() -> None:
             results = []
             for at, found in pool.map(lambda at: (at, killed(study(Path(folder)), at)), chosen):
                 results.append((at, found))
-                if len(results) % 25 == 0:
+                if found:
+                    print(f"point {at}: differs in {', '.join(found[:4])}", flush=True)
+                if len(results) % 10 == 0:
                     print(f"{len(results)} of {len(chosen)}", flush=True)
     early = [at for at, found in results if found and found[0].startswith("nothing")]
     worse = [(at, found) for at, found in results if found and at not in early]
-    for at, found in worse:
-        print(f"point {at}: differs in {', '.join(found[:4])}")
     tried = len(results) - len(early)
     print(f"{tried - len(worse)} of {tried} kills resumed to the same bits, curves included")
     sys.exit(bool(worse))
