@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tf_lottery as lottery
+from tests import fresh
 from tests.layers.cases import register
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
@@ -377,6 +378,18 @@ class Alpha(keras.Model):
     """A functional model that keeps a setting under a private name."""
 
     _alpha = 1.0
+
+
+UNSEEDED = """
+import keras
+import tf_lottery as lottery
+plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
+print(lottery.make_prunable(plain) is not plain)
+"""
+
+
+def test_a_process_in_which_nothing_was_seeded_copies_too():
+    assert fresh.check(script=UNSEEDED).split()[-1] == "True"
 
 
 def test_private_attributes_of_a_users_class_count_too():

@@ -167,8 +167,10 @@ def _gradients(model: keras.Model, tape: tf.GradientTape, total: tf.Tensor) -> l
 @contextlib.contextmanager
 def _alike_drawn() -> Iterator[None]:
     """Let whatever draws from global generators draw the same each time; leave them as they were."""
-    context = tf_context.context()  # Keras's own generators are variables, which the scope holds back
-    kept = random.getstate(), np.random.get_state(), context._seed, context._rng
+    # Keras's own generators are variables, held back by the scope. TensorFlow has none until it is seeded.
+    context = vars(tf_context.context())
+    kept = random.getstate(), np.random.get_state()
+    seeds = {name: context[name] for name in ("_seed", "_rng") if name in context}
     random.seed(0)
     np.random.seed(0)
     tf.random.set_seed(0)
@@ -177,7 +179,9 @@ def _alike_drawn() -> Iterator[None]:
     finally:
         random.setstate(kept[0])
         np.random.set_state(kept[1])
-        context._seed, context._rng = kept[2:]
+        for name in ("_seed", "_rng"):
+            context.pop(name, None)
+        context.update(seeds)
 
 
 def _in_order(model: keras.Model) -> list[tuple[str, keras.Variable]]:
