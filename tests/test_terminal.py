@@ -84,7 +84,9 @@ class OnTerminal:
     def __init__(self, *arguments, cwd):
         self.master, slave = pty.openpty()
         into = (
-            f"{INTO}os.setsid()\ntty = os.open({os.ttyname(slave)!r}, os.O_RDWR)\n"
+            # Whoever started the tests may ignore it, as nohup does.
+            f"{INTO}import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
+            f"os.setsid()\ntty = os.open({os.ttyname(slave)!r}, os.O_RDWR)\n"
             "for each in (0, 1, 2): os.dup2(tty, each)\nos.close(tty)\n"
             "sys.stdout = open(1, 'w', closefd=False)\nmain()"
         )
