@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import tf_lottery as lottery
+from tests.layers.cases import Drawn
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports.compact import Compacted, compact
 from tf_lottery.models.lenet import lenet_300_100
@@ -565,14 +566,6 @@ def test_what_layers_have_adapted_to_is_in_the_smaller_model():
 
 
 def test_a_copy_that_answers_otherwise_is_refused():
-    class Drawn(layers.Layer):
-        def __init__(self, **kwargs):
-            super().__init__(**kwargs)
-            self.constant = np.random.normal(size=6).astype(np.float32)
-
-        def call(self, x):
-            return x * self.constant
-
     model = keras.Sequential([keras.Input((6,)), Drawn(), layers.Dense(2)])
     with pytest.raises(LotteryError, match="Keras can copy.*answers otherwise"):
         lottery.compact(model)

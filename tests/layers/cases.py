@@ -41,6 +41,18 @@ class Case:
 
 
 @register
+class Drawn(layers.Layer):
+    """A constant that is drawn when the layer is made."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.constant = np.random.normal(size=6).astype(np.float32)
+
+    def call(self, x):
+        return x * self.constant
+
+
+@register
 class Block(layers.Layer):
     """A composite of the user's own: weights of its own that are no kernels, and layers."""
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 import tf_lottery as lottery
 from tests import fresh
-from tests.layers.cases import register
+from tests.layers.cases import Drawn, register
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
 from tf_lottery.layers.paths import variables_without_masks
@@ -136,18 +136,6 @@ def test_a_ticket_or_rewind_point_brings_what_layers_make_of_their_variables(tmp
     other = lottery.make_prunable(sequential(keras.Input((6,)), layers.Normalization(name="scale")))
     lottery.RewindManager(tmp_path).restore(0, other)
     assert (other(X).numpy() == expected).all()
-
-
-@register
-class Drawn(layers.Layer):
-    """A constant that is drawn when the layer is made."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.constant = np.random.normal(size=6).astype(np.float32)
-
-    def call(self, x):
-        return x * self.constant
 
 
 def test_a_constant_that_is_drawn_again_is_no_copy():
@@ -354,6 +342,41 @@ def test_a_copy_with_other_gradients_is_none():
     assert lottery.make_prunable(plain) is not plain
     plain.layers[1].factor = 0.1
     assert lottery.make_prunable(plain) is plain
+
+
+@register
+class Half(layers.Layer):
+    """A part of the gradient is stopped, by a flag that its configuration leaves out."""
+
+    half = False
+
+    def call(self, x):
+        first, second = x[:, :2], x[:, 2:]
+        return ops.concatenate([ops.stop_gradient(first) if self.half else first, second], -1)
+
+
+def test_a_copy_in_which_a_part_learns_that_should_not_is_none():
+    plain = sequential(keras.Input((6,)), layers.Dense(4), Half())
+    plain.layers[1].half = True
+    assert lottery.make_prunable(plain) is plain
+
+
+def test_loss_scaling_goes_along_whatever_the_policy_is_by_then():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        plain = sequential(keras.Input((6,)), layers.Dense(4))
+        plain.compile("adam", "mse", jit_compile=False)
+    finally:
+        keras.config.set_dtype_policy(before)
+    model = lottery.make_prunable(plain)
+    assert model is not plain
+    for network in (model, lottery.strip(model)):
+        assert type(network.optimizer) is type(plain.optimizer) is keras.optimizers.LossScaleOptimizer
+    for network in (plain, model):
+        network.fit(X, X[:, :3], shuffle=False, verbose=0)
+    for ours, theirs in zip(model.trainable_variables, plain.trainable_variables, strict=True):
+        assert ours.numpy().tobytes() == theirs.numpy().tobytes()
 
 
 @register

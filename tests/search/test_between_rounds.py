@@ -173,3 +173,26 @@ def test_a_checkpoint_of_a_class_derived_from_keras_keeps_the_best_of_each_round
         "best.round01.weights.h5",
     ]
     assert (mine.begun, mine.filepath) == (2, path)
+
+
+@pytest.mark.parametrize("on_epoch", [False, True])
+def test_the_weights_that_were_validated_are_kept_if_an_average_took_their_place(on_epoch):
+    average = callbacks.SwapEMAWeights(swap_on_epoch=on_epoch)
+    model = small(keras.optimizers.Adam(0.01, use_ema=True))
+    found = search(model, rounds=1).fit(*TRAIN, **FIT, callbacks=[average])
+    for round, record in enumerate(found.rounds):
+        scores = found.trained(round=round).evaluate(*VALIDATION, verbose=0, return_dict=True)
+        best = record.history["val_loss"][record.epoch - 1]
+        assert (scores["accuracy"], scores["loss"]) == (pytest.approx(record.value), pytest.approx(best))
+
+
+def test_loss_scaling_in_every_round():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small()
+    finally:
+        keras.config.set_dtype_policy(before)
+    found = search(model, rounds=1, controls=1).fit(*TRAIN, **FIT)
+    scores = found.trained(round=1).evaluate(*VALIDATION, verbose=0, return_dict=True)
+    assert scores["accuracy"] == pytest.approx(found.rounds[1].value)

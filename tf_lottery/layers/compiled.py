@@ -35,6 +35,8 @@ def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
     for name in ("loss", "metrics", "weighted_metrics"):
         if any(refers(each, model) for each in tree.flatten(settings.get(name))):
             raise CannotCopy(f"its {name} refer{'s' if name == 'loss' else ''} to the model itself")
+    if model.optimizer is not None:  # wrapped by loss scaling or not, whatever the policy is now
+        settings |= {"optimizer": new_optimizer(model.optimizer), "auto_scale_loss": False}
     try:
         copy.compile(**settings)
         if copy.optimizer is not None:

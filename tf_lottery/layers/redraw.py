@@ -147,15 +147,12 @@ def _seeded(model: keras.Model, path: str) -> bool:
 
     Where the initializer isn't known it is taken to be.
     """
-    for _, layer, _ in walk(model):
-        for variable in own_weights(layer):
-            if named_variables(model).get(path) is not variable:
-                continue
-            initializer = _initializer(layer, variable.name)
-            if not type(initializer).__module__.startswith("keras."):
-                return True
-            return initializer.get_config().get("seed") is not None
-    return True
+    variable = named_variables(model)[path]
+    layer = next(each for _, each, _ in walk(model) if any(v is variable for v in own_weights(each)))
+    initializer = _initializer(layer, variable.name)
+    if not type(initializer).__module__.startswith("keras."):
+        return True
+    return initializer.get_config().get("seed") is not None
 
 
 def _initializer(layer: keras.Layer, name: str) -> Any:

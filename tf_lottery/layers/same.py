@@ -14,7 +14,7 @@ from tensorflow.python.eager import context as tf_context
 
 from tf_lottery.errors import reason_of
 from tf_lottery.layers.inputs import drawn
-from tf_lottery.layers.paths import named_variables, variables_without_masks, walk
+from tf_lottery.layers.paths import holders, named_variables, variables_without_masks, walk
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _difference(source: keras.Model, copy: keras.Model, inputs: Any, close: bool
             names = [path for path, v in named_variables(source).items() if id(v) in answer.read & foreign]
             return f"an operation or function in it refers to {names[0] if names else 'a variable'} itself"
         if _equal(expected, answer, close):
-            if not _learns_alike(expected, answer, source, copy):
+            if expected.gradients and not _learns_alike(expected, answer, _kept(source, copy)):
                 return "it learns otherwise: its gradients are others"
             continue
         if close or not _unsteady(source, inputs, training, expected, answer):
@@ -158,10 +158,13 @@ def _of_users(model: keras.Model) -> bool:
 
 def _gradients(model: keras.Model, tape: tf.GradientTape, total: tf.Tensor) -> list[np.ndarray | None]:
     """Return the gradients of what is trained, in its order; of kernels, 0 where they are pruned."""
-    trained = {id(variable) for variable in model.trainable_variables}
-    variables = [v for v in variables_without_masks(model) if id(v) in trained]
-    found = tape.gradient(total, [v._value for v in variables])
+    found = tape.gradient(total, [variable._value for variable in _trained(model)])
     return [None if each is None else _numpy(tf.convert_to_tensor(each)) for each in found]
+
+
+def _trained(model: keras.Model) -> list[keras.Variable]:
+    trained = {id(variable) for variable in model.trainable_variables}
+    return [variable for variable in variables_without_masks(model) if id(variable) in trained]
 
 
 @contextlib.contextmanager
@@ -199,17 +202,26 @@ def _equal(first: _Answer, second: _Answer, close: bool = False) -> bool:
     return all(_same(a, b, close) for a, b in zip(ours, theirs, strict=True))
 
 
-def _learns_alike(first: _Answer, second: _Answer, source: keras.Model, copy: keras.Model) -> bool:
-    """Whether gradients are the same, but for rounding and for what is pruned in one of both."""
-    for ours, theirs in zip(first.gradients, second.gradients, strict=False):
+def _learns_alike(first: _Answer, second: _Answer, kept: Sequence[Any]) -> bool:
+    """Whether gradients are the same, but for rounding and for what is pruned. Args: kept: of `_kept`."""
+    for ours, theirs, remains in zip(first.gradients, second.gradients, kept, strict=False):
         if (ours is None) != (theirs is None):
             return False
         if ours is not None:
-            both = (ours != 0) & (theirs != 0)
+            ours, theirs = ours[remains], theirs[remains]
             scale = float(np.max(np.abs(ours), initial=0.0))
-            if not np.allclose(ours[both], theirs[both], rtol=1e-2, atol=1e-4 * scale, equal_nan=True):
+            if not np.allclose(ours, theirs, rtol=1e-2, atol=1e-4 * scale, equal_nan=True):
                 return False
     return True
+
+
+def _kept(source: keras.Model, copy: keras.Model) -> list[Any]:
+    """Return, for what is trained, in its order, which weights neither model has pruned."""
+    found = []
+    for model in (source, copy):
+        masks = {id(kernel): _numpy(held) for each in holders(model) for kernel, held in each.masked()}
+        found.append([masks.get(id(variable), ...) for variable in _trained(model)])
+    return [a if b is ... else b if a is ... else a & b for a, b in zip(*found, strict=True)]
 
 
 def _same(a: np.ndarray, b: np.ndarray, close: bool) -> bool:

@@ -12,7 +12,7 @@ from keras import ops
 from tf_lottery import arrays, steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.experiment.environment import environment
 from tf_lottery.experiment.spec import LayerCount, RunSpec
 from tf_lottery.experiment.start import next_masks, reinitialized
@@ -172,6 +172,11 @@ class FitRun:
             for part in ("model/", "optimizer/")
         }
         self._state = self._states.get(f"{step}it", {}) if step else {}
+        if step and not self._state and callbacks_of(self._arguments):
+            raise StudyError(
+                "Expected a search whose dense run noted what callbacks had changed by the rewind point. "
+                "Received: one of an older version. Use another directory."
+            )
         self.network.begin(masks, parts["model/"], step)
         if spec.rewind.optimizer == "restore":
             self.network.restore_optimizer(parts["optimizer/"])
@@ -240,6 +245,7 @@ class _Best(keras.callbacks.Callback):
         self.epoch = 0
         self.per_epoch: list[int] = []
         self.weights: Arrays = {}
+        self._validated: Arrays = {}
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Count steps: `batch` is the last of those that were taken at once."""
@@ -249,8 +255,12 @@ class _Best(keras.callbacks.Callback):
         """Begin to count."""
         self._in_epoch = 0
 
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Take note of what is validated: a callback may put an average in the weights' place for that."""
+        self._validated = self._network.weights()
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Keep the weights, if they are the best."""
+        """Keep the weights that were measured, if they are the best."""
         self.per_epoch.append(self._in_epoch)
         logs = self._logged = logs or {}
         check_finite(self._network, f" after epoch {epoch + 1}")
@@ -264,7 +274,9 @@ class _Best(keras.callbacks.Callback):
                 raise self.monitor.missing(logs)
             return
         if self.value is None or self.monitor.goodness(value) > self.monitor.goodness(self.value):
-            self.value, self.epoch, self.weights = value, epoch + 1, self._network.weights()
+            of_validation = self.monitor.name.startswith("val_") and self._validated
+            self.value, self.epoch = value, epoch + 1
+            self.weights = self._validated if of_validation else self._network.weights()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Check that there was something to monitor."""

@@ -1,6 +1,5 @@
 """The network of a search: built once, brought to the start of each run."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -247,30 +246,24 @@ class Network:
             LotteryError: a copy that isn't the model, weights of which it can't be told that they were drawn.
         """
         self.plain(get_masks(self.model), self.initial)
-        if not controls:
-            with contextlib.suppress(LotteryError):  # where it can't be built again, nobody redraws
-                self._note_given()
+        if self._build is not None and not controls:
             return
         first = self._drawn(derive(self._seed, 0, "check"))
-        redraw(self.model, list(get_masks(self.model)), self.initial, first, _PREFIX)
-        if self._build is not None:
+        if self._build is None:  # for tickets, too
+            draws = first, self._drawn(derive(self._seed, 1, "check"))
+            trained = {id(variable) for variable in self.model.trainable_variables}
+            names = [name for name, variable in self.variables.items() if id(variable) in trained]
+            self.given = given(self.initial, draws, names)
+        if not controls:
             return
-        if found := self._note_given():
+        redraw(self.model, list(get_masks(self.model)), self.initial, first, _PREFIX)
+        if found := self.given:
             raise LotteryError(
                 "Expected weights as an initializer draws them, since a random reinitialization draws them "
                 f"anew. Received: {', '.join(found[:4])}{', ...' * (len(found) > 4)}, given or trained after "
                 "the model was built. Freeze them; or give a function that builds the model and loads them "
                 "(what it loads is kept); or do without controls."
             )
-
-    def _note_given(self) -> list[str]:
-        """Return, and keep for tickets, which trained weights of a model that was given weren't drawn."""
-        if self._build is None:
-            draws = tuple(self._drawn(derive(self._seed, trial, "check")) for trial in (0, 1))
-            trained = {id(variable) for variable in self.model.trainable_variables}
-            names = [name for name, variable in self.variables.items() if id(variable) in trained]
-            self.given = given(self.initial, draws, names)
-        return self.given
 
     def plain(self, masks: Masks, weights: Arrays) -> keras.Model:
         """Return a new plain model with these weights, zeros baked in, compiled as the search's.
@@ -311,7 +304,8 @@ class Network:
 
     def _with_new_optimizer(self, copy: keras.Model) -> keras.Model:
         if copy.compiled and copy.optimizer is not None:  # its state is that of the last round
-            copy.optimizer.build(copy.trainable_variables)
+            if not copy.optimizer.built:
+                copy.optimizer.build(copy.trainable_variables)
             for variable, value in zip(
                 copy.optimizer.variables, self._new(self.model.optimizer), strict=True
             ):

@@ -37,7 +37,7 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
     structure = _symbols(arguments)
     if structure is None:  # nothing is known but by reading
         return next((_part_x(element) for element in x.take(1)), None)
-    for candidate in () if structure is None else drawn(model, structure):
+    for candidate in drawn(model, structure):
         try:
             model(candidate, training=False)
         except Exception:  # what a layer raises on inputs that it doesn't take
