@@ -79,6 +79,9 @@ def test_a_study_is_exported_by_the_builder_that_one_names(tmp_path):
     with pytest.raises(LotteryError, match=f"Expected --build {name}.*Received: os:remove"):
         trained_run(paths, build="os:remove")
     assert not CALLED
+    Store(paths).write_study(written(fake_study()))
+    with pytest.raises(LotteryError, match="Expected no --build.*Received: os:remove. Leave it out"):
+        trained_run(paths, build="os:remove")
 
 
 @pytest.mark.parametrize("name", ["../../keep", "/tmp/keep", "rewind/../../keep", "mask", "rewind/0it/../x"])

@@ -31,9 +31,12 @@ def refused(path):
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_export_is_replaced_and_so_is_an_empty_directory(tmp_path, inside):
-    place.check(exported(tmp_path / "d", inside), force=True)
-    (tmp_path / "empty").mkdir()
-    place.check(tmp_path / "empty", force=True)
+    there, empty = exported(tmp_path / "d", inside), tmp_path / "empty"
+    empty.mkdir()
+    for path in (there, empty):
+        place.check(path, force=True)
+        place.put(tree(tmp_path / "new", saved_model__pb="newer"), path)
+        assert [(each.name, each.read_text()) for each in path.rglob("*")] == [("saved_model.pb", "newer")]
 
 
 def test_other_things_are_not(tmp_path):

@@ -26,14 +26,14 @@ def foreign(paths: StudyPaths) -> Iterator[Path]:
         known = path.name in own or paths.is_ours(path.name)
         if path.is_symlink() or not known or path.is_dir() != (path.name in directories):
             yield path
-    for run in _children(paths.runs):
+    for run in entries(paths.runs):
         if not RUN_NAME.fullmatch(run.name.removeprefix(".")) or run.is_symlink():
             yield run
         else:
             yield from foreign_in(run)
-    for path in _children(paths.damaged):
+    for path in entries(paths.damaged):
         yield from foreign_in(path) if is_aside(path) else [path]
-    for path in _children(paths.locks):
+    for path in entries(paths.locks):
         if not _LOCKS.fullmatch(path.name) or path.is_dir():
             yield path
     for path in sorted(paths.tensorboard.rglob("*")) if paths.tensorboard.is_dir() else []:
@@ -53,5 +53,6 @@ def foreign_in(run: Path) -> list[Path]:
     return found
 
 
-def _children(directory: Path) -> list[Path]:
+def entries(directory: Path) -> list[Path]:
+    """Return what lies in a directory, in order; [] if there is none."""
     return sorted(directory.iterdir()) if directory.is_dir() else []

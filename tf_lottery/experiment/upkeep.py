@@ -13,7 +13,7 @@ from pathlib import Path
 from tf_lottery.atomic import is_temporary
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.ours import foreign, foreign_in, is_aside
+from tf_lottery.experiment.ours import entries, foreign, foreign_in, is_aside
 from tf_lottery.experiment.plan import foreseen, reached, spent
 from tf_lottery.experiment.spec import Record
 from tf_lottery.experiment.store import Store
@@ -81,8 +81,8 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
     """
     paths, records = store.paths, store.records()
     wanted = _wanted(study, records)
-    found = [(path, "damaged") for path in _children(paths.damaged) if is_aside(path)]
-    for run in _children(paths.runs):
+    found = [(path, "damaged") for path in entries(paths.damaged) if is_aside(path)]
+    for run in entries(paths.runs):
         if run.name.startswith(".") and RUN_NAME.fullmatch(run.name[1:]):
             found.append((run, "half taken over"))
         elif RUN_NAME.fullmatch(run.name) and run.name not in wanted:
@@ -90,7 +90,7 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
         elif RUN_NAME.fullmatch(run.name) and (run / "record.json").exists():
             left = [path for path in run.glob(".*") if is_temporary(path)]
             found += [(path, "left over") for path in (*left, *run.glob("checkpoint.npz"))]
-    found += [(path, "half written") for path in _children(paths.root) if is_temporary(path)]
+    found += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
     found = [(path, why) for path, why in found if not foreign_in(path)]
     found = [(path, why) for path, why in found if why != "half written" or _is_old(path)]
     return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in found]
@@ -147,7 +147,7 @@ def remove(paths: StudyPaths) -> int:
             f"{', '.join(str(path.relative_to(paths.root)) for path in others[:3])}"
             f"{', ...' * (len(others) > 3)}. Move that away first."
         )
-    for lock in _children(paths.locks):
+    for lock in entries(paths.locks):
         with held(lock) as free:
             if not free:
                 raise LotteryError(
@@ -157,10 +157,6 @@ def remove(paths: StudyPaths) -> int:
     size = sum(size for _, size in _files(paths.root))
     shutil.rmtree(paths.root)
     return size
-
-
-def _children(directory: Path) -> list[Path]:
-    return sorted(directory.iterdir()) if directory.is_dir() else []
 
 
 def _files(path: Path) -> Iterator[tuple[Path, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tf_lottery.arrays import file_digest
 from tf_lottery.errors import LotteryError
 
 KIND = "tf_lottery.export"
@@ -124,8 +125,7 @@ def _names(path: Path) -> list[str]:
 def _digest(path: Path) -> str:
     if not path.is_file():  # a pipe, a broken link
         return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)
 
 
 def _seal(content: Mapping[str, Any]) -> str:

@@ -63,11 +63,15 @@ def trained_run(
             another than the study's.
     """
     study, store = load(paths), Store(paths)
-    if study.model.build != build:
-        named = f"--build {study.model.build}" if study.model.build else "no --build"
+    if build and not study.model.build:
         raise LotteryError(
-            f"Expected {named}, as the study {paths.root} has it: no function is called because a file names "
-            f"it. Received: {build or 'none'}. Give it if you trust the study."
+            f"Expected no --build, since {paths.root} has no builder of its own. Received: {build}. "
+            "Leave it out."
+        )
+    if study.model.build != build:
+        raise LotteryError(
+            f"Expected --build {study.model.build}, as the study {paths.root} has it: no function is called "
+            f"because a file names it. Received: {build or 'none'}. Give it if you trust the study."
         )
     records = [record for record in collect(study, store.records()) if record.spec.arm == "ticket"]
     if any(record.spec.model.build != build for record in records):
