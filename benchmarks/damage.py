@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from same import differences
 
 from tf_lottery import config_file
+from tf_lottery.drivers.run_study import run_study
 from tf_lottery.errors import DamagedError
-from tf_lottery.experiment.executor import run_study
-from tf_lottery.experiment.store import Store
 from tf_lottery.paths import StudyPaths
+from tf_lottery.store.store import Store
 
 STUDY = {
     "name": "damage",

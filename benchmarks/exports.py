@@ -16,7 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import tf_lottery as lottery
 from tf_lottery.exports import place
-from tf_lottery.exports.saved_model import write_dense, write_packed
+from tf_lottery.exports.formats.saved_model import write_dense, write_packed
 from tf_lottery.exports.source import make_source
 from tf_lottery.exports.trained import trained_run
 from tf_lottery.paths import StudyPaths

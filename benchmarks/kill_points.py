@@ -54,7 +54,7 @@ def run(folder: str, kill_at: int | None, counted: str) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     from tf_lottery import config_file
-    from tf_lottery.study_run import run_and_report
+    from tf_lottery.cli.study_run import run_and_report
 
     seen = [0]
 
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="kills side by side")
     arguments = parser.parse_args()
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "agg"}
-    FORKS.set_forkserver_preload(["tensorflow", "keras", "matplotlib.pyplot", "tf_lottery.study_run"])
+    FORKS.set_forkserver_preload(["tensorflow", "keras", "matplotlib.pyplot", "tf_lottery.cli.study_run"])
     with tempfile.TemporaryDirectory() as folder:
         points = in_process(Path(folder))
         step = max(1, points // arguments.points) if arguments.points else 1

@@ -31,7 +31,7 @@ def compiled_once():
     from tests import compiled
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tf_lottery.experiment.bench.Trainer", compiled.trainer)
+        patch.setattr("tf_lottery.runs.trainers.Trainer", compiled.trainer)
         yield
 
 
@@ -52,7 +52,7 @@ def quick_exports():
     from types import SimpleNamespace
 
     from tests import fresh
-    from tf_lottery.exports import verify
+    from tf_lottery.exports.verify import verify
 
     def run(command, **options):
         description = Path(command[-1])

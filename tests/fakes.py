@@ -1,8 +1,8 @@
 """Studies and finished runs without training, for what is pure."""
 
 from tf_lottery import config_file
-from tf_lottery.experiment.plan import plan
-from tf_lottery.experiment.spec import LayerCount, Record, RunSpec
+from tf_lottery.method.plan import plan
+from tf_lottery.method.spec import LayerCount, Record, RunSpec
 
 WEIGHTS = 1024
 BIASES = 16

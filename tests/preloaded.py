@@ -9,7 +9,7 @@ import importlib
 
 for name in (
     *("tensorflow", "keras", "matplotlib.pyplot", "sklearn.datasets"),
-    *("tf_lottery.cli", "tf_lottery.study_run", "tf_lottery.export_run", "tf_lottery.search.search"),
-    *("tf_lottery.experiment.executor", "tf_lottery.experiment.worker"),
+    *("tf_lottery.cli", "tf_lottery.cli.study_run", "tf_lottery.cli.export_run", "tf_lottery.search.search"),
+    *("tf_lottery.drivers.run_study", "tf_lottery.drivers.worker"),
 ):
     importlib.import_module(name)

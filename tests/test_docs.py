@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tf_lottery import config_file
-from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.ticket import Ticket
 
 ROOT = Path(__file__).parent.parent

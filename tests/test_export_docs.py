@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.exports.models import trained_ticket
-from tf_lottery.exports.formats import FORMATS, missing
+from tf_lottery.exports.formats.registry import FORMATS, missing
 
 TEXT = (Path(__file__).parent.parent / "docs/export.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)

@@ -22,12 +22,12 @@ FLOORS = {
         "importing",
         "workers",
     ],
-    1: ["arrays", "pruning"],
+    1: ["arrays", "pruning", "method"],
     2: ["layers", "models", "ticket", "tfmot", "data"],
     3: ["training"],
-    4: ["experiment"],
+    4: ["store", "runs", "drivers"],
     5: ["analysis", "exports"],
-    6: ["callbacks", "search", "live", "dry_run", "study_run", "export_run", "cli"],
+    6: ["callbacks", "search", "live", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

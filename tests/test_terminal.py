@@ -12,8 +12,8 @@ import time
 import pytest
 
 from tests import fresh
-from tests.experiment.test_workers import children
-from tests.test_cli import SMALL, settings
+from tests.cli.test_cli import SMALL, settings
+from tests.drivers.test_processes import children
 
 LONG = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
 LONG += ["--set", "storage.checkpoint_every=1000it"]

@@ -249,7 +249,7 @@ class StudyConfig(Strict):
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
     arms: dict[str, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
-    """Lines of `tf_lottery.experiment.arms.ARMS`. `ticket` is always there."""
+    """Lines of `tf_lottery.method.arms.ARMS`. `ticket` is always there."""
     replicates: int = Field(1, ge=1, le=10_000)
     seed: Seed = 0
     tolerance: float = Field(0.0, ge=0, le=1)

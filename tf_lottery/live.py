@@ -7,11 +7,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from tf_lottery.analysis import table
 from tf_lottery.config import StudyConfig
-from tf_lottery.experiment.failures import Failure
-from tf_lottery.experiment.observe import Progress as RunProgress
-from tf_lottery.experiment.observe import StudyObserver
-from tf_lottery.experiment.plan import expected_runs
-from tf_lottery.experiment.spec import Record, RunSpec
+from tf_lottery.method.plan import expected_runs
+from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.runs.observe import Progress as RunProgress
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.store.failures import Failure
 
 
 class Live(StudyObserver):

@@ -11,9 +11,9 @@ import pytest
 import tf_lottery as lottery
 from tests.exports.models import dense_net
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.environment import environment
-from tf_lottery.exports import formats, litert
-from tf_lottery.exports.verify import FreshProcess
+from tf_lottery.exports.formats import litert, registry
+from tf_lottery.exports.verify.verify import FreshProcess
+from tf_lottery.store.environment import environment
 
 QUICK = {"latency": False}
 
@@ -135,8 +135,8 @@ def test_a_file_that_isn_t_the_model_is_set_aside(what, ticket, digits, tmp_path
             model.build((None, 8, 8, 1))
         litert.write_float(source.of(model), path)
 
-    kind = formats.FORMATS["litert"]["dynamic"]
-    monkeypatch.setitem(formats.FORMATS["litert"], "dynamic", replace(kind, write=spoilt))
+    kind = registry.FORMATS["litert"]["dynamic"]
+    monkeypatch.setitem(registry.FORMATS["litert"], "dynamic", replace(kind, write=spoilt))
     path = tmp_path / "m.tflite"
     path.write_bytes(b"mine")
     said = {
@@ -153,20 +153,20 @@ def test_a_file_that_isn_t_the_model_is_set_aside(what, ticket, digits, tmp_path
 
 
 def test_a_failure_leaves_nothing_behind(ticket, digits, tmp_path, monkeypatch):
-    kind = formats.FORMATS["savedmodel"]["packed"]
+    kind = registry.FORMATS["savedmodel"]["packed"]
 
     def failing(source, path):
         path.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(formats.FORMATS["savedmodel"], "packed", replace(kind, write=failing))
+    monkeypatch.setitem(registry.FORMATS["savedmodel"], "packed", replace(kind, write=failing))
     with pytest.raises(KeyboardInterrupt):
         lottery.export(ticket, tmp_path / "m", **data(digits), **QUICK)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_packages_that_are_not_there_are_named(ticket, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(LotteryError, match=r"Use pip install 'tf_lottery\[onnx\]'"):
         lottery.export(ticket, tmp_path / "m.onnx", "onnx", **data(digits), **QUICK)
 
@@ -174,14 +174,14 @@ def test_packages_that_are_not_there_are_named(ticket, digits, tmp_path, monkeyp
 @pytest.mark.slow
 def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
     report = lottery.export(conv_ticket, tmp_path / "out", "all", **data(digits), accuracy_loss=0.02)
-    assert [row.name for row in report.rows] == list(formats.every())
+    assert [row.name for row in report.rows] == list(registry.every())
     by_name = {row.name: row for row in report.rows}
     qat = by_name.pop("litert int8_qat")
     assert qat.status == "verified" or "not needed: litert int8 loses" in qat.reason
     assert {row.status for row in by_name.values()} == {"verified"}, report
     for row in report.verified:
         assert set(row.latency) == set(row.dense_latency) == {"1", "32", "256"}
-        assert (tmp_path / "out" / formats.every()[row.name].file).exists()
+        assert (tmp_path / "out" / registry.every()[row.name].file).exists()
     assert by_name["savedmodel packed"].verified.identical
     # So small that packing would cost more than it saves.
     assert by_name["savedmodel packed"].bytes < by_name["savedmodel dense"].bytes + 200
@@ -226,10 +226,10 @@ def half_written(source, path):
 
 @pytest.mark.slow
 def test_what_fails_halfway_leaves_nothing_in_all(ticket, monkeypatch, tmp_path):
-    every = formats.every()
+    every = registry.every()
     kinds = {name: every[name] for name in ("litert float", "openvino")}
     kinds["openvino"] = replace(kinds["openvino"], write=half_written, packages=())
-    monkeypatch.setattr(formats, "every", lambda: kinds)
+    monkeypatch.setattr(registry, "every", lambda: kinds)
     report = lottery.export(ticket, tmp_path / "out", "all", **QUICK)
     reason = report.find("openvino").reason
     assert reason.endswith("with which it fails: ValueError: a layer that nobody foresaw")

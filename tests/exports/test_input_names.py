@@ -9,8 +9,8 @@ import pytest
 
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports import formats
 from tf_lottery.exports.examples import also_called, named
+from tf_lottery.exports.formats import registry
 from tf_lottery.exports.signature import signature_of
 
 NAMES = {"user.age": "user_age", "item-id": "item_id", "1st": "arg_1st", "_x y": "arg__x_y", "Plain": "Plain"}
@@ -80,7 +80,7 @@ EACH += [("onnx", None), ("openvino", None), ("compact", None)]
 
 @pytest.mark.parametrize(("format", "weights"), EACH)
 def test_every_format_takes_them(format, weights, tmp_path):
-    kind = formats.find(format, weights)[1]
+    kind = registry.find(format, weights)[1]
     model = model_of(NAMES)
     data = dict(zip(NAMES, arrays(), strict=True))
     path = tmp_path / f"m{kind.file[kind.file.find('.') :] if '.' in kind.file else ''}"

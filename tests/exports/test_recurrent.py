@@ -146,7 +146,7 @@ def test_a_saved_model_keeps_the_state_from_its_beginning_on(weights, tmp_path):
 
 
 def test_a_state_that_isn_t_kept_is_noticed(tmp_path, monkeypatch):
-    from tf_lottery.exports import saved_model
+    from tf_lottery.exports.formats import saved_model
 
     monkeypatch.setattr(saved_model._Unpacked, "add_update", lambda self, update: None)
     with pytest.raises(LotteryError, match="savedmodel packed, refused: its outputs differ"):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tf_lottery import atomic
 from tf_lottery.analysis.summary import Spread, Summary, summarize
-from tf_lottery.experiment.matching import matching_round
-from tf_lottery.experiment.spec import Record
+from tf_lottery.method.matching import matching_round
+from tf_lottery.method.spec import Record
 
 STYLES = {
     "ticket": {"color": "#1f5fa8", "marker": "o", "label": "winning ticket"},

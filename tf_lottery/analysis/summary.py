@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import mean
 
-from tf_lottery.experiment.matching import by_round
-from tf_lottery.experiment.spec import Record
+from tf_lottery.method.matching import by_round
+from tf_lottery.method.spec import Record
 
 
 @dataclass(frozen=True)

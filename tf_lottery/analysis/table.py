@@ -1,6 +1,6 @@
 """The table of runs: one row a finished run, in columns that fit 80 characters."""
 
-from tf_lottery.experiment.spec import Record
+from tf_lottery.method.spec import Record
 
 _COLUMNS = (
     ("", "arm", 15),

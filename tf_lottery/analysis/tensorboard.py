@@ -11,11 +11,11 @@ from dataclasses import fields
 from pathlib import Path
 
 from tf_lottery.errors import DamagedError, LotteryError
-from tf_lottery.experiment.observe import StudyObserver
-from tf_lottery.experiment.spec import Record, RunSpec
-from tf_lottery.experiment.store import Store
 from tf_lottery.lock import held
+from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.store.store import Store
 from tf_lottery.training.events import EventFile, count
 from tf_lottery.training.observe import Point
 from tf_lottery.training.tensorboard import StepCurves

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from tf_lottery.analysis.summary import Summary, summarize
-from tf_lottery.experiment.matching import matching_round
-from tf_lottery.experiment.spec import Record
+from tf_lottery.method.matching import matching_round
+from tf_lottery.method.spec import Record
 
 
 def verdict(records: Iterable[Record], tolerance: float) -> list[str]:

@@ -7,17 +7,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.environment import environment
-from tf_lottery.exports import formats, place
-from tf_lottery.exports.compact import compact
+from tf_lottery.exports import place
+from tf_lottery.exports.compact.compact import compact
 from tf_lottery.exports.cost import cost
-from tf_lottery.exports.fits import why_lost
-from tf_lottery.exports.flatbuffer import check_zeros
-from tf_lottery.exports.formats import Format
-from tf_lottery.exports.keras_file import custom_modules
-from tf_lottery.exports.rows import DENSE, Row
+from tf_lottery.exports.formats import registry
+from tf_lottery.exports.formats.fits import why_lost
+from tf_lottery.exports.formats.keras_file import custom_modules
+from tf_lottery.exports.formats.registry import Format
 from tf_lottery.exports.source import Source
-from tf_lottery.exports.verify import FreshProcess, verified
+from tf_lottery.exports.verify.flatbuffer import check_zeros
+from tf_lottery.exports.verify.verify import FreshProcess, verified
+from tf_lottery.exports.words.rows import DENSE, Row
+from tf_lottery.store.environment import environment
 
 BATCHES = (1, 32, 256)
 SECONDS = 1.0
@@ -60,7 +61,7 @@ class Bench:
             path: where to write.
         """
         row = Row(name, "not made", kind.runtime, cost=self.cost)
-        if (install := formats.missing(kind)) is not None:
+        if (install := registry.missing(kind)) is not None:
             return replace(row, reason=f"Expected what {name} needs. Received: not installed. Use {install}")
         try:
             self._noted(f"{self.stage}{name}: writing")
@@ -69,7 +70,7 @@ class Bench:
             place.delete(path)
             return replace(row, reason=self._reason(name, error))
         row = replace(row, bytes=place.size(path), compressed_bytes=place.compressed(path))
-        if kind.write is formats.FORMATS["compact"]["float"].write:
+        if kind.write is registry.FORMATS["compact"]["float"].write:
             row = self._with_units(row)
         try:
             if kind.zeros:
@@ -145,7 +146,7 @@ class Bench:
         return f"Expected a model that {name} takes. Received: {model!r}, with which it fails: {said}"
 
     def _file(self, row: Row, made: Path) -> Path:
-        named = made / formats.every()[row.name].file
+        named = made / registry.every()[row.name].file
         return named if named.exists() else next(made.iterdir())
 
     def _with_units(self, row: Row) -> Row:
@@ -171,7 +172,7 @@ class Bench:
     def _baseline(self, runtime: str) -> Path | None:
         """Return the dense original in a runtime's plain format; None if it can't be had there."""
         if runtime not in self._baselines:
-            kind = formats.BASELINES[runtime]
+            kind = registry.BASELINES[runtime]
             path = self._work / f"dense_{kind.file}"
             self._noted(f"{runtime}: writing the dense original")
             try:

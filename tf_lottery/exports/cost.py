@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from tf_lottery.exports.channels import nodes_of
+from tf_lottery.exports.compact.channels import nodes_of
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.kernels import Choice
 from tf_lottery.layers.paths import children, named_variables

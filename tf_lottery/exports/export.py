@@ -9,15 +9,16 @@ from typing import Any
 import keras
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports import formats, place
+from tf_lottery.exports import place
 from tf_lottery.exports.bench import BATCHES, Bench
 from tf_lottery.exports.contents import REPORT, beside, files_of
-from tf_lottery.exports.formats import Format
-from tf_lottery.exports.keras_file import without_dead_units
+from tf_lottery.exports.formats import registry
+from tf_lottery.exports.formats.keras_file import without_dead_units
+from tf_lottery.exports.formats.registry import Format
 from tf_lottery.exports.recurrent import from_initial_state
-from tf_lottery.exports.report import Report
-from tf_lottery.exports.rows import Row
 from tf_lottery.exports.source import check_model, filled, make_source
+from tf_lottery.exports.words.report import Report
+from tf_lottery.exports.words.rows import Row
 
 ALL = "all"
 
@@ -163,8 +164,8 @@ def _chosen(path: Path, format: str, weights: str | None, asks_for_savedmodel: b
         if weights is not None:
             raise LotteryError(f"Expected no weights with format 'all'. Received: {weights!r}")
         _check_directory(ALL, path)
-        return formats.every()
-    name, kind = formats.find(format, weights)
+        return registry.every()
+    name, kind = registry.find(format, weights)
     suffix = Path(kind.file).suffix
     if path.suffix != suffix and suffix:
         raise LotteryError(f"Expected a path that ends in {suffix} for {name}. Received: {path}")
@@ -184,7 +185,7 @@ def _check_directory(name: str, path: Path) -> None:
 
 
 def _with_loss(kind: Format, accuracy_loss: float) -> Format:
-    if kind.limits.accuracy < formats.INTEGER.accuracy:
+    if kind.limits.accuracy < registry.INTEGER.accuracy:
         return kind
     return replace(kind, limits=replace(kind.limits, accuracy=accuracy_loss))
 
@@ -225,7 +226,7 @@ def _put_one(report: Report, made: Path, path: Path) -> Report:
 def _put_all(report: Report, made: Path, path: Path) -> Report:
     rows = []
     for row in report.rows:
-        kind = formats.every()[row.name]
+        kind = registry.every()[row.name]
         if row.status == "refused":
             aside = place.set_aside(made / kind.file, made / kind.file)
             rows.append(replace(row, path=str(path / aside.name)))

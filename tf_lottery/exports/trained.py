@@ -10,14 +10,14 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.matching import ROUNDING, matching_round
-from tf_lottery.experiment.plan import collect
-from tf_lottery.experiment.spec import Record
-from tf_lottery.experiment.store import Store
-from tf_lottery.experiment.study import load
 from tf_lottery.layers.copying import settle
+from tf_lottery.method.matching import ROUNDING, matching_round
+from tf_lottery.method.plan import collect
+from tf_lottery.method.spec import Record
 from tf_lottery.models.build import build
 from tf_lottery.paths import StudyPaths
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import load
 from tf_lottery.training import state
 
 

@@ -13,16 +13,16 @@ from tf_lottery import arrays, steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
 from tf_lottery.errors import LotteryError, StudyError
-from tf_lottery.experiment.environment import environment
-from tf_lottery.experiment.spec import LayerCount, RunSpec
-from tf_lottery.experiment.start import next_masks, reinitialized
 from tf_lottery.layers.access import get_masks, kernels, parameters
+from tf_lottery.method.spec import LayerCount, RunSpec
 from tf_lottery.paths import RunPaths
+from tf_lottery.runs.start import next_masks, reinitialized
 from tf_lottery.search.afresh import Callbacks, Plateaus
 from tf_lottery.search.fit_arguments import callbacks_of
 from tf_lottery.search.monitor import Monitor, diverged
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord, SearchStore
+from tf_lottery.store.environment import environment
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tf_lottery import steps
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import Split
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.method.spec import RunSpec
 from tf_lottery.paths import RunPaths
 from tf_lottery.search.fit_run import FitRun, Trained
 from tf_lottery.search.monitor import Monitor

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tf_lottery.experiment.spec import Finished
-from tf_lottery.experiment.store import Store
+from tf_lottery.method.spec import Finished
+from tf_lottery.store.store import Store
 
 
 class FitRecord(Finished):

@@ -8,8 +8,8 @@ import numpy as np
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.experiment.matching import matching_round
-from tf_lottery.experiment.plan import collect
+from tf_lottery.method.matching import matching_round
+from tf_lottery.method.plan import collect
 from tf_lottery.search.directory import Temporary
 from tf_lottery.search.network import Network
 from tf_lottery.search.picture import draw

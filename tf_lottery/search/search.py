@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from tf_lottery.config import RewindConfig, StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
-from tf_lottery.experiment.plan import plan
 from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
 from tf_lottery.layers.kernels import Choice, Rule
 from tf_lottery.lock import held
+from tf_lottery.method.plan import plan
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.schedules import layer_rates as rates_of

@@ -5,8 +5,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tf_lottery.config import StudyConfig
-from tf_lottery.experiment.plan import expected_runs
-from tf_lottery.experiment.spec import RunSpec
+from tf_lottery.method.plan import expected_runs
+from tf_lottery.method.spec import RunSpec
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord
 from tf_lottery.search.table import header, row

@@ -1,0 +1,142 @@
+"""What a report claims, from figures made up for it."""
+
+from dataclasses import replace
+
+from tf_lottery.exports.cost import Cost
+from tf_lottery.exports.verify.verify import Verified
+from tf_lottery.exports.words.report import Report
+from tf_lottery.exports.words.rows import Row
+
+SAME = Verified(0.1, 2, 1, 0.0, 0.0, 0.0, True, 1.0, 0.98, 0.98, True, None)
+COST = Cost(1000, 36, 2000, 72, 1010, (), 46)
+
+
+def row(name, runtime, times, dense, size=100, dense_size=1000, **more):
+    batches = ("1", "32", "256")
+    return Row(
+        name,
+        "verified",
+        runtime,
+        bytes=size,
+        compressed_bytes=size // 2,
+        dense_bytes=dense_size,
+        dense_compressed_bytes=dense_size,
+        cost=COST,
+        verified=SAME,
+        latency=dict(zip(batches, times, strict=True)),
+        dense_latency=dict(zip(batches, dense, strict=True)),
+        **more,
+    )
+
+
+def report(*rows):
+    return Report(list(rows), "net", COST, 10, True, "the network before pruning", {})
+
+
+def said(*rows):
+    return " ".join(report(*rows).lines())
+
+
+def test_zeros_claim_no_speed_even_where_the_clock_was_kind():
+    text = said(row("savedmodel packed", "tensorflow", [0.8e-4, 2e-4, 3e-4], [1e-4, 2e-4, 3e-4]))
+    assert "don't count on it: savedmodel packed (1.25 at batch 1" in text
+    text = said(row("savedmodel packed", "tensorflow", [0.95e-4, 2e-4, 3e-4], [1e-4, 2e-4, 3e-4]))
+    assert "No faster than the dense original in the same runtime: savedmodel packed." in text
+    assert "compact" in text.split("What would give speed")[1]
+
+
+def test_a_gain_says_where_it_comes_from():
+    text = said(row("litert int8", "litert", [1e-5, 2e-5, 3e-5], [5e-5, 6e-5, 3e-5]))
+    assert (
+        "times as fast as the dense original in litert: 5.00 at batch 1, 3.00 at batch 32, 1.00 at batch 256"
+        in text
+    )
+    assert "That comes from 8-bit arithmetic, not from zeros." in text
+    assert "zeros that aren" not in text
+    assert "No faster" not in text
+
+
+def test_no_units_no_gain_from_units():
+    compact = row("compact", "keras", [0.8e-4, 1e-4, 1e-4], [1e-4, 1e-4, 1e-4])
+    assert "units that are no longer there" not in said(compact)
+    smaller = replace(compact, cost=replace(COST, parameters=900))
+    assert "That comes from units that are no longer there." in said(smaller)
+
+
+def test_what_is_slower_is_said_to_be():
+    text = said(row("compact", "keras", [2e-4, 1e-4, 1e-4], [1e-4, 1e-4, 1e-4]))
+    assert (
+        "Slower than the dense original in the same runtime, times as fast: compact (0.50 at batch 1" in text
+    )
+
+
+def test_a_runtime_s_gain_is_the_runtime_s():
+    text = said(
+        row("savedmodel packed", "tensorflow", [4e-4] * 3, [4e-4] * 3),
+        row("openvino", "openvino", [1e-4] * 3, [1e-4] * 3),
+    )
+    assert (
+        "openvino runs the dense original, too, this many times as fast as tensorflow: 4.0 at batch 1" in text
+    )
+    assert "That comes from the runtime, not from the zeros." in text
+
+
+def test_what_to_take_for_what():
+    text = said(
+        row("savedmodel packed", "tensorflow", [4e-4] * 3, [4e-4] * 3),
+        row("openvino", "openvino", [1e-4] * 3, [1e-4] * 3),
+        row("litert float", "litert", [1e-4] * 3, [1e-4] * 3, size=1000),
+        row("litert int8", "litert", [1e-4] * 3, [1e-4] * 3, size=250),
+        row("onnx", "onnxruntime", [2e-4] * 3, [2e-4] * 3),
+    )
+    assert (
+        "Take for a server: savedmodel packed for TensorFlow Serving, the smallest; or openvino, the fastest"
+        in text
+    )
+    assert "Take for a phone: litert int8." in text
+    assert "Take for a browser: onnx" in text
+
+
+def test_what_is_said_to_be_smallest_is():
+    text = said(
+        row("savedmodel packed", "tensorflow", [1.01e-4] * 3, [1e-4] * 3, size=300),
+        row("savedmodel dense", "tensorflow", [1e-4] * 3, [1e-4] * 3, size=400),
+        row("onnx", "onnxruntime", [2e-4] * 3, [2e-4] * 3, size=200),
+        row("litert int8", "litert", [1e-4] * 3, [1e-4] * 3, size=250),
+        row("litert sparse", "litert", [1e-4] * 3, [1e-4] * 3, size=50),
+    )
+    assert "Take for a server: savedmodel packed for TensorFlow Serving." in text
+    assert "Take for a phone: litert int8; or litert sparse, the smallest." in text
+
+
+def test_what_isn_t_smaller_is_said_to_be():
+    text = said(row("onnx", "onnxruntime", [1] * 3, [1] * 3, size=1000))
+    assert "Not smaller on the disk" in text
+    assert "As .tar.gz, times: onnx 2.0." in text
+
+
+def test_refusals_and_what_was_not_made_stand_in_the_table():
+    refused = Row("litert sparse", "refused", "litert", reason="it answers NaN")
+    skipped = Row("onnx", "not made", "onnxruntime", reason="Expected what onnx needs")
+    text = "\n".join(report(refused, skipped).lines())
+    assert "litert sparse      refused: it answers NaN" in text
+    assert "onnx               not made: Expected what onnx needs" in text
+    assert "Take for" not in text
+    assert "Smaller" not in text
+
+
+def test_what_wasn_t_measured_isn_t_claimed(tmp_path):
+    quiet = row("savedmodel packed", "tensorflow", [1, 1, 1], [1, 1, 1])
+    quiet = Row(**{**vars(quiet), "latency": {}, "dense_latency": {}})
+    text = said(quiet)
+    assert "not measured" in text
+    assert "fast" not in text
+    report(quiet).save(tmp_path / "r.json")
+    assert (tmp_path / "r.json").read_text().startswith("{")
+
+
+def test_the_header_says_how_dense_all_of_it_is():
+    assert next(report().lines()) == (
+        "net: 36 of 1,000 prunable weights (3.6%), 46 of all 1,010 (4.6%), 72 of 2,000 FLOPs an example; "
+        "checked on 10 test examples."
+    )

@@ -1,0 +1,72 @@
+"""How attempts end, whatever is raised."""
+
+import pytest
+import tensorflow as tf
+
+from tests.drivers.test_run_study import study
+from tf_lottery.drivers.run_study import run_study
+from tf_lottery.errors import DamagedError, StudyError
+from tf_lottery.method.plan import plan
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs import attempt as attempt_module
+from tf_lottery.runs.attempt import attempt, check
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.trainers import Bench
+from tf_lottery.store import failures
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import prepare
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return Bench()
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A study that is about to begin: itself, its store, its first run."""
+    paths = StudyPaths(tmp_path / "study")
+    config = prepare(study(pruning__rounds=0), paths)
+    return config, Store(paths), plan(config, [])[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError("no memory"), "failed"),
+        (tf.errors.InternalError(None, None, "CUDA_ERROR_OUT_OF_MEMORY"), "failed"),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM"), "failed"),
+        (ZeroDivisionError("in a user's augmentation"), "failed"),
+        (StudyError("Expected to write. Received: no space"), "ended"),
+        (DamagedError("Expected masks.", "k" * 64, "masks.npz"), "damaged"),
+    ],
+)
+def test_what_is_raised_decides_how_it_ends(begun, bench, monkeypatch, error, kind):
+    def raises(*_):
+        raise error
+
+    monkeypatch.setattr(attempt_module, "execute", raises)
+    _, store, spec = begun
+    outcome = attempt(spec, store, bench, StudyObserver())
+    assert outcome.kind == kind
+    assert (failures.find(store.paths, spec.key) is not None) == (kind == "failed")
+    if kind == "failed":
+        assert type(error).__name__ in outcome.detail
+
+
+def test_a_claimed_run_is_busy(begun, bench):
+    _, store, spec = begun
+    with store.claim(spec.key):
+        assert attempt(spec, Store(store.paths), bench, StudyObserver()).kind == "busy"
+
+
+def test_what_another_process_has_done_meanwhile_is_not_done_again(begun, bench, monkeypatch):
+    config, store, spec = begun
+    store.fail(spec, "worker 1 was ended by SIGKILL")
+    assert attempt(spec, store, bench, StudyObserver()).kind == "failed"
+    failures.forgive(store.paths, spec.key)
+    run_study(study(pruning__rounds=0), store.paths.root)
+    monkeypatch.setattr(attempt_module, "execute", None)
+    outcome = attempt(spec, store, bench, StudyObserver())
+    assert (outcome.kind, outcome.detail != "") == ("finished", True)
+    assert check(config, store, bench) is None, "nothing is left to check"

@@ -1,0 +1,7 @@
+"""The command line, one file for each group of commands; `--help` lists them in this order."""
+
+# isort: off
+from tf_lottery.cli import run, studies, upkeep, data, export  # noqa: F401
+from tf_lottery.cli.app import app
+
+__all__ = ["app"]

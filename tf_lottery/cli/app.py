@@ -1,0 +1,34 @@
+"""The command line: what all commands share. A command imports TensorFlow only when it needs it."""
+
+from typing import Annotated
+
+import typer
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.paths import OUTPUT, StudyPaths, find_study
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Find, prove and ship winning lottery tickets on Keras 3.",
+)
+
+Study = Annotated[str, typer.Argument(help="A study's name under saved_models/, or its directory.")]
+
+
+def find(study: str) -> StudyPaths:
+    """Return the paths of a study that the user named.
+
+    Args:
+        study: its directory, or its name under `saved_models/`.
+
+    Raises:
+        LotteryError: if there is no such study.
+    """
+    if (paths := find_study(study)) is not None:
+        return paths
+    present = ", ".join(sorted(path.parent.name for path in OUTPUT.glob("*/study.yaml"))) or "none"
+    raise LotteryError(
+        f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"
+    )

@@ -1,0 +1,53 @@
+"""The command that trains: `run`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tf_lottery.cli.app import app
+
+
+@app.command()
+def run(
+    config: Annotated[str, typer.Argument(help="A shipped config's name (see `list`) or a YAML file.")],
+    set_: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: pruning.rounds=8.")
+    ] = [],  # noqa: B006
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The study's directory \\[saved_models/NAME].")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-w", help="Processes that train side by side \\[one a core].")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local, or ray: a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster \\[a local one].")] = None,
+    gpus: Annotated[float | None, typer.Option(help="Of each run on a Ray cluster: 1, 0.25.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Train every N-th replicate, beginning with the I-th.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, train nothing.")
+    ] = False,
+    strict_environment: Annotated[
+        bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
+    ] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Train runs again that failed for cause.")
+    ] = False,
+) -> None:
+    """Run a study, or go on with one that was interrupted."""
+    from tf_lottery import config_file
+    from tf_lottery.drivers.execution import Execution
+
+    study = config_file.load_config(config, set_)
+    execution = Execution(executor, workers, address, gpus, shard, strict_environment, retry_failed)
+    execution.chains(study)
+    if dry_run:
+        from tf_lottery.cli.dry_run import dry_run as describe
+
+        print("\n".join(describe(study, output, execution)))
+        return
+    from tf_lottery.cli.study_run import run_and_report
+
+    raise typer.Exit(run_and_report(study, output, execution))

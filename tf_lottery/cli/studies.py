@@ -1,0 +1,86 @@
+"""Commands that look at studies and check them: `show`, `list`, `verify`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from tf_lottery.cli.app import Study, app, find
+
+
+@app.command()
+def show(
+    study: Study,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, an object a finished run.")] = False,
+) -> None:
+    """Show the finished runs of a study."""
+    from tf_lottery.analysis import table
+    from tf_lottery.analysis.verdict import verdict
+    from tf_lottery.method.plan import collect, plan
+    from tf_lottery.store import environment, failures, upkeep
+    from tf_lottery.store.store import Store
+    from tf_lottery.store.study_file import load
+
+    paths = find(study)
+    config = load(paths)
+    every = Store(paths).records()
+    records = collect(config, every)
+    if as_json:
+        print(json.dumps([record.row() for record in records], indent=2))
+        return
+    for line in [*table.header(), *map(table.row, records), "", *verdict(records, config.tolerance)]:
+        print(line)
+    failed = [failure for spec in plan(config, every) if (failure := failures.find(paths, spec.key))]
+    for line in [*(failure.describe() for failure in failed), *environment.described(records)]:
+        print(line)
+    kinds = upkeep.sizes(paths)
+    parts = ", ".join(f"{kind} {upkeep.readable(size)}" for kind, size in kinds.most_common())
+    print(f"\nOn the disk: {upkeep.readable(sum(kinds.values()))} ({parts})")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the configs that come with tf_lottery, and the studies under saved_models/."""
+    from tf_lottery import config_file
+    from tf_lottery.paths import OUTPUT, StudyPaths
+    from tf_lottery.store.upkeep import readable, sizes
+
+    print("Configs (tf-lottery run NAME):")
+    for name, path in config_file.shipped().items():
+        print(f"  {name:20} {config_file.load_config(path).description}")
+    print(f"\nStudies in {OUTPUT}/ (tf-lottery show NAME):")
+    studies = sorted(path.parent for path in OUTPUT.glob("*/study.yaml"))
+    for directory in studies:
+        finished = len(list(directory.glob("runs/[!.]*/record.json")))
+        size = readable(sum(sizes(StudyPaths(directory)).values()))
+        print(f"  {directory.name:20} {finished:6,} finished runs {size:>10}")
+    if not studies:
+        print("  none yet")
+
+
+@app.command()
+def verify(study: Study) -> None:
+    """Check every file of a study's finished runs; set aside what is damaged."""
+    from tf_lottery.errors import DamagedError
+    from tf_lottery.store.store import Store
+    from tf_lottery.store.study_file import load
+
+    paths = find(study)
+    store = Store(paths, load(paths).storage)
+    records, errors = [], []
+    for name in store.names():
+        try:
+            record = store.find(name)
+            if record is not None:
+                records.append(record)
+                errors += store.damaged(record)
+        except DamagedError as error:
+            errors.append(error)
+    for error in errors:
+        aside = store.set_aside(error)
+        print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
+    whole = len(records) - len({error.key for error in errors} & {record.key for record in records})
+    print(f"{whole:,} runs are as they were written, {len(errors)} files weren't.")
+    if errors:
+        print("`tf-lottery run` with the study's config trains those runs again.")
+        raise typer.Exit(1)

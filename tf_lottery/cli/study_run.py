@@ -1,0 +1,169 @@
+"""What `tf-lottery run` does around a study: shows it, draws it, says what it found."""
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from tf_lottery import terminal
+from tf_lottery.analysis.plots import draw
+from tf_lottery.analysis.tensorboard import StudyCurves
+from tf_lottery.analysis.verdict import verdict
+from tf_lottery.config import StudyConfig
+from tf_lottery.drivers.execution import Execution, local_workers
+from tf_lottery.drivers.run_study import SERIAL, run_in, run_study
+from tf_lottery.errors import DamagedError
+from tf_lottery.live import Live
+from tf_lottery.method.matching import matching_round
+from tf_lottery.method.plan import plan
+from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.runs.observe import Several, StudyObserver
+from tf_lottery.store import failures
+from tf_lottery.store.failures import Failure
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import load
+from tf_lottery.store.tickets import make_ticket
+from tf_lottery.store.upkeep import readable, sizes, trim
+from tf_lottery.training.quiet_start import start_quietly
+from tf_lottery.workers import this_worker
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+@terminal.unwound()
+@terminal.unheard()
+def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
+    """Run a study with a live table; then the verdict, the picture, the ticket file.
+
+    Args:
+        study: what to run.
+        output: the study's directory. Default: `saved_models/<name>`.
+        execution: who trains.
+
+    Returns:
+        The exit code: 0; 1 if runs failed for cause; 130 after Ctrl-C, 143 after `kill`, 129 where the
+        terminal was closed.
+    """
+    console = Console(file=sys.stdout)
+    worker = this_worker(study.training.strategy)
+    if not worker.chief:
+        print(
+            f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
+        )
+        try:
+            run_study(study, output, observer=QuietStart(study), execution=execution)
+        except (KeyboardInterrupt, terminal.Ended) as end:
+            print("Interrupted, and with it all workers: repeat the command on all to go on.")
+            return _code(end)
+        return 0
+    paths = StudyPaths(output or OUTPUT / study.name)
+    _say(console, f"Study {study.name} in {paths.root}")
+    live, store = Live(study, console), Store(paths, study.storage)
+    try:
+        records = _run(study, store, execution, live)
+        while (error := _report(study, store, records, console)) is not None:
+            live.noted(f"{error} The run is trained again.")
+            store.set_aside(error)
+            records = _run(study, store, execution, live)
+    except (KeyboardInterrupt, terminal.Ended) as end:
+        print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
+        return _code(end)
+    study = load(paths)  # with its data's digest
+    waiting = plan(study, store.records())
+    failed = [failure for spec in waiting if (failure := failures.find(paths, spec.key))]
+    if not waiting:
+        trim(study, store, records, winner=_winner(study, records) or "")
+    for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
+        _say(console, line)
+    return 1 if failed else 0
+
+
+def _code(end: BaseException) -> int:
+    return end.code if isinstance(end, terminal.Ended) else INTERRUPTED
+
+
+def _winner(study: StudyConfig, records: list[Record]) -> str | None:
+    """Key of the sparsest matching ticket's run, of replicate 0."""
+    round = matching_round(records, study.tolerance)
+    found = (record.key for record in records if record.spec.arm == "ticket" and record.spec.round == round)
+    return None if round is None else next(found)
+
+
+def _run(study: StudyConfig, store: Store, execution: Execution, live: Live) -> list[Record]:
+    curves = StudyCurves(store.paths, store)
+    try:
+        with live:
+            return run_in(store, study, Several(QuietStart(study, execution), live, curves), execution)
+    finally:
+        curves.close()
+
+
+class QuietStart(StudyObserver):
+    """Starts TensorFlow without its start-up lines, if it is this process that trains."""
+
+    def __init__(self, study: StudyConfig, execution: Execution = SERIAL):
+        self._here = execution.executor == "local" and local_workers(study, execution.workers) == 1
+
+    def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
+        """Start it."""
+        if self._here and waiting:
+            start_quietly()
+
+
+def _tensorboard() -> str:
+    """The command as it can be typed here: with its path if it isn't on the PATH."""
+    beside = Path(sys.executable).with_name("tensorboard")
+    if shutil.which("tensorboard") or not beside.exists():
+        return "tensorboard"
+    return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
+
+
+def _report(study: StudyConfig, store: Store, records: list[Record], console: Console) -> DamagedError | None:
+    """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
+    paths = store.paths
+    lines = [f"Picture:        {paths.picture}"]
+    winner = _winner(study, records)
+    if winner is None:
+        paths.ticket.unlink(missing_ok=True)
+    else:
+        try:
+            make_ticket(study, store, next(r for r in records if r.key == winner)).save(paths.ticket)
+        except DamagedError as error:
+            return error
+        lines.append(f"Winning ticket: {paths.ticket}")
+    console.print()
+    for sentence in verdict(records, study.tolerance):
+        console.print(sentence, highlight=False)
+    replicates = f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
+    title = f"{study.name}: {replicates}, seed {study.seed}"
+    draw(records, paths.picture, title, study.tolerance)
+    lines.append(f"Curves:         {_tensorboard()} --logdir {paths.tensorboard}")
+    console.print()
+    for line in lines:
+        _say(console, line)
+    return None
+
+
+def _endings(live: Live, paths: StudyPaths, failed: list[Failure], left: int, keep: str) -> Iterator[str]:
+    """What is to be said last."""
+    yield f"Kept:           {readable(sum(sizes(paths).values()))} (storage.keep: {keep})"
+    if failed:
+        yield (
+            f"Failed:         {len(failed)} of the runs, for cause (failed.json in their directories "
+            f"under {paths.runs}); --retry-failed trains them again."
+        )
+    if left:
+        yield f"Left:           {left} runs that can start now, for other shards."
+    yield (
+        f"Trained {live.trained} runs in {live.seconds:.0f} s."
+        if live.trained
+        else "All runs were finished before."
+    )
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

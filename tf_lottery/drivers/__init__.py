@@ -1,0 +1,1 @@
+"""Who trains a study's runs, and the one loop that drives them."""

@@ -1,0 +1,251 @@
+"""Driving a study: ask the planner, let runs be trained, until nothing is left.
+
+Whoever trains, this is the only loop. Several drivers may share a study: a run is trained by
+whoever holds its lock, and the others take another one.
+"""
+
+import contextlib
+import time
+from collections import Counter
+from contextlib import AbstractContextManager
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.drivers.execution import Execution
+from tf_lottery.drivers.executor import Executor
+from tf_lottery.errors import DamagedError, LotteryError
+from tf_lottery.lock import held
+from tf_lottery.method.plan import collect, plan
+from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.runs import progress
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.outcome import Outcome
+from tf_lottery.store import failures
+from tf_lottery.store.adopt import Elsewhere
+from tf_lottery.store.environment import check_same
+from tf_lottery.store.failures import Failure
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import written
+from tf_lottery.store.upkeep import trim
+
+ATTEMPTS = 3
+"""How often a run is tried whose worker is lost."""
+POLL_SECONDS = 0.5
+SCAN_SECONDS = 2.0
+"""After which the store is looked through again, though none of our runs has ended."""
+BUSY_SECONDS = 1.0
+"""After which a run that another process trains is looked at again."""
+
+
+class Driver:
+    """Drives one study once.
+
+    Args:
+        study: with its data's digest.
+        store: of the study.
+        executor: who trains.
+        observer: hears how it goes.
+        execution: which part is ours.
+    """
+
+    def __init__(
+        self,
+        study: StudyConfig,
+        store: Store,
+        executor: Executor,
+        observer: StudyObserver,
+        execution: Execution,
+    ):
+        self.study, self.store, self.executor = study, store, executor
+        self.observer, self.execution = observer, execution
+        self.elsewhere = Elsewhere(store, execution.strict_environment)
+        self.failed: dict[str, Failure] = {}
+        self._training: dict[str, RunSpec] = {}
+        self._busy: dict[str, float] = {}
+        self._lost: Counter[tuple] = Counter()
+        self._checked = False
+        self._looked_last = False
+        self._told: tuple | None = None
+        self._scanned: tuple[float, list[Record]] | None = None
+        self._planned: tuple[set, list[RunSpec]] = set(), []
+
+    def run(self) -> list[Record]:
+        """Drive the study until there is nothing left for us to train.
+
+        Returns:
+            The records of its finished runs, by replicate, round, arm and trial.
+
+        Raises:
+            LotteryError: the study doesn't fit its data or network, nothing can be written.
+        """
+        if self.execution.strict_environment:
+            check_same(collect(self.study, self._records()))
+        if self.execution.retry_failed and self.store.writes:
+            for spec in plan(self.study, self._records()):
+                failures.forgive(self.store.paths, spec.key)
+        self._tidy()
+        try:
+            with self._at_work():
+                while self._goes_on():
+                    pass
+        finally:
+            self.executor.close()
+        return self._records()
+
+    def _goes_on(self) -> bool:
+        """Begin what can begin, wait for something to end; False when nothing is left."""
+        try:
+            if self._scanned is None or time.monotonic() - self._scanned[0] > SCAN_SECONDS:
+                self._scanned = time.monotonic(), self._records()
+            records = self._scanned[1]
+            waiting = self._waiting(records)
+            self._tell(records, waiting)
+            if waiting and self._adopt(waiting):
+                self._scanned = None
+                return True
+            self._begin(waiting)
+            if self._training:
+                self._looked_last = False
+            outcomes = self.executor.wait(POLL_SECONDS) if self._training else []
+            ended = [(self._training.pop(outcome.key), outcome) for outcome in outcomes]
+            for spec, outcome in ended:
+                self._scanned = None
+                self._ended(spec, outcome)
+            if not self._training and not outcomes:
+                return self._await_others(waiting)
+        except DamagedError as error:
+            self._set_aside(error)
+        return True
+
+    def _tidy(self) -> None:
+        """Delete what a process left in finished runs that was killed between their record and that."""
+        for record in self._records() if self.store.writes else []:
+            run = self.store.paths.run(record.key)
+            if any(path.exists() for path in (run.checkpoint, run.progress, run.failed)):
+                with self.store.claim(record.key) as mine:
+                    if mine:
+                        self.store.tidy(run)
+
+    def _records(self) -> list[Record]:
+        while True:
+            try:
+                return self.store.records()
+            except DamagedError as error:
+                self._set_aside(error)
+
+    def _waiting(self, records: list[Record]) -> list[RunSpec]:
+        """Runs that can start, failed ones left out; what others wait for comes first."""
+        waiting = []
+        there = {(record.key, record.spec.snapshots) for record in records}
+        if there != self._planned[0] or not there:
+            self._planned = there, plan(self.study, records)
+        for spec in self._planned[1]:
+            if spec.key not in self.failed and (found := self._failure(spec)):
+                self.failed[spec.key] = found
+                self.observer.failed(found)
+            if spec.key not in self.failed:
+                waiting.append(spec)
+        if self.executor.slots > 1:
+            waiting.sort(key=lambda spec: spec.arm != "ticket")
+        return waiting
+
+    def _failure(self, spec: RunSpec) -> Failure | None:
+        if self.execution.retry_failed and not self.store.writes:
+            return None  # the chief may not have deleted it yet
+        return failures.find(self.store.paths, spec.key)
+
+    def _tell(self, records: list[Record], waiting: list[RunSpec]) -> None:
+        told = {record.key for record in records}, {spec.key for spec in waiting}
+        if told != self._told:
+            self._told = told
+            trim(self.study, self.store, records)
+            self.observer.planned(collect(self.study, records), waiting)
+        watched = [spec for spec in waiting if spec.key in self._busy]
+        if not self.executor.here:
+            watched += self._training.values()
+        if watched:
+            self.observer.running(progress.read(self.store.paths, watched))
+
+    def _adopt(self, waiting: list[RunSpec]) -> bool:
+        """Whether a run was found that another study has trained already."""
+        new = [spec for spec in waiting if spec.key not in self._training]
+        adopted = [self.elsewhere.adopt(spec, self.observer.noted) for spec in new]
+        return any(adopted)
+
+    def _begin(self, waiting: list[RunSpec]) -> None:
+        now = time.monotonic()
+        for spec in waiting:
+            if len(self._training) >= self.executor.slots:
+                return
+            ours = self.execution.ours(spec) and spec.key not in self._training
+            if not ours or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
+                continue
+            if not self._checked:
+                self.executor.check(self.study)
+                self._checked = True
+                self.store.write_study(written(self.study))
+            self._training[spec.key] = spec
+            self.executor.submit(spec)
+
+    def _ended(self, spec: RunSpec, outcome: Outcome) -> None:
+        self._busy.pop(outcome.key, None)
+        if outcome.kind == "finished" and not outcome.detail:
+            self.observer.finished(self.store.record(spec.key))
+        elif outcome.kind == "busy":
+            self._busy[outcome.key] = time.monotonic()
+        elif outcome.kind == "ended":
+            raise LotteryError(outcome.detail)
+        elif outcome.kind == "damaged":
+            self._set_aside(outcome.damage())
+        elif outcome.kind == "lost":
+            self._retry(spec, outcome.detail)
+        elif outcome.kind == "failed" and not self.store.writes:
+            self.failed[spec.key] = failures.describe(spec, outcome.detail)
+
+    def _retry(self, spec: RunSpec, reason: str) -> None:
+        # Counted anew whenever it got further: a run of days may lose many workers.
+        here = spec.key, self._kept(spec)
+        self._lost[here] += 1
+        if self._lost[here] < ATTEMPTS:
+            self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
+        else:
+            self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
+
+    def _kept(self, spec: RunSpec) -> int:
+        """When the run's last checkpoint was made."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.store.paths.run(spec.key).checkpoint.stat().st_mtime_ns
+        return 0
+
+    def _set_aside(self, error: DamagedError) -> None:
+        self._scanned = None
+        aside = self.store.set_aside(error)
+        if aside is None:
+            time.sleep(POLL_SECONDS)  # another process is at it
+        else:
+            self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
+
+    def _await_others(self, waiting: list[RunSpec]) -> bool:
+        """Whether to look again later: another process trains what we, or a stop rule, need."""
+        needed = any(self.execution.ours(spec) for spec in waiting)
+        if not needed and self.study.pruning.max_accuracy_drop is not None:
+            needed = any(self._is_coming(spec) for spec in waiting)
+        if not needed and self._looked_last:
+            return False
+        # Whoever ended just now may have finished what we need: look once more before leaving.
+        self._looked_last = not needed
+        if needed:
+            time.sleep(POLL_SECONDS)
+        self._scanned = None
+        return True
+
+    def _at_work(self) -> AbstractContextManager:
+        """Let other shards see that ours is at work, as long as it is."""
+        shard = self.execution.shard
+        if not shard or not self.store.writes:
+            return contextlib.nullcontext()
+        return held(self.store.paths.shard_lock(shard), patience=2)  # others look for a moment
+
+    def _is_coming(self, spec: RunSpec) -> bool:
+        """Whether the shard that a run belongs to is at work."""
+        with held(self.store.paths.shard_lock(self.execution.shard_of(spec))) as free:
+            return not free

@@ -1,0 +1,97 @@
+"""What a study would still take: runs, steps, time and disk, before anything is trained."""
+
+import shutil
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from tf_lottery import steps
+from tf_lottery.config import StudyConfig
+from tf_lottery.data import sources
+from tf_lottery.data.split import split
+from tf_lottery.method.plan import foreseen, plan
+from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.store.adopt import Elsewhere
+from tf_lottery.store.store import Store
+from tf_lottery.store.upkeep import sizes
+from tf_lottery.training.quiet_start import start_quietly
+from tf_lottery.workers import MULTI_WORKER
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study would still take.
+
+    Attributes:
+        next: the runs that can start now.
+        there: finished runs of the study.
+        elsewhere: how many more a neighbouring study has trained.
+        runs: that are still to be trained at most; None if only a stop rule ends the study.
+        steps: in all of those, or in those of `next`.
+        seconds_a_run: median, None if nothing tells.
+        bytes_a_run: median, None if nothing tells.
+        measured: whether a few seconds were trained to tell, since no run is finished.
+        free: bytes of the disk.
+    """
+
+    next: list[RunSpec]
+    there: int
+    elsewhere: int
+    runs: int | None
+    steps: int
+    seconds_a_run: float | None
+    bytes_a_run: int | None
+    measured: bool
+    free: int
+
+
+def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimate:
+    """Estimate what a study would take.
+
+    Without a finished run to read from, the network is built and trained for a few seconds,
+    unless that takes other machines.
+
+    Args:
+        study: with its data's digest.
+        store: of the study.
+        records: of its finished runs.
+    """
+    examples = len(split(sources.load(study.data), study.data).train)
+    per_epoch = steps.epoch(examples, study.training.batch_size)
+    last = steps.iterations(study.training.steps, per_epoch)
+    rewind = steps.iterations(study.rewind.to, per_epoch)
+    waiting = plan(study, records)
+    every, keys, others = foreseen(study), {record.key for record in records}, Elsewhere(store)
+    left = waiting
+    if waiting and every is not None:
+        left = list({spec.key: spec for spec in every if spec.key not in keys}.values())
+    taken = {spec.key for spec in left if others.has(spec)}
+    left = [spec for spec in left if spec.key not in taken]
+    if records:
+        seconds = statistics.median(record.seconds["total"] for record in records)
+        size = sum(sizes(store.paths).values()) // len(records)
+    elif left and study.training.strategy != MULTI_WORKER:
+        start_quietly()
+        from tf_lottery.runs.timing import time_a_run
+
+        seconds, size = time_a_run(left[0], last)
+    else:
+        seconds = size = None
+    return Estimate(
+        next=waiting,
+        there=len(records),
+        elsewhere=len(taken),
+        runs=len(left) if every is not None or not waiting else None,
+        steps=sum(last - (rewind if spec.start == "rewind" else 0) for spec in left),
+        seconds_a_run=seconds,
+        bytes_a_run=size,
+        measured=not records,
+        free=shutil.disk_usage(_existing(store.paths.root)).free,
+    )
+
+
+def _existing(path: Path) -> Path:
+    path = path.resolve()
+    while not path.exists():
+        path = path.parent
+    return path

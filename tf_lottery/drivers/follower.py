@@ -1,0 +1,110 @@
+"""The store of a worker that isn't the chief: it reads the study and writes nothing there."""
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tf_lottery import steps
+from tf_lottery.config import StorageConfig
+from tf_lottery.errors import DamagedError, LotteryError, StudyError
+from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.paths import RunPaths, StudyPaths
+from tf_lottery.store import failures
+from tf_lottery.store.failures import Failure
+from tf_lottery.store.store import Store
+
+if TYPE_CHECKING:
+    from tf_lottery.training.checkpoint import Checkpoint
+
+PATIENCE_SECONDS = 600
+# The chief writes the study's file just before: only another directory can be the reason.
+STUDY_PATIENCE_SECONDS = 60
+Found = TypeVar("Found")
+
+
+class FollowerStore(Store):
+    """Reads what the chief wrote; its own files lie in a temporary directory until the chief's
+    are there, and are compared with them.
+
+    Args:
+        paths: of the study, on a file system that all workers see.
+    """
+
+    writes = False
+
+    def __init__(self, paths: StudyPaths):
+        super().__init__(paths, StorageConfig(checkpoint_every=steps.NEVER))
+        self._scratch = tempfile.TemporaryDirectory(prefix="tf_lottery_")
+
+    def write_study(self, text: str) -> None:
+        """Leave that to the chief, and wait until it's done.
+
+        Raises:
+            StudyError: if this worker can't see it.
+        """
+        self._await(self.paths.study.exists, self.paths.study, STUDY_PATIENCE_SECONDS)
+
+    def claim(self, key: str) -> AbstractContextManager[bool]:
+        """Leave that to the chief."""
+        return contextlib.nullcontext(True)
+
+    def checkpoint(self, key: str, noted: Callable[[str], None]) -> "Checkpoint | None":
+        """Return where the chief goes on; a damaged one the chief sets aside."""
+        from tf_lottery.training.checkpoint import Checkpoint
+
+        try:
+            return Checkpoint.load(self.paths.run(key).checkpoint)
+        except (LotteryError, KeyError, ValueError, TypeError):
+            return None
+
+    def set_aside(self, error: DamagedError) -> None:
+        """Leave that to the chief.
+
+        Raises:
+            StudyError: so that all start again once that is done.
+        """
+        raise StudyError(f"{error} Worker 0, the chief, sets it aside: repeat the command on all workers.")
+
+    def fail(self, spec: RunSpec, cause: Exception | str) -> Failure:
+        """Say that a run failed, as the chief finds too, and records."""
+        return failures.describe(spec, cause)
+
+    def begin(self, key: str, go_on: bool = False) -> RunPaths:
+        """Return an empty directory for a run, in the temporary one."""
+        root = Path(self._scratch.name) / key
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir(parents=True)
+        return RunPaths(root)
+
+    def finish(self, record: Record) -> Record:
+        """Wait for the chief's record of the run and return it.
+
+        Raises:
+            StudyError: if it doesn't come, or tells of other weights or masks.
+        """
+        shutil.rmtree(Path(self._scratch.name) / record.key, ignore_errors=True)
+        file = self.paths.run(record.key).record
+        theirs = self._await(lambda: self._read(file), file, PATIENCE_SECONDS)
+        differing = [name for name, value in record.digests.items() if theirs.digests.get(name) != value]
+        if differing:
+            raise StudyError(
+                f"Expected all workers to hold the same state. Received: {differing[0]} of "
+                f"{record.spec.describe()} that differs from the chief's"
+            )
+        return theirs
+
+    def _await(self, look: Callable[[], Found], path: Path, seconds: float) -> Found:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            if time.monotonic() > deadline:
+                raise StudyError(
+                    f"Expected the chief to write {path} within {seconds} s. Received: nothing; do "
+                    f"all workers see {self.paths.root}?"
+                )
+            time.sleep(0.05)
+        return found

@@ -1,0 +1,111 @@
+"""What a cluster's node does: attempts a run, or checks a study, as a task of Ray.
+
+The driver's side is `cluster.py`. TensorFlow isn't imported before the task sets its environment.
+"""
+
+import functools
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import StorageConfig, StudyConfig
+from tf_lottery.errors import DamagedError
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.observers import training_observer
+from tf_lottery.runs.outcome import Outcome
+from tf_lottery.store.store import Store
+
+# Of the driver's environment: what the tasks have to know. `TF_CONFIG` is the driver's own.
+_TOLD = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
+
+
+def settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, Any]:
+    """Return what all tasks of a study are told.
+
+    Args:
+        store: of the study.
+        strict_environment: as of `attempt`.
+        gpus: whether they have GPUs.
+    """
+    # Several runs share a GPU where they fit, so none may take all of its memory at once.
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    environment |= {name: value for name, value in os.environ.items() if _TOLD.fullmatch(name)}
+    if not gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides GPUs from those that have some only
+    return {
+        "directory": str(store.paths.root.absolute()),
+        "storage": store.storage.model_dump(mode="json"),
+        "strict_environment": strict_environment,
+        "here": os.getcwd(),
+        "environment": environment,
+    }
+
+
+class _Notes(StudyObserver):
+    def __init__(self):
+        self.texts = []
+
+    def noted(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def task(
+    told: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
+) -> tuple[dict[str, str], list[str]]:
+    """Attempt a run, or check a study.
+
+    Args:
+        told: by `settings`.
+        run: a `RunSpec`'s fields.
+        study: a `StudyConfig`'s fields, if there is no run.
+
+    Returns:
+        The `Outcome`'s fields, and what was noted.
+    """
+    os.environ.update(told["environment"])
+    if os.path.isdir(told["here"]):
+        os.chdir(told["here"])  # which a study's own functions and files are relative to
+        sys.path[:0] = [] if told["here"] in sys.path else [told["here"]]
+    spec = RunSpec.model_validate(run) if run else None
+    paths, notes = StudyPaths(Path(told["directory"])), _Notes()
+    store = Store(paths, StorageConfig(**told["storage"]))
+    if not paths.root.is_dir() or (spec and paths.study.name not in os.listdir(paths.root)):
+        unseen = (
+            "Expected the study's directory on a file system that all nodes see. Received: node "
+            f"{socket.gethostname()}, where there is no {paths.study}. Use --output for such a one."
+        )
+        outcome = Outcome(spec.key if spec else "", "ended", unseen)
+    elif spec:
+        outcome = _attempt(spec, store, notes, told["strict_environment"])
+    else:
+        outcome = _check(StudyConfig.model_validate(study), store)
+    return outcome.as_json(), notes.texts
+
+
+def _attempt(spec: RunSpec, store: Store, notes: _Notes, strict_environment: bool) -> Outcome:
+    from tf_lottery.runs.attempt import attempt
+
+    return attempt(spec, store, _bench(), training_observer(store, notes), strict_environment)
+
+
+def _check(study: StudyConfig, store: Store) -> Outcome:
+    from tf_lottery.runs.attempt import check
+
+    try:
+        wrong = check(study, store, _bench())
+    except DamagedError as error:
+        return Outcome("", "damaged", str(error), error.key, str(error.path))
+    return Outcome("", "ended" if wrong else "finished", wrong or "")
+
+
+@functools.cache
+def _bench():
+    """What this process uses again from run to run."""
+    from tf_lottery.runs.trainers import Bench
+
+    return Bench()

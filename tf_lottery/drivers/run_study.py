@@ -1,0 +1,102 @@
+"""`run_study`: a whole study, from its config to its records."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from tf_lottery import config_file
+from tf_lottery.config import StudyConfig
+from tf_lottery.drivers.driver import Driver
+from tf_lottery.drivers.execution import Execution, local_workers
+from tf_lottery.drivers.executor import Executor
+from tf_lottery.drivers.follower import FollowerStore
+from tf_lottery.drivers.in_process import InProcess
+from tf_lottery.drivers.processes import Workers
+from tf_lottery.errors import LotteryError
+from tf_lottery.method.plan import collect
+from tf_lottery.method.spec import Record
+from tf_lottery.paths import OUTPUT, StudyPaths
+from tf_lottery.runs.log import Log
+from tf_lottery.runs.observe import Several, StudyObserver
+from tf_lottery.store.environment import check_same
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import follow, prepare, written
+from tf_lottery.workers import this_worker
+
+SERIAL = Execution(workers=1)
+
+
+def run_study(
+    study: StudyConfig | str | Path,
+    directory: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    observer: StudyObserver | None = None,
+    execution: Execution = SERIAL,
+) -> list[Record]:
+    """Run a study to its end, going on where it stopped.
+
+    Several processes may run the same study at once: they share its runs. With
+    `training.strategy: multi_worker` all workers call it; the chief alone writes.
+
+    Args:
+        study: a config, the name of a shipped one, or a YAML file.
+        directory: of the study. Default: `saved_models/<name>`.
+        overrides: `a.b=value` each, if `study` is a name or a file.
+        observer: hears how it goes.
+        execution: who trains. Default: this process, one run after the other.
+
+    Returns:
+        The records of its finished runs, by replicate, round, arm and trial. Runs that failed
+        for cause are missing; `failed.json` in a run's directory says why.
+
+    Raises:
+        LotteryError: bad settings, data that can't be had, a directory that holds another
+            study, a full disk, or no run that succeeds.
+
+    Example:
+        >>> records = run_study("digits_quick", execution=Execution(workers=2))  # doctest: +SKIP
+    """
+    if not isinstance(study, StudyConfig):
+        study = config_file.load_config(study, overrides)
+    paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
+    execution.chains(study)
+    observer = observer or StudyObserver()
+    if not this_worker(study.training.strategy).chief:
+        return _drive(follow(study, paths), FollowerStore(paths), observer, execution)
+    return run_in(Store(paths, study.storage), study, observer, execution)
+
+
+def run_in(store: Store, study: StudyConfig, observer: StudyObserver, execution: Execution) -> list[Record]:
+    """As `run_study`, in a store that the caller goes on using."""
+    paths = store.paths
+    new = not paths.root.exists()
+    try:
+        return _drive(prepare(study, paths), store, Several(observer, Log(paths)), execution)
+    except LotteryError:
+        if new and not paths.study.exists():  # refused before it began: leave nothing behind
+            shutil.rmtree(paths.root, ignore_errors=True)
+        raise
+
+
+def _drive(study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution) -> list[Record]:
+    executor = _executor(study, store, observer, execution)
+    driver = Driver(study, store, executor, observer, execution)
+    records = driver.run()
+    if execution.strict_environment:
+        check_same(records)
+    if driver.failed and not records:
+        raise LotteryError(next(iter(driver.failed.values())).reason)
+    store.write_study(written(study))
+    return collect(study, records)
+
+
+def _executor(study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution) -> Executor:
+    strict = execution.strict_environment
+    if execution.executor == "ray":
+        from tf_lottery.drivers.ray_cluster import Cluster
+
+        return Cluster(study, store, observer, execution)
+    workers = local_workers(study, execution.workers)
+    if workers == 1:
+        return InProcess(store, observer, strict)
+    return Workers(store, workers, observer, strict)

@@ -1,0 +1,89 @@
+"""A worker process: trains what it is sent, one run after the other.
+
+`python -m tf_lottery.drivers.worker SETTINGS`, with messages as JSON objects, one a line, on
+standard input and output. It ends with its input: whoever started it is gone then.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tf_lottery.config import StorageConfig, StudyConfig
+from tf_lottery.errors import DamagedError
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.observers import training_observer
+from tf_lottery.store.store import Store
+
+
+class _Notes(StudyObserver):
+    def __init__(self, send):
+        self._send = send
+
+    def noted(self, text: str) -> None:
+        self._send({"note": text})
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    # Ctrl-C, or a terminal that closes, is the driver's business, which then ends this process.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    settings = json.loads(sys.argv[1])
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a user's own code prints goes to the log
+
+    def send(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    messages: queue.Queue[dict[str, Any]] = queue.Queue()
+    threading.Thread(target=_listen, args=(messages,), daemon=True).start()
+    store = Store(StudyPaths(Path(settings["directory"])), StorageConfig(**settings["storage"]))
+    _serve(store, messages, send, settings["strict_environment"])
+
+
+def _listen(messages: queue.Queue) -> None:
+    for line in sys.stdin:
+        messages.put(json.loads(line))
+    os._exit(0)
+
+
+def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) -> None:
+    from tf_lottery.runs.attempt import attempt, check
+    from tf_lottery.runs.trainers import Bench
+
+    bench, observer = Bench(), training_observer(store, _Notes(send))
+
+    def answer(message: dict[str, Any]) -> dict[str, Any] | None:
+        if "check" in message:
+            return {"checked": check(StudyConfig.model_validate(message["check"]), store, bench)}
+        if "warm_up" in message:
+            with contextlib.suppress(Exception):  # whoever checks says what is wrong
+                check(StudyConfig.model_validate(message["warm_up"]), store, bench)
+            return None
+        spec = RunSpec.model_validate(message["run"])
+        return {"outcome": attempt(spec, store, bench, observer, strict_environment).as_json()}
+
+    while True:
+        try:
+            if (told := answer(messages.get())) is not None:
+                send(told)
+        except DamagedError as error:
+            send({"damaged": [str(error), error.key, str(error.path)]})
+        except Exception as error:  # a defect, of ours or of a user's model builder
+            traceback.print_exc()
+            send({"ended": f"{type(error).__name__}: {' '.join(str(error).split())}"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""The method: what is trained next (`plan`), and training it (`execute`)."""

@@ -1,0 +1,1 @@
+"""What an export is told with: rows, words, the report."""

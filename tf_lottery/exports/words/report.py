@@ -1,0 +1,118 @@
+"""What was exported, as measured: JSON, and a table."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tf_lottery import atomic
+from tf_lottery.exports.contents import KIND, sealed
+from tf_lottery.exports.cost import Cost
+from tf_lottery.exports.words import words
+from tf_lottery.exports.words.rows import Row
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `export` returns; it prints as a table.
+
+    Attributes:
+        rows: one an export.
+        model: name of the model.
+        cost: weights and FLOPs of the model.
+        examples: how many it was checked on.
+        real: whether they were real ones, not drawn.
+        original: what the dense original is.
+        environment: processor, threads, versions.
+        provenance: which study, round, run it comes from.
+        compact: whether dead units were removed first, and there were any.
+        files: relative name -> sha256 of all that the export is made of.
+    """
+
+    rows: list[Row]
+    model: str
+    cost: Cost
+    examples: int
+    real: bool
+    original: str
+    environment: dict[str, str]
+    provenance: dict[str, Any] = field(default_factory=dict)
+    compact: bool = False
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def verified(self) -> list[Row]:
+        """The exports that are the same model."""
+        return [row for row in self.rows if row.status == "verified"]
+
+    def find(self, name: str) -> Row:
+        """Return the row of this name, `litert int8`."""
+        return next(row for row in self.rows if row.name == name)
+
+    def words(self) -> Iterator[str]:
+        """Yield what can be said of the figures."""
+        yield from words.sentences(self.rows, self.original, self.compact, self.cost)
+
+    def lines(self) -> Iterator[str]:
+        """Yield the table and what it says, in words."""
+        yield from table(self)
+        yield ""
+        yield from self.words()
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON, with the words, atomically; what JSON doesn't know as text.
+
+        Args:
+            path: of the file.
+        """
+        content = {
+            "format": KIND,
+            "version": 2,
+            **asdict(self),
+            "words": list(self.words()),
+        }
+        plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+        atomic.write_json(path, sealed(plain))
+
+
+_WIDTHS = {"1": 14, "32": 17, "256": 19}
+_HEAD = (
+    f"{'':18}{'size':>9}{'':>9}{'of':>8}{'load':>6}{'model':>7}  "
+    f"{'median us at batch (dense original)':50}{'test':>6}  largest",
+    f"{'export':18}{'kB':>9}{'.tar.gz':>9}{'dense':>8}{'s':>6}{'MB':>7}  "
+    f"{''.join(f'{batch:{width}}' for batch, width in _WIDTHS.items())}{'acc.':>6}  difference",
+)
+
+
+def table(report: Report) -> Iterator[str]:
+    """Yield the table."""
+    cost, what = report.cost, "test examples" if report.real else "random inputs"
+    yield f"{report.model}: {cost}; checked on {report.examples:,} {what}."
+    yield ""
+    yield from _HEAD
+    for row in report.rows:
+        yield _line(row) if row.status == "verified" else f"{row.name:18} {row.status}: {row.reason}"
+
+
+def _line(row: Row) -> str:
+    found = row.verified
+    times = "".join(f"{_time(row, batch):{width}}" for batch, width in _WIDTHS.items())
+    accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
+    of_dense = f"{row.bytes / row.dense_bytes:.1%}" if row.dense_bytes else ""
+    difference = "none, bit for bit" if found.identical else f"{found.difference:.1e}"
+    return (
+        f"{row.name:18}{row.bytes / 1e3:9,.1f}{row.compressed_bytes / 1e3:9,.1f}"
+        f"{of_dense:>8}{found.load_seconds:6.2f}"
+        f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>6}  {difference}"
+    )
+
+
+def _time(row: Row, batch: str) -> str:
+    if batch not in row.latency:
+        return "not measured"
+    dense = f" ({1e6 * row.dense_latency[batch]:,.0f})" if batch in row.dense_latency else ""
+    return f"{1e6 * row.latency[batch]:,.0f}{dense}"

@@ -1,0 +1,148 @@
+"""What a report says, in words: what is smaller, what is faster and from what, which export to take."""
+
+from collections.abc import Iterator, Sequence
+from statistics import geometric_mean
+
+from tf_lottery.exports.cost import Cost
+from tf_lottery.exports.words.rows import Row
+
+NOTICEABLE = 1.1
+"""Times as fast, below which no speed is claimed: machines are noisy."""
+
+UNITS = "units that are no longer there"
+FROM = {
+    "litert int8": "8-bit arithmetic, not from zeros",
+    "litert int8_qat": "8-bit arithmetic, not from zeros",
+    "litert dynamic": "8-bit weights, not from zeros",
+    "litert sparse": "zeros that aren't stored, so not computed with (at large batches it can cost more)",
+}
+"""What a gain against the dense original in the same runtime comes from."""
+
+SERVERS = ("savedmodel packed", "savedmodel dense", "onnx", "openvino")
+PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
+BROWSERS = ("onnx",)
+
+
+def sentences(rows: Sequence[Row], original: str, compact: bool, whole: Cost) -> Iterator[str]:
+    """Yield what can be said of exports.
+
+    Args:
+        rows: of a report.
+        original: what the dense original is.
+        compact: whether dead units were removed first.
+        whole: what the exported model costs.
+    """
+    verified = [row for row in rows if row.status == "verified"]
+    if compact:
+        yield "Dead units were removed first: the weights and FLOPs above are of what is left."
+    yield from _sizes(verified, original)
+    yield from _speed(verified, compact, whole)
+    yield from _runtimes(verified)
+    yield from _zeros(verified)
+    for row in rows:
+        yield from (f"{row.name}: {note}" for note in row.notes)
+    yield from _choice(verified)
+
+
+def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
+    smaller = [row for row in verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
+    if smaller:
+        each = ", ".join(f"{row.name} {row.dense_bytes / row.bytes:.1f}" for row in smaller)
+        yield f"Smaller than the dense original ({original}), times: {each}."
+    same = [row for row in verified if row.dense_bytes and row not in smaller]
+    if same:
+        each = ", ".join(
+            f"{row.name} {row.dense_compressed_bytes / row.compressed_bytes:.1f}" for row in same
+        )
+        yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
+
+
+def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]:
+    same, slower, unexplained = [], [], []
+    for row in (row for row in verified if row.latency and row.dense_latency):
+        gains = [row.gain(batch) for batch in row.latency]
+        each = ", ".join(
+            f"{gain:.2f} at batch {batch}" for batch, gain in zip(row.latency, gains, strict=True)
+        )
+        fewer = compact or row.cost.parameters < whole.parameters
+        reasons = [FROM.get(row.name), UNITS if fewer else None]
+        reason = " and ".join(dict.fromkeys(filter(None, reasons)))
+        if reason and max(gains) > NOTICEABLE:
+            yield (
+                f"{row.name}, times as fast as the dense original in {row.runtime}: {each}. "
+                f"That comes from {reason}."
+            )
+        elif min(gains) < 1 / NOTICEABLE:
+            slower.append(f"{row.name} ({each})")
+        elif max(gains) > NOTICEABLE:
+            unexplained.append(f"{row.name} ({each})")
+        else:
+            same.append(row.name)
+    if slower:
+        yield f"Slower than the dense original in the same runtime, times as fast: {'; '.join(slower)}."
+    if unexplained:
+        yield (
+            "Measured faster at some batch size, which nothing in the file explains, so don't count on it: "
+            f"{'; '.join(unexplained)}."
+        )
+    if same:
+        yield (
+            f"No faster than the dense original in the same runtime: {', '.join(same)}. Zeros cost there "
+            "what other numbers cost. What would give speed: units that are dead, removed from "
+            "any format (--compact); litert int8; another runtime."
+        )
+
+
+def _runtimes(verified: Sequence[Row]) -> Iterator[str]:
+    rows = {row.runtime: row for row in verified if row.dense_latency}
+    base = rows.get("tensorflow") or rows.get("keras")
+    if base is None:
+        return
+    for runtime, row in rows.items():
+        shared = [batch for batch in base.dense_latency if batch in row.dense_latency]
+        if runtime in (base.runtime, "keras") or not shared:
+            continue
+        each = ", ".join(f"{base.dense_latency[b] / row.dense_latency[b]:.1f} at batch {b}" for b in shared)
+        yield (
+            f"{runtime} runs the dense original, too, this many times as fast as {base.runtime}: {each}. "
+            "That comes from the runtime, not from the zeros."
+        )
+
+
+def _zeros(verified: Sequence[Row]) -> Iterator[str]:
+    proven = [row for row in verified if row.zeros is not None]
+    if proven:
+        yield (
+            f"Pruned weights are exactly zero in the files' own tensors ({sum(proven[0].zeros.values()):,} "
+            f"counted in each): {', '.join(row.name for row in proven)}."
+        )
+
+
+def _choice(verified: Sequence[Row]) -> Iterator[str]:
+    by_name = {row.name: row for row in verified}
+
+    def among(names: tuple[str, ...]) -> list[Row]:
+        return [by_name[name] for name in names if name in by_name]
+
+    if len(by_name) < 3:
+        return
+    if servers := among(SERVERS):
+        packed = by_name.get("savedmodel packed")
+        fastest = min(servers, key=_pace)
+        smallest = ", the smallest" if packed and packed.bytes <= min(r.bytes for r in servers) else ""
+        packs = f"{packed.name} for TensorFlow Serving{smallest}" if packed else ""
+        faster = fastest.latency and not (packed and _pace(packed) < NOTICEABLE * _pace(fastest))
+        fast = f"{fastest.name}, the fastest here" if faster else ""
+        yield f"Take for a server: {'; or '.join(filter(None, (packs, fast))) or fastest.name}."
+    if phones := among(PHONES):
+        smallest = min(row.bytes for row in phones)
+        taken = next(row for row in phones if row.bytes < NOTICEABLE * smallest)
+        sparse = by_name.get("litert sparse")
+        smaller = sparse is not None and sparse.bytes < taken.bytes / NOTICEABLE
+        yield f"Take for a phone: {taken.name}{f'; or {sparse.name}, the smallest' if smaller else ''}."
+    if browsers := among(BROWSERS):
+        yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
+
+
+def _pace(row: Row) -> float:
+    return geometric_mean(row.latency.values()) if row.latency else float("inf")

@@ -1,0 +1,54 @@
+"""The matching rule: which tickets do as well as the dense network.
+
+A round is matching if validation accuracy at early stop, on the mean over replicates, is
+at least the dense network's minus the tolerance, at this round AND every denser one. (Searches
+around `fit` monitor what their user names.) The test set chooses nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from statistics import mean
+
+from tf_lottery.method.spec import Finished
+
+ROUNDING = 1e-12
+"""Accuracies this close are equal: .98 - .97 is more than .01 in binary floating point."""
+
+
+def by_round(
+    records: Iterable[Finished], arm: str, value: Callable[[Finished], float]
+) -> dict[int, list[float]]:
+    """Return round -> one value a replicate, trials averaged first, in order of rounds."""
+    trials = defaultdict(list)
+    for record in records:
+        if record.spec.arm == arm:
+            trials[record.spec.round, record.spec.replicate].append(value(record))
+    rounds = defaultdict(list)
+    for (round, _), values in sorted(trials.items()):
+        rounds[round].append(mean(values))
+    return dict(rounds)
+
+
+def matching_round(records: Iterable[Finished], tolerance: float = 0.0) -> int | None:
+    """Return the sparsest matching round, None if no pruned round matches.
+
+    Args:
+        records: of one study; rounds that not all replicates have finished don't count.
+        tolerance: how far below the dense network's accuracy is still matching, as a
+            fraction (0.005: half a point).
+
+    Example:
+        >>> import tf_lottery as lottery
+        >>> lottery.matching_round([]) is None
+        True
+    """
+    values = by_round(records, "ticket", lambda record: record.monitored)
+    if 0 not in values:
+        return None
+    needed = mean(values[0]) - tolerance
+    last = None
+    for expected, (round, found) in enumerate(values.items()):
+        if round != expected or len(found) < len(values[0]) or mean(found) < needed - ROUNDING:
+            break
+        last = round or None
+    return last

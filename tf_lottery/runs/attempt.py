@@ -1,0 +1,86 @@
+"""One attempt at one run, wherever it is made: in this process, in a worker, on a cluster's node."""
+
+from tf_lottery.config import StudyConfig
+from tf_lottery.errors import DamagedError, LotteryError, StudyError
+from tf_lottery.method.plan import collect, plan
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.runs.check import check_fit
+from tf_lottery.runs.execute import execute
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.outcome import Outcome
+from tf_lottery.runs.trainers import Bench
+from tf_lottery.store import failures
+from tf_lottery.store.environment import check_same
+from tf_lottery.store.store import Store
+from tf_lottery.training.replicas import one_line_if_another_ends
+
+
+def attempt(
+    spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, strict_environment: bool = False
+) -> Outcome:
+    """Train a run, unless another process does.
+
+    Args:
+        spec: of the run.
+        store: of the study.
+        bench: used again from run to run.
+        observer: hears how it goes.
+        strict_environment: refuse to build on runs of another environment.
+
+    Returns:
+        How it ended. A failure for cause is recorded in the store.
+    """
+    try:
+        with store.claim(spec.key) as mine, one_line_if_another_ends(spec.training.strategy):
+            if not mine:
+                return Outcome(spec.key, "busy")
+            return _train(spec, store, bench, observer, strict_environment)
+    except DamagedError as error:
+        return Outcome(spec.key, "damaged", str(error), error.key, str(error.path))
+    except LotteryError as error:
+        return Outcome(spec.key, "ended", str(error))
+
+
+def _train(spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, strict: bool) -> Outcome:
+    record = store.find(spec.key)
+    if record is not None and set(spec.snapshots) <= set(record.spec.snapshots):
+        return Outcome(spec.key, "finished", "by another process, since it was planned")
+    before = [store.record(key) for key in (spec.root, spec.parent) if key] if strict else []
+    check_same(before)
+    if store.writes and (failure := failures.find(store.paths, spec.key)):
+        return Outcome(spec.key, "failed", failure.reason)  # another process was faster
+    trainer = bench.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
+    if strict:
+        check_same(before, trainer.resolved["device"])
+    try:
+        with one_line_if_another_ends(spec.training.strategy):
+            execute(spec, store, bench, observer)
+    except (StudyError, DamagedError):
+        raise
+    except Exception as error:  # whatever a training, or a user's own function, raises
+        return Outcome(spec.key, "failed", store.fail(spec, error).reason)
+    return Outcome(spec.key, "finished")
+
+
+def check(study: StudyConfig, store: Store, bench: Bench) -> str | None:
+    """Say what is wrong with a study before anything of it is trained.
+
+    Returns:
+        None, or the line.
+
+    Raises:
+        DamagedError: a record isn't as it was written.
+    """
+    records = store.records()
+    waiting = plan(study, records)
+    if not waiting:
+        return None  # another process has finished it
+    try:
+        with one_line_if_another_ends(study.training.strategy):
+            trainer = bench.trainer(waiting[0])
+            check_fit(study, bench.dataset(study.data), trainer, collect(study, records))
+    except DamagedError:
+        raise
+    except LotteryError as error:
+        return str(error)
+    return None

@@ -1,0 +1,34 @@
+"""The study's log: what happened and when, for whoever looks later."""
+
+import contextlib
+import time
+
+from tf_lottery.method.spec import Record
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.store.failures import Failure
+
+
+class Log(StudyObserver):
+    """Appends a line an event. A full disk keeps it silent. Args: paths: of the study."""
+
+    def __init__(self, paths: StudyPaths):
+        self._file = paths.log
+
+    def finished(self, record: Record) -> None:
+        """Say which run is finished."""
+        self._write(
+            f"{record.spec.describe()} finished in {record.seconds['total']:.1f} s ({record.key[:16]})"
+        )
+
+    def failed(self, failure: Failure) -> None:
+        """Say which run failed, and why."""
+        self._write(failure.describe())
+
+    def noted(self, text: str) -> None:
+        """Say what was out of the ordinary."""
+        self._write(text)
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError), self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")

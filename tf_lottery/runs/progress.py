@@ -1,0 +1,49 @@
+"""How far the runs in progress are: a file in each run's directory, for whoever watches.
+
+Whatever trains (this process, a worker, a cluster's node, another command) tells it in the same
+way. It is a courtesy: nothing depends on it, and a full disk keeps it silent.
+"""
+
+import contextlib
+import json
+import os
+import time
+
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.observe import Progress, StudyObserver
+
+INTERVAL_SECONDS = 0.5
+
+
+class Heartbeat(StudyObserver):
+    """Writes the progress of the runs that this process trains. Args: paths: of the study."""
+
+    def __init__(self, paths: StudyPaths):
+        self._paths = paths
+
+    def started(self, spec: RunSpec, first: int, last: int) -> None:
+        """Begin a run's file."""
+        self._file, self._first, self._last = self._paths.run(spec.key).progress, first, last
+        self._when = 0.0
+        self.advanced(first)
+
+    def advanced(self, step: int) -> None:
+        """Write the step, twice a second at most."""
+        if time.monotonic() - self._when < INTERVAL_SECONDS:
+            return
+        self._when = time.monotonic()
+        temporary = self._file.with_name(".progress")
+        with contextlib.suppress(OSError):
+            temporary.write_text(json.dumps([self._first, step, self._last]))
+            os.replace(temporary, self._file)
+
+
+def read(paths: StudyPaths, specs: list[RunSpec]) -> list[Progress]:
+    """Return the progress of those runs that tell it."""
+    found = []
+    for spec in specs:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            first, step, last = json.loads(paths.run(spec.key).progress.read_text())
+            found.append(Progress(spec, first, step, last))
+    return found

@@ -1,0 +1,36 @@
+"""A few seconds of a run, to know what it will take."""
+
+import time
+
+from tf_lottery import steps
+from tf_lottery.data.order import BatchOrder
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.runs.trainers import Bench
+
+SECONDS = 3.0
+
+
+def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
+    """Return the seconds and the bytes on the disk that a run will take, about.
+
+    Args:
+        spec: of any of the study's runs.
+        last: its last step.
+    """
+    bench = Bench()
+    dataset, trainer = bench.dataset(spec.data), bench.trainer(spec)
+    per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
+    every = steps.iterations(spec.training.evaluate_every, per_epoch)
+    trainer.set_weights(trainer.initial_weights(0))
+    order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
+    began, step = time.perf_counter(), 0
+    while step < last and time.perf_counter() - began < SECONDS:
+        trainer.loop.run(step, order, [min(step + 100, last)], lambda step, passed: None)
+        step = min(step + 100, last)
+    a_step = (time.perf_counter() - began) / step
+    began = time.perf_counter()
+    trainer.evaluate["validation"]()
+    trainer.loop.check()
+    an_evaluation = time.perf_counter() - began
+    weights = sum(value.nbytes for value in trainer.weights().values())
+    return last * a_step + (last / every + 2) * an_evaluation, 2 * weights  # last and early-stop ones

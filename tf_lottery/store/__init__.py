@@ -1,0 +1,1 @@
+"""Studies and their runs on disk: written whole, verified when read. No TensorFlow."""
