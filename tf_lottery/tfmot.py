@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.pruning.masks import zeroed
 from tf_lottery.ticket import Ticket
 
 _LEGACY = "TF_USE_LEGACY_KERAS"
@@ -246,5 +247,4 @@ def _initial(tfmot: ModuleType, initial: Any, trained: Mapping[str, np.ndarray])
 
 
 def _pruned(weights: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    pruned = {p: np.where(mask, weights[p], np.zeros_like(weights[p])) for p, mask in masks.items()}
-    return {**weights, **pruned}
+    return zeroed(weights, masks)

@@ -16,6 +16,7 @@ from tf_lottery.layers.redraw import redraw as redraw_weights
 from tf_lottery.models.build import build as build_named
 from tf_lottery.models.seeded import seeded
 from tf_lottery.pruning.correspond import correspond
+from tf_lottery.pruning.masks import zeroed
 from tf_lottery.seeding import derive
 
 Arrays = Mapping[str, np.ndarray]
@@ -60,9 +61,7 @@ def redraw(
     new = fresh.weights | {path: theirs[path] for path in frozen(model) if path in theirs}
     weights = {path: new[there] for path, there in found.pairs.items()}
     weights |= {path: drawn.get(path, value) for path, value in start.items() if path not in weights}
-    return weights | {
-        path: np.where(mask, weights[path], np.zeros_like(weights[path])) for path, mask in masks.items()
-    }
+    return zeroed(weights, masks)
 
 
 def _drawn(

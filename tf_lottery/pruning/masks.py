@@ -35,6 +35,19 @@ def distance(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) 
     return differing / size(first)
 
 
+def zeroed(arrays: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return all arrays, with exactly 0.0 (never -0.0) where a weight is pruned.
+
+    Args:
+        arrays: by path; those that have no mask are returned as they are.
+        masks: by path.
+    """
+    return {
+        path: np.where(masks[path], value, np.zeros_like(value)) if path in masks else value
+        for path, value in arrays.items()
+    }
+
+
 def shrinks(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> bool:
     """Return whether nothing that was pruned before is back."""
     return before.keys() == after.keys() and all(not np.any(after[path] & ~before[path]) for path in before)

@@ -1,10 +1,9 @@
 """From a finished run to its ticket: masks + rewind weights + provenance."""
 
-import numpy as np
-
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import Record
+from tf_lottery.pruning.masks import zeroed
 from tf_lottery.store.store import Store
 from tf_lottery.ticket import Ticket
 
@@ -31,9 +30,9 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
     masks = store.masks(record.key)
     # The first step of the run is the rewind point; the root's 0it is theta_0.
     state = store.rewind_point(spec.root, record.first_step)
-    weights = {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}
-    for path, mask in masks.items():
-        weights[path] = np.where(mask, weights[path], np.zeros_like(weights[path]))
+    weights = zeroed(
+        {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}, masks
+    )
     there = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
     trained = store.weights(record.key, "early_stop") if there else {}
     provenance = {
