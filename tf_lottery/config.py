@@ -6,7 +6,15 @@ heavy, because every floor above may read it.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tf_lottery import steps
 
@@ -206,6 +214,14 @@ class RewindConfig(Strict):
 class ArmConfig(Strict):
     """One line of the paper's plots."""
 
+    like: str | None = None
+    """The arm's function, a line of `tf_lottery.method.arms.CHAINS` or `ARMS`. Default: its own name."""
+    on: str = "ticket"
+    """Of a control: the arm whose runs it edits."""
+    pruning: dict[str, Any] = {}
+    """Settings of `pruning` that differ in this arm, such as `{criterion: random}`."""
+    rewind: dict[str, Any] = {}
+    """Settings of `rewind` that differ in this arm."""
     rounds: list[Round] | None = None
     """At which rounds. Default: every round from 1 on."""
     trials: int = Field(1, ge=1, le=1000)
@@ -249,7 +265,8 @@ class StudyConfig(Strict):
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
     arms: dict[str, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
-    """Lines of `tf_lottery.method.arms.ARMS`. `ticket` is always there."""
+    """What is compared: lines of `tf_lottery.method.arms.CHAINS` and `ARMS`, or further ones that are
+    `like` one of those. `ticket` comes first, and is there unless no arm needs it."""
     replicates: int = Field(1, ge=1, le=10_000)
     seed: Seed = 0
     tolerance: float = Field(0.0, ge=0, le=1)
@@ -259,29 +276,57 @@ class StudyConfig(Strict):
     @field_validator("arms")
     @classmethod
     def _ticket_first(cls, arms):
-        return {"ticket": ArmConfig(), **arms}
+        needed = not arms or any(arm.on == "ticket" and arm.like != "ticket" for arm in arms.values())
+        return {"ticket": ArmConfig(), **arms} if needed else arms
 
     @model_validator(mode="after")
-    def _ticket_everywhere(self):
-        ticket = self.arms["ticket"]
-        if ticket.rounds is not None or ticket.trials != 1:
-            raise ValueError("expected arm 'ticket' without rounds and trials: it is every round, once")
+    def _arms_fit(self):
+        for name, arm in self.arms.items():
+            if "ticket" in (name, arm.like) and (arm.rounds is not None or arm.trials != 1):
+                raise ValueError(f"expected arm {name!r} without rounds and trials: it is every round, once")
+            passed = [name]
+            while arm.on != "ticket":  # which is on none
+                if arm.on not in self.arms or arm.on in passed:
+                    raise ValueError(
+                        f"expected arms.{passed[-1]}.on as another arm of the study, in no circle, "
+                        f"received {arm.on!r}"
+                    )
+                passed.append(arm.on)
+                arm = self.arms[arm.on]
+            self.of_arm(name)
         return self
 
     @model_validator(mode="after")
     def _not_endless(self):
-        rounds = 1 if self.pruning.rounds is None else self.pruning.rounds
-        controls = [
-            arm.trials * (rounds if arm.rounds is None else sum(round <= rounds for round in set(arm.rounds)))
-            for name, arm in self.arms.items()
-            if name != "ticket"
+        most = max(self.of_arm(name).pruning.rounds or 1 for name in self.arms)
+        of_arms = [
+            arm.trials * (most if arm.rounds is None else sum(round <= most for round in set(arm.rounds)))
+            for arm in self.arms.values()
         ]
-        runs = self.replicates * (1 + rounds + sum(controls))
+        runs = self.replicates * (1 + sum(of_arms))
         if runs > MOST_RUNS:
             raise ValueError(
                 f"expected at most {MOST_RUNS:,} runs (replicates x rounds x trials), received {runs:,}"
             )
         return self
+
+    def of_arm(self, name: str) -> "StudyConfig":
+        """Return the study with an arm's own settings laid over it.
+
+        Raises:
+            ValueError: If they aren't settings of a study.
+        """
+        changed = {}
+        for part in ("pruning", "rewind"):
+            if own := getattr(self.arms[name], part):
+                before = getattr(self, part)
+                try:
+                    changed[part] = type(before).model_validate({**before.model_dump(), **own})
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    where = ".".join(str(each) for each in ("arms", name, part, *first["loc"]))
+                    raise ValueError(f"{where}: {first['msg']}") from error
+        return self.model_copy(update=changed) if changed else self
 
     def same_runs_as(self, other: "StudyConfig") -> bool:
         """Whether the two studies differ only in how far they go, not in what a run is."""

@@ -3,14 +3,20 @@ from itertools import product
 import pytest
 
 from tests.fakes import fake_study
-from tf_lottery.method.arms import ARMS, dense, random_reinit, ticket
+from tf_lottery.method.arms import ARMS, CHAINS, Place, dense, random_reinit, ticket
 
 
 def chain_of(study, replicate=0, rounds=3):
     chain = [dense(study, replicate)]
     for round in range(1, rounds + 1):
-        chain.append(ticket(study, chain, round, 0))
+        chain.append(ticket(Place(study, "ticket", replicate, round, 0, chain[0], before=chain[-1])))
     return chain
+
+
+def control(study, chain, round, trial=0):
+    first = chain[0]
+    place = Place(study, "random_reinit", first.replicate, round, trial, first, same=chain[round])
+    return random_reinit(place)
 
 
 def fresh():
@@ -22,9 +28,7 @@ def every_run(study):
     for replicate in range(2):
         chain = chain_of(study, replicate)
         yield from chain
-        yield from (
-            random_reinit(study, chain, round, trial) for round, trial in product((1, 2, 3), range(2))
-        )
+        yield from (control(study, chain, round, trial) for round, trial in product((1, 2, 3), range(2)))
 
 
 def test_the_dense_network_is_drawn_and_keeps_its_start_and_the_rewind_point():
@@ -50,7 +54,7 @@ def test_a_ticket_is_pruned_from_the_round_before_and_rewound_to_the_dense_run()
 def test_a_reinitialization_has_the_tickets_masks_and_weights_of_its_own():
     study = fake_study(rewind={"to": "500it"})
     chain = chain_of(study)
-    spec = random_reinit(study, chain, 2, 0)
+    spec = control(study, chain, 2)
     assert (spec.parent, spec.pruning) == (chain[2].parent, chain[2].pruning)
     assert (spec.start, spec.rewind) == ("reinitialize", None)
     assert spec.training == chain[2].training
@@ -89,17 +93,19 @@ def test_a_criterion_that_draws_gets_a_seed_a_round_and_replicate_shared_with_th
     chains = [chain_of(study, replicate) for replicate in range(2)]
     seeds = [spec.pruning.seed for chain in chains for spec in chain[1:]]
     assert len(set(seeds)) == 6
-    assert random_reinit(study, chains[1], 3, 1).pruning.seed == seeds[-1]
+    assert control(study, chains[1], 3, 1).pruning.seed == seeds[-1]
 
 
 def test_a_criterion_that_does_not_draw_gets_no_seed():
     assert {spec.pruning.seed for spec in every_run(fake_study()) if spec.pruning} == {0}
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", CHAINS | ARMS)
 def test_every_arm_labels_its_runs_and_is_the_same_when_asked_again(arm):
     study = fake_study()
     chain = chain_of(study, replicate=1)
-    spec = ARMS[arm](study, chain[:2], 2, 0)
+    before = {"before": chain[1]} if arm in CHAINS else {"same": chain[2]}
+    place = Place(study, arm, 1, 2, 0, chain[0], **before)
+    spec = (CHAINS | ARMS)[arm](place)
     assert (spec.arm, spec.replicate, spec.round, spec.trial) == (arm, 1, 2, 0)
-    assert ARMS[arm](study, chain[:2], 2, 0).key == spec.key
+    assert (CHAINS | ARMS)[arm](place).key == spec.key

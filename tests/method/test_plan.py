@@ -4,7 +4,7 @@ import pytest
 
 from tests.fakes import fake_record, fake_study, halved, run_to_the_end
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.plan import collect, expected_runs, plan
+from tf_lottery.method.plan import collect, expected_runs, foreseen, plan, spent
 
 ONLY_TICKETS = {"ticket": {}}
 
@@ -270,8 +270,8 @@ def test_a_rewind_point_that_a_dense_run_lacks_has_it_trained_again_keeping_both
 def test_two_arms_that_ask_for_the_same_run_share_it(monkeypatch):
     from tf_lottery.method import arms
 
-    def twin(study, chain, round, trial):
-        return arms.ticket(study, chain, round, trial).model_copy(update={"arm": "twin"})
+    def twin(place):
+        return place.same.model_copy(update={"arm": place.arm})
 
     monkeypatch.setitem(arms.ARMS, "twin", twin)
     study = fake_study(pruning={"rounds": 1}, arms={"twin": {}})
@@ -279,3 +279,107 @@ def test_two_arms_that_ask_for_the_same_run_share_it(monkeypatch):
     (shared,) = plan(study, [dense])
     records = collect(study, [dense, fake_record(shared)])
     assert [record.spec.arm for record in records] == ["ticket", "ticket", "twin"]
+
+
+TWO_CHAINS = {
+    "ticket": {},
+    "drawn": {"like": "ticket", "pruning": {"criterion": "random"}, "rewind": {"to": "500it"}},
+    "random_reinit": {"rounds": [2]},
+    "drawn_reinit": {"like": "random_reinit", "on": "drawn", "trials": 2},
+}
+
+
+def test_a_second_chain_shares_the_dense_run_and_has_controls_of_its_own():
+    study = fake_study(pruning={"rounds": 2}, arms=TWO_CHAINS, replicates=2)
+    records = collect(study, run_to_the_end(study))
+    expected = [
+        *[
+            ("ticket", 0, 0),
+            ("ticket", 1, 0),
+            ("drawn", 1, 0),
+            ("drawn_reinit", 1, 0),
+            ("drawn_reinit", 1, 1),
+        ],
+        *[("ticket", 2, 0), ("drawn", 2, 0), ("random_reinit", 2, 0)],
+        *[("drawn_reinit", 2, 0), ("drawn_reinit", 2, 1)],
+    ]
+    placed = [(r.spec.arm, r.spec.round, r.spec.trial) for r in records if r.spec.replicate == 1]
+    assert placed == expected
+    assert len(records) == 2 * len(expected) == expected_runs(study) == len(foreseen(study))
+    dense, *others = [record.spec for record in records if record.spec.replicate == 1]
+    assert dense.snapshots == ("0it", "500it"), "both chains' rewind points"
+    assert {spec.root for spec in others} == {dense.key}
+    drawn = {spec.round: spec for spec in others if spec.arm == "drawn"}
+    assert drawn[1].pruning.criterion == "random"
+    assert drawn[1].rewind.to == "500it"
+    assert drawn[2].parent == drawn[1].key
+    for spec in others:
+        if spec.arm == "drawn_reinit":
+            assert (spec.parent, spec.pruning) == (drawn[spec.round].parent, drawn[spec.round].pruning)
+
+
+def test_a_study_needs_no_arm_called_ticket():
+    study = fake_study(pruning={"rounds": 1}, arms={"mine": {"like": "ticket"}})
+    assert list(study.arms) == ["mine"]
+    records = collect(study, run_to_the_end(study))
+    assert [(record.spec.arm, record.spec.round) for record in records] == [("mine", 0), ("mine", 1)]
+    before = run_to_the_end(fake_study(pruning={"rounds": 1}, arms=ONLY_TICKETS))
+    assert plan(study, before) == [], "it shares the runs of the arm that it is like"
+
+
+def test_last_weights_that_a_second_chain_needs_are_not_spent():
+    study = fake_study(pruning={"rounds": 2}, arms=TWO_CHAINS)
+    specs = {(spec.arm, spec.round, spec.trial): spec for spec in foreseen(study)}
+    first = [fake_record(specs["ticket", round, 0]) for round in (0, 1, 2)]
+    assert spent(study, first[:1]) == set()
+    assert spent(study, first[:2]) == set(), "the other chain goes on from the dense run"
+    control = fake_record(specs["random_reinit", 2, 0])
+    assert spent(study, [*first, control]) == {first[1].key, control.key}
+    every = [fake_record(spec) for spec in specs.values()]
+    last = {specs["ticket", 2, 0].key, specs["drawn", 2, 0].key}
+    assert spent(study, every) == {record.key for record in every} - last
+
+
+def test_masks_that_no_recipe_gives_are_waited_for(monkeypatch):
+    from tf_lottery.method import arms
+
+    def grown(place):  # as gradual pruning does, its masks change while it trains
+        settings = {"parent": None, "pruning": None, "start": "initialize", "init_seed": 5, "arm": place.arm}
+        return place.same.model_copy(update=settings)
+
+    monkeypatch.setitem(arms.ARMS, "grown", grown)
+    study = fake_study(
+        pruning={"rounds": 1}, arms={"grown": {}, "grown_reinit": {"like": "random_reinit", "on": "grown"}}
+    )
+    dense = fake_record(plan(study, [])[0])
+    ready = plan(study, [dense])
+    assert labels(ready) == [("ticket", 0, 1, 0), ("grown", 0, 1, 0)]
+    (control,) = plan(study, [dense, *map(fake_record, ready)])
+    assert (control.arm, control.masks_of, control.parent) == ("grown_reinit", ready[1].key, None)
+    assert control.start == "reinitialize"
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ({"a": {"like": "random_reinit", "on": "nowhere"}}, r"arms\.a\.on.*'nowhere'"),
+        ({"a": {"like": "random_reinit", "on": "b"}, "b": {"like": "random_reinit", "on": "a"}}, "no circle"),
+        ({"a": {"like": "ticket", "pruning": {"rate": 2}}}, r"arms\.a\.pruning\.rate.*less than 1"),
+        ({"a": {"like": "ticket", "rewind": {"too": "0it"}}}, r"arms\.a\.rewind\.too"),
+    ],
+)
+def test_arms_that_do_not_fit_are_refused(arms, message):
+    with pytest.raises(ValueError, match=message):
+        fake_study(arms=arms)
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ({"a": {"like": "nothing"}}, r"arms\.a\.like of ticket, random_reinit.*'nothing'"),
+        ({"a": {"like": "ticket", "on": "b"}, "b": {"like": "ticket"}}, "'a' without rounds, trials and on"),
+    ],
+)
+def test_arms_without_a_function_and_chains_that_skip_rounds_are_refused(arms, message):
+    with pytest.raises(LotteryError, match=message):
+        plan(fake_study(arms=arms), [])

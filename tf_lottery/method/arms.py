@@ -1,22 +1,57 @@
-"""Arms: the lines of the paper's plots. A further one is a function and a line in `ARMS`.
+"""Arms: the lines of the paper's plots. A further one is a function and a line in `CHAINS` or `ARMS`.
 
-An arm says what its run at one round is, given the replicate's `ticket` runs so far.
+An arm is a function from a `Place` in the study to the run that is trained there. It is pure: it may look
+at the study's settings and at the specs of other runs, never at what those runs found.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from tf_lottery.config import StudyConfig
+from tf_lottery.config import ArmConfig, StudyConfig
+from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import Pruning, RunSpec
 from tf_lottery.seeding import derive
 
-Chain = Sequence[RunSpec]
-"""A replicate's ticket runs by round, the dense network first."""
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a study a run stands: all that an arm may look at.
+
+    Attributes:
+        study: The study, with the arm's own settings laid over it.
+        arm: The arm's name in the study, which may differ from the name of its function.
+        replicate: Which replicate, counted from 0.
+        round: Which round, counted from 1; round 0 is the dense network.
+        trial: Which of the arm's trials, counted from 0.
+        dense: The run of round 0.
+        before: This arm's run of the previous round; None unless the arm is a chain.
+        same: The run of the arm named by `on` at the same round; None for a chain.
+    """
+
+    study: StudyConfig
+    arm: str
+    replicate: int
+    round: int
+    trial: int
+    dense: RunSpec
+    before: RunSpec | None = None
+    same: RunSpec | None = None
 
 
-def dense(study: StudyConfig, replicate: int) -> RunSpec:
-    """Round 0 of every arm: the dense network, trained from a random initialization."""
+Arm = Callable[[Place], RunSpec]
+
+
+def dense(study: StudyConfig, replicate: int, arm: str = "ticket") -> RunSpec:
+    """Return round 0 of every arm: the dense network, trained from a random initialization.
+
+    Args:
+        study: The study, with the arm's own settings laid over it.
+        replicate: Which replicate.
+        arm: The arm that the run is labelled with.
+    """
     return RunSpec(
-        arm="ticket",
+        arm=arm,
         replicate=replicate,
         round=0,
         data=study.data,
@@ -29,47 +64,95 @@ def dense(study: StudyConfig, replicate: int) -> RunSpec:
     )
 
 
-def ticket(study: StudyConfig, chain: Chain, round: int, trial: int) -> RunSpec:
+def ticket(place: Place) -> RunSpec:
     """The winning ticket: survivors return to the rewind point (Frankle & Carbin 2018)."""
-    return _pruned(study, chain, "ticket", round, trial, start="rewind", rewind=study.rewind)
+    return _pruned(place, start="rewind", rewind=place.study.rewind)
 
 
-def random_reinit(study: StudyConfig, chain: Chain, round: int, trial: int) -> RunSpec:
-    """The control: the ticket's masks, weights drawn afresh, trained from step 0."""
-    seed = derive(study.seed, chain[0].replicate, f"reinit/{round}", trial)
-    return _pruned(study, chain, "random_reinit", round, trial, start="reinitialize", init_seed=seed)
+def random_reinit(place: Place) -> RunSpec:
+    """The control: another arm's masks, weights drawn afresh, trained from step 0 (Frankle & Carbin 2018)."""
+    seed = derive(place.study.seed, place.replicate, f"reinit/{place.round}", place.trial)
+    return _edited(place, start="reinitialize", init_seed=seed)
 
 
-ARMS: dict[str, Callable[[StudyConfig, Chain, int, int], RunSpec]] = {
-    "ticket": ticket,
-    "random_reinit": random_reinit,
-}
+CHAINS: dict[str, Arm] = {"ticket": ticket}
+"""Arms of which each round goes on from their own previous one."""
+
+ARMS: dict[str, Arm] = {"random_reinit": random_reinit}
+"""Arms of which each run follows from the dense network, or from another arm's run at the same round."""
 
 
-def _pruned(study: StudyConfig, chain: Chain, arm: str, round: int, trial: int, **start) -> RunSpec:
-    replicate = chain[0].replicate
-    pruning = study.pruning
+def function_of(name: str, settings: ArmConfig) -> str:
+    """Return the name of an arm's function: what it is `like`, or its own name."""
+    return settings.like or name
+
+
+def is_chain(study: StudyConfig, arm: str) -> bool:
+    """Return whether the runs of an arm go on from its own previous round."""
+    settings = study.arms.get(arm)
+    return settings is not None and function_of(arm, settings) in CHAINS
+
+
+def check_names(study: StudyConfig) -> None:
+    """Check that there is a function for every arm of a study.
+
+    Raises:
+        LotteryError: If there isn't, or a chain is asked to be `on` another arm.
+    """
+    for name, settings in study.arms.items():
+        function = function_of(name, settings)
+        if function not in (CHAINS | ARMS):
+            what = f"arms.{name}.like" if settings.like else "arms"
+            raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")
+        if function in CHAINS and (
+            settings.rounds is not None or settings.trials != 1 or settings.on != "ticket"
+        ):
+            raise LotteryError(
+                f"Expected arm {name!r} without rounds, trials and on: it is trained every round, "
+                "once, from its own previous one. Leave them out."
+            )
+
+
+def _pruned(place: Place, **start: Any) -> RunSpec:
+    """Return the run that prunes the arm's previous one."""
+    pruning = place.study.pruning
     draws = pruning.criterion == "random"
-    return RunSpec(
-        arm=arm,
-        replicate=replicate,
-        round=round,
-        trial=trial,
-        data=study.data,
-        model=study.model,
-        training=study.training,
-        order_seed=_order_seed(study, replicate, f"{arm}/{round}", trial),
-        root=chain[0].key,
-        parent=chain[round - 1].key,
+    return _run(
+        place,
+        root=place.dense.key,
+        parent=place.before.key,
         pruning=Pruning(
             criterion=pruning.criterion,
             scope=pruning.scope,
             rate=pruning.rate,
             layer_rates=pruning.layer_rates,
-            seed=derive(study.seed, replicate, "prune", round) if draws else 0,
+            seed=derive(place.study.seed, place.replicate, "prune", place.round) if draws else 0,
             min_density=pruning.min_density,
         ),
         **start,
+    )
+
+
+def _edited(place: Place, **start: Any) -> RunSpec:
+    """Return a run with another run's masks. It waits for that run only if no recipe gives its masks."""
+    same = place.same
+    if same.parent is not None:
+        return _run(place, root=same.root, parent=same.parent, pruning=same.pruning, **start)
+    return _run(place, root=same.root or same.key, masks_of=same.masks_of or same.key, **start)
+
+
+def _run(place: Place, **settings: Any) -> RunSpec:
+    study = place.study
+    return RunSpec(
+        arm=place.arm,
+        replicate=place.replicate,
+        round=place.round,
+        trial=place.trial,
+        data=study.data,
+        model=study.model,
+        training=study.training,
+        order_seed=_order_seed(study, place.replicate, f"{place.arm}/{place.round}", place.trial),
+        **settings,
     )
 
 

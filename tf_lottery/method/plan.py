@@ -1,27 +1,30 @@
 """The lottery-ticket algorithm on one page: given what is finished, which runs come next.
 
-Pure: no TensorFlow, no files. A serial loop, processes and clusters all ask `plan`.
+Pure: no TensorFlow, no files. Serial loops, processes, clusters and searches all ask `plan`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from tf_lottery.config import ArmConfig, StudyConfig
+from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS, dense, ticket
+from tf_lottery.method.arms import ARMS, CHAINS, Place, check_names, dense, function_of, is_chain
 from tf_lottery.method.matching import ROUNDING
 from tf_lottery.method.spec import Finished, RunSpec
+
+Chain = list[RunSpec]
+"""The runs of one chain arm and replicate by round, the dense network first."""
 
 
 def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     """Return the runs that can start now, in the order in which to start them.
 
     Args:
-        study: with `data.digest` filled in.
-        records: of finished runs, in any order; those of other studies do no harm.
+        study: The study, with `data.digest` filled in.
+        records: The records of finished runs, in any order; those of other studies do no harm.
 
     Returns:
-        Specs whose parents are finished, by replicate, round, arm and trial. Empty when
-        the study is finished.
+        Specs of which all that they build on is finished, by replicate, round, arm and trial. Empty when the
+        study is finished.
 
     Example:
         >>> import tf_lottery as lottery
@@ -32,7 +35,8 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     finished = {record.key: record for record in records}
     waiting = {}
     for spec in reached(study, finished):
-        if not _is_finished(spec, finished):
+        ready = spec.masks_of is None or spec.masks_of in finished
+        if ready and not _is_finished(spec, finished):
             waiting.setdefault(spec.key, _keeping(spec, finished))  # arms may share a run
     return list(waiting.values())
 
@@ -45,89 +49,143 @@ def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
 
 
 def expected_runs(study: StudyConfig) -> int | None:
-    """Return how many runs the study takes if no stop rule ends it early, None if unknown."""
-    rounds = study.pruning.rounds
-    if rounds is None:
+    """Return how many runs the study takes if no stop rule ends it early; None if that is unknown."""
+    check_names(study)
+    if any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm)):
         return None
-    controls = sum(
-        settings.trials
-        for arm, settings in study.arms.items()
-        for round in range(1, rounds + 1)
-        if arm != "ticket" and _at(settings, round)
-    )
-    return study.replicates * (1 + rounds + controls)
+    dense_runs = len({chain[0].key for chain in _begun(study, 0).values()})
+    runs = sum(settings.trials * len(_rounds_of(study, arm)) for arm, settings in study.arms.items())
+    return study.replicates * (dense_runs + runs)
 
 
 def foreseen(study: StudyConfig) -> list[RunSpec] | None:
-    """Return every run of a study if no stop rule ends it early, None if only a rule ends it."""
+    """Return every run of a study if no stop rule ends it early; None if only a rule ends it."""
     _check(study)
-    if study.pruning.rounds is None:
+    if any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm)):
         return None
-    chains = [[dense(study, replicate)] for replicate in range(study.replicates)]
-    for chain in chains:
-        chain += (ticket(study, chain, round, 0) for round in range(1, study.pruning.rounds + 1))
-    return [spec for chain in chains for spec in _with_arms(study, chain)]
+    return _grown(study, lambda settings, chain, _: len(chain) <= settings.pruning.rounds)
 
 
-def reached(study: StudyConfig, finished: dict[str, Finished]) -> list[RunSpec]:
-    """Return every run that the algorithm asks for so far, finished or ready to start.
+def reached(study: StudyConfig, finished: Mapping[str, Finished]) -> list[RunSpec]:
+    """Return every run that the algorithm asks for so far, whether it is finished or ready to start.
 
-    Round 0 trains the dense network. Then, as long as no stop rule holds: prune the last
-    round's trained weights, return the survivors to the rewind point, train.
+    Round 0 trains the dense network. Then, as long as no stop rule holds: prune the last round's trained
+    weights, return the survivors to the rewind point, train.
 
     Raises:
-        LotteryError: an unknown arm, or a study whose data has no digest yet.
+        LotteryError: If there is an unknown arm, or the study's data has no digest yet.
     """
     _check(study)
-    chains = [[dense(study, replicate)] for replicate in range(study.replicates)]
-    growing = True
-    while growing:
-        growing = False
-        for chain in chains:
-            if _goes_on(study, chain, chains, finished):
-                chain.append(ticket(study, chain, len(chain), 0))
-                growing = True
-    return [spec for chain in chains for spec in _with_arms(study, chain)]
+    return _grown(study, lambda settings, chain, chains: _goes_on(settings, chain, chains, finished))
 
 
 def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
-    """Return keys of the finished runs whose last weights no further run of the study will need.
+    """Return the keys of the finished runs whose last weights no further run of the study will need.
 
-    Those of controls, and of tickets whose next round is finished in all arms. The last
-    round's stay, so that more rounds can follow.
+    A run is spent when all that build on it are finished; the last one of a chain never is, so that more
+    rounds can follow.
     """
     finished = {record.key: record for record in records}
-    found = set()
-    children: dict[str, list[RunSpec]] = {}
     specs = reached(study, finished)
+    needed = {spec.parent for spec in specs if not _is_finished(spec, finished)}
+    last: dict[tuple[str, int], str] = {}
     for spec in specs:
-        if spec.parent:
-            children.setdefault(spec.parent, []).append(spec)
-    for spec in specs:
-        below = children.get(spec.key, [])
-        is_control = spec.arm != "ticket"
-        goes_on = any(child.arm == "ticket" for child in below)
-        if spec.key in finished and (
-            is_control or (goes_on and all(_is_finished(child, finished) for child in below))
-        ):
-            found.add(spec.key)
-    return found
+        if is_chain(study, spec.arm):
+            last[spec.arm, spec.replicate] = spec.key
+    for (
+        arm
+    ) in study.arms:  # a chain that has no round of its own yet goes on from the dense run that it shares
+        for replicate in range(study.replicates) if is_chain(study, arm) else ():
+            last.setdefault((arm, replicate), dense(study.of_arm(arm), replicate).key)
+    return {spec.key for spec in specs if spec.key in finished} - needed - set(last.values())
 
 
-def _is_finished(spec: RunSpec, finished: dict[str, Finished]) -> bool:
-    """A dense run without a rewind point that is asked for now is trained again, to the same
-    bits: what was trained from it stays valid."""
+def _begun(study: StudyConfig, replicate: int) -> dict[str, Chain]:
+    """Return a replicate's chains, each with its dense run. Chains that share it ask for all their points."""
+    chains = {arm: [dense(study.of_arm(arm), replicate, arm)] for arm in study.arms if is_chain(study, arm)}
+    points: dict[str, dict[str, None]] = {}
+    for (first,) in chains.values():
+        points.setdefault(first.key, {}).update(dict.fromkeys(first.snapshots))
+    for arm, (first,) in chains.items():
+        chains[arm] = [first.model_copy(update={"snapshots": tuple(points[first.key])})]
+    return chains
+
+
+def _grown(study: StudyConfig, goes_on: Callable[[StudyConfig, Chain, list[Chain]], bool]) -> list[RunSpec]:
+    """Return all runs of all arms, where `goes_on` decides whether a chain, one of its arm's, goes on."""
+    replicates = [_begun(study, replicate) for replicate in range(study.replicates)]
+    for arm in replicates[0]:
+        settings, chains = study.of_arm(arm), [replicate[arm] for replicate in replicates]
+        growing = list(chains)
+        while growing:
+            growing = [chain for chain in growing if goes_on(settings, chain, chains)]
+            for chain in growing:
+                chain.append(_next(study, arm, settings, chain))
+    return [spec for replicate in replicates for spec in _of_replicate(study, replicate)]
+
+
+def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> RunSpec:
+    place = Place(settings, arm, chain[0].replicate, len(chain), trial=0, dense=chain[0], before=chain[-1])
+    return CHAINS[function_of(arm, study.arms[arm])](place)
+
+
+def _of_replicate(study: StudyConfig, chains: Mapping[str, Chain]) -> list[RunSpec]:
+    """Return a replicate's runs by round, arm and trial; a dense run that chains share is one."""
+    dense_runs = {chain[0].key: chain[0] for chain in reversed(chains.values())}
+    specs = [chain[0] for chain in chains.values() if dense_runs[chain[0].key] is chain[0]]
+    settings = {arm: study.of_arm(arm) for arm in study.arms}
+    for round in range(1, max(map(len, chains.values()))):
+        for arm in study.arms:
+            if arm in chains:
+                specs += chains[arm][round : round + 1]
+            else:
+                specs += _controls(study, settings, chains, arm, round)
+    return specs
+
+
+def _controls(
+    study: StudyConfig, settings: Mapping[str, StudyConfig], chains: Mapping[str, Chain], arm: str, round: int
+) -> list[RunSpec]:
+    """Return the trials of an arm that isn't a chain, at one round; none where there is nothing to be on."""
+    own = study.arms[arm]
+    if own.rounds is not None and round not in own.rounds:
+        return []
+    if own.on in chains:
+        same = chains[own.on][round : round + 1]
+    else:
+        same = _controls(study, settings, chains, own.on, round)[:1]
+    if not same:
+        return []
+    root = next((chain[0] for chain in chains.values() if chain[0].key == same[0].root), same[0])
+    function = ARMS[function_of(arm, own)]
+    return [
+        function(Place(settings[arm], arm, same[0].replicate, round, trial, dense=root, same=same[0]))
+        for trial in range(own.trials)
+    ]
+
+
+def _rounds_of(study: StudyConfig, arm: str) -> range | list[int]:
+    """Return the rounds at which an arm has runs of its own, if no stop rule ends the study early."""
+    if is_chain(study, arm):
+        return range(1, study.of_arm(arm).pruning.rounds + 1)
+    own = study.arms[arm].rounds
+    return [round for round in _rounds_of(study, study.arms[arm].on) if own is None or round in own]
+
+
+def _is_finished(spec: RunSpec, finished: Mapping[str, Finished]) -> bool:
+    """Return whether a run is finished. A dense run without a rewind point that is asked for now is trained
+    again, to the same bits: what was trained from it stays valid."""
     record = finished.get(spec.key)
     return record is not None and set(spec.snapshots) <= set(record.spec.snapshots)
 
 
-def _keeping(spec: RunSpec, finished: dict[str, Finished]) -> RunSpec:
-    """The spec, also keeping the rewind points that are there already."""
-    there = finished[spec.key].spec.snapshots if spec.key in finished else ()
-    return spec.model_copy(update={"snapshots": tuple(dict.fromkeys((*there, *spec.snapshots)))})
+def _keeping(spec: RunSpec, finished: Mapping[str, Finished]) -> RunSpec:
+    """Return the spec, which also keeps the rewind points that exist already."""
+    existing = finished[spec.key].spec.snapshots if spec.key in finished else ()
+    return spec.model_copy(update={"snapshots": tuple(dict.fromkeys((*existing, *spec.snapshots)))})
 
 
-def _goes_on(study: StudyConfig, chain: list[RunSpec], chains: list[list[RunSpec]], finished) -> bool:
+def _goes_on(study: StudyConfig, chain: Chain, chains: list[Chain], finished: Mapping[str, Finished]) -> bool:
     round = len(chain) - 1
     if not _is_finished(chain[-1], finished):
         return False
@@ -142,8 +200,8 @@ def _goes_on(study: StudyConfig, chain: list[RunSpec], chains: list[list[RunSpec
     return rules.max_accuracy_drop is None or not _fell(study, chains, round, finished)
 
 
-def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished) -> bool:
-    """Whether the mean over replicates fell too far; also True while it isn't known yet."""
+def _fell(study: StudyConfig, chains: list[Chain], round: int, finished: Mapping[str, Finished]) -> bool:
+    """Return whether the mean over replicates fell too far; also True while it isn't known yet."""
     if any(len(chain) <= round or chain[round].key not in finished for chain in chains):
         return True
 
@@ -153,25 +211,7 @@ def _fell(study: StudyConfig, chains: list[list[RunSpec]], round: int, finished)
     return mean(0) - mean(round) > study.pruning.max_accuracy_drop + ROUNDING
 
 
-def _with_arms(study: StudyConfig, chain: list[RunSpec]) -> list[RunSpec]:
-    specs = []
-    for round, spec in enumerate(chain):
-        specs.append(spec)
-        for arm, settings in study.arms.items():
-            if arm != "ticket" and round and _at(settings, round):
-                specs += [ARMS[arm](study, chain, round, trial) for trial in range(settings.trials)]
-    return specs
-
-
-def _at(settings: ArmConfig, round: int) -> bool:
-    return settings.rounds is None or round in settings.rounds
-
-
 def _check(study: StudyConfig) -> None:
-    for arm in study.arms:
-        if arm not in ARMS:
-            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
+    check_names(study)
     if study.data.digest is None:
-        raise LotteryError(
-            "Expected a study whose data is known (data.digest). Received: none; see prepare()"
-        )
+        raise LotteryError("The study has no data.digest yet. Call prepare() first, which fills it in.")

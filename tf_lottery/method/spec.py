@@ -78,6 +78,9 @@ class RunSpec(_FromJson):
     parent: str | None = None
     """Key of the run whose last weights are scored and whose masks shrink."""
     pruning: Pruning | None = None
+    masks_of: str | None = None
+    """Key of the run whose masks are taken as they are, where no recipe gives them: they exist only
+    after its training."""
     snapshots: tuple[Steps, ...] = ()
     """Rewind points that this run keeps. Not part of the key: keeping them changes no bit."""
 

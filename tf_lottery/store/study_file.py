@@ -6,7 +6,7 @@ from tf_lottery import atomic, config_file
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS
+from tf_lottery.method.arms import check_names
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.criteria import CRITERIA
 
@@ -48,13 +48,12 @@ def follow(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
 
 
 def _check_names(study: StudyConfig) -> None:
+    check_names(study)
     for arm in study.arms:
-        if arm not in ARMS:
-            raise LotteryError(f"Expected arms of {', '.join(ARMS)}. Received: {arm!r}")
-    if study.pruning.criterion not in CRITERIA:
-        raise LotteryError(
-            f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {study.pruning.criterion!r}"
-        )
+        if (criterion := study.of_arm(arm).pruning.criterion) not in CRITERIA:
+            raise LotteryError(
+                f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {criterion!r}"
+            )
 
 
 def _with_digest(study: StudyConfig) -> StudyConfig:
