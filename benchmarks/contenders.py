@@ -26,6 +26,7 @@ def loop(network, cores, masks="yes", validate="no"):
     from tf_lottery.training.evaluate import make_evaluate
     from tf_lottery.training.feed import make_feed
     from tf_lottery.training.loop import Loop
+    from tf_lottery.training.stop import Stop
 
     _, _, training = NETWORKS[network]
     training = training.model_copy(update={"threads": cores})
@@ -45,14 +46,18 @@ def loop(network, cores, masks="yes", validate="no"):
     ours = Loop(model, optimizer, loss, make_feed(data.train, training.batch_size, None), scope, xla)
     order = BatchOrder(0, len(data.train), training.batch_size)
     if validate == "no":
-        return lambda steps: ours.run(0, order, [steps], lambda step, passed: None)
+        return lambda steps: ours.run(0, steps, order)
     evaluate = make_evaluate(model, loss, data.validation, xla)
 
-    def at_stop(step, passed):
-        evaluate()
-        ours.check()
+    class Measuring(Stop):
+        def steps(self, first, last):
+            return range(100, last + 1, 100)
 
-    return lambda steps: ours.run(0, order, range(100, steps + 1, 100), at_stop)
+        def act(self, step, passed):
+            evaluate()
+            ours.check()
+
+    return lambda steps: ours.run(0, steps, order, [Measuring()])
 
 
 def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto", masks="no"):

@@ -59,7 +59,8 @@ def application(name: str) -> keras.Model:
     """Return one of keras.applications, its own Normalization adapted, or one before it."""
     inputs = keras.Input((32, 32, 3))
     own = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=4)
-    found = [layer for layer in own.layers if isinstance(layer, layers.Normalization)]
+    normalizing = [layer for layer in own.layers if isinstance(layer, layers.Normalization)]
+    found = [layer for layer in normalizing if layer.input_mean is None]  # others are given their statistics
     for layer in found:
         layer.adapt(IMAGES)
     before = [] if found else [adapted(layers.Normalization(), IMAGES)]

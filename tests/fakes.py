@@ -17,12 +17,13 @@ def fake_study(**settings):
 def fake_spec(arm="ticket", round=0, replicate=0, trial=0, **settings):
     """The spec of a run, labelled freely; `settings` replace any field."""
     study = fake_study()
+    start = "rewind" if round else "initialize"
     required = {
         "data": study.data,
         "model": study.model,
         "training": study.training,
         "order_seed": 1,
-        "start": "initialize",
+        "start": "reinitialize" if arm == "random_reinit" else start,
     }
     return RunSpec(arm=arm, round=round, replicate=replicate, trial=trial, **required | settings)
 

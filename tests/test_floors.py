@@ -19,6 +19,7 @@ FLOORS = {
         "paths",
         "config",
         "config_file",
+        "length",
         "importing",
         "workers",
     ],

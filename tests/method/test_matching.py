@@ -77,11 +77,11 @@ def test_trials_are_averaged_before_replicates():
         fake_record(fake_spec("random_reinit", 1, replicate, trial), validation)
         for replicate, trial, validation in runs
     ]
-    found = by_round(records, "random_reinit", lambda record: record.early_stop_validation_accuracy)
+    found = by_round(records, lambda record: record.early_stop_validation_accuracy, "random_reinit")
     assert found == {1: [pytest.approx(0.92), 0.50]}
 
 
 def test_by_round_is_in_order_of_rounds_and_of_one_arm():
     records = [*tickets(0.97, 0.96, 0.95)[::-1], fake_record(fake_spec("random_reinit", round=7))]
-    found = by_round(records, "ticket", lambda record: record.early_stop_validation_accuracy)
+    found = by_round(records, lambda record: record.early_stop_validation_accuracy, "ticket")
     assert list(found.items()) == [(0, [0.97]), (1, [0.96]), (2, [0.95])]

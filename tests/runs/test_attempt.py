@@ -11,15 +11,15 @@ from tf_lottery.paths import StudyPaths
 from tf_lottery.runs import attempt as attempt_module
 from tf_lottery.runs.attempt import attempt, check
 from tf_lottery.runs.observe import StudyObserver
-from tf_lottery.runs.trainers import Bench
+from tf_lottery.runs.trainers import Trainers
 from tf_lottery.store import failures
 from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import prepare
 
 
 @pytest.fixture(scope="module")
-def bench():
-    return Bench()
+def trainers():
+    return Trainers()
 
 
 @pytest.fixture
@@ -41,32 +41,32 @@ def begun(tmp_path):
         (DamagedError("Expected masks.", "k" * 64, "masks.npz"), "damaged"),
     ],
 )
-def test_what_is_raised_decides_how_it_ends(begun, bench, monkeypatch, error, kind):
+def test_what_is_raised_decides_how_it_ends(begun, trainers, monkeypatch, error, kind):
     def raises(*_):
         raise error
 
     monkeypatch.setattr(attempt_module, "execute", raises)
     _, store, spec = begun
-    outcome = attempt(spec, store, bench, StudyObserver())
+    outcome = attempt(spec, store, trainers, StudyObserver())
     assert outcome.kind == kind
     assert (failures.find(store.paths, spec.key) is not None) == (kind == "failed")
     if kind == "failed":
         assert type(error).__name__ in outcome.detail
 
 
-def test_a_claimed_run_is_busy(begun, bench):
+def test_a_claimed_run_is_busy(begun, trainers):
     _, store, spec = begun
     with store.claim(spec.key):
-        assert attempt(spec, Store(store.paths), bench, StudyObserver()).kind == "busy"
+        assert attempt(spec, Store(store.paths), trainers, StudyObserver()).kind == "busy"
 
 
-def test_what_another_process_has_done_meanwhile_is_not_done_again(begun, bench, monkeypatch):
+def test_what_another_process_has_done_meanwhile_is_not_done_again(begun, trainers, monkeypatch):
     config, store, spec = begun
     store.fail(spec, "worker 1 was ended by SIGKILL")
-    assert attempt(spec, store, bench, StudyObserver()).kind == "failed"
+    assert attempt(spec, store, trainers, StudyObserver()).kind == "failed"
     failures.forgive(store.paths, spec.key)
     run_study(study(pruning__rounds=0), store.paths.root)
     monkeypatch.setattr(attempt_module, "execute", None)
-    outcome = attempt(spec, store, bench, StudyObserver())
+    outcome = attempt(spec, store, trainers, StudyObserver())
     assert (outcome.kind, outcome.detail != "") == ("finished", True)
-    assert check(config, store, bench) is None, "nothing is left to check"
+    assert check(config, store, trainers) is None, "nothing is left to check"

@@ -1,10 +1,11 @@
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.training.checkpoint import Cadence, Checkpoint
-from tf_lottery.training.loop import Passed
-from tf_lottery.training.observe import Point
+from tf_lottery.training.observe import Passed, Point
 
 
 def checkpoint():
@@ -14,12 +15,13 @@ def checkpoint():
             "model/a/kernel": np.array([1.5, -0.0, 1e-30], np.float32),
             "optimizer/0000/i": np.int64(3),
         },
-        early_stop={"model/a/kernel": np.zeros(3, np.float32)},
-        points=[Point(0, None, None, 2.3, 0.1), Point(250, 1 / 3, 0.5, 0.1 + 0.2, 0.7)],
+        arrays={"early_stop/model/a/kernel": np.zeros(3, np.float32)},
         since_stop=Passed(50, 0.1 + 0.7, 12.0, 0.5),
-        since_evaluation=Passed(),
-        rewind_digests={"rewind/0it": "d" * 64},
-        seconds={"train": 1.25, "evaluate": 0.5},
+        kept={
+            "points": [asdict(Point(250, 1 / 3, 0.5, 0.1 + 0.2, 0.7))],
+            "rewind_digests": {"rewind/0it": "d" * 64},
+            "seconds": {"train": 1.25, "evaluate": 0.5},
+        },
         context={"resolved": {"input_shape": [8, 8, 1]}},
     )
 
@@ -30,8 +32,8 @@ def test_it_is_read_as_it_was_written(tmp_path):
     assert {name: value.tobytes() for name, value in found.variables.items()} == {
         name: np.asarray(value).tobytes() for name, value in whole.variables.items()
     }
-    assert found.early_stop.keys() == whole.early_stop.keys()
-    for field in ("step", "points", "since_stop", "since_evaluation", "rewind_digests", "seconds", "context"):
+    assert found.arrays.keys() == whole.arrays.keys()
+    for field in ("step", "since_stop", "kept", "rewind_digests", "context"):
         assert getattr(found, field) == getattr(whole, field), field
 
 
@@ -48,7 +50,7 @@ def test_a_changed_byte_is_noticed(tmp_path, at):
         return
     # A byte between the archive's members, which nobody reads.
     assert found.variables["model/a/kernel"].tobytes() == checkpoint().variables["model/a/kernel"].tobytes()
-    assert found.points == checkpoint().points
+    assert found.kept == checkpoint().kept
 
 
 def test_it_is_due_after_so_many_seconds():

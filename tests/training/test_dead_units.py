@@ -69,7 +69,7 @@ def test_the_smaller_network_trains_as_the_whole_one_does(digits, optimizer, opt
     assert smaller.units[0] <= 64
     assert smaller.units[1] < 200
     order = BatchOrder(7, len(digits.train), 60)
-    smaller.loop.run(0, order, [100], lambda step, passed: None)
+    smaller.loop.run(0, 100, order)
     found, expected = smaller.weights(), train(setup, digits, steps=100)
     for name, value in expected.items():
         assert np.linalg.norm(found[name] - value) <= 1e-5 * np.linalg.norm(value), name
@@ -89,7 +89,7 @@ def test_the_smaller_network_trains_as_the_whole_one_does(digits, optimizer, opt
 def test_the_next_round_keeps_the_same_survivors(digits):
     setup = sparse(digits)
     smaller = compact(setup, digits)
-    smaller.loop.run(0, BatchOrder(7, len(digits.train), 60), [200], lambda step, passed: None)
+    smaller.loop.run(0, 200, BatchOrder(7, len(digits.train), 60))
     train(setup, digits, steps=200)
     present = get_masks(setup.model)
     prune(setup.model, rate=0.2)

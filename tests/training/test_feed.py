@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.training.test_loop import begin, same_bits, train
-from tests.training.trainings import trainer
+from tests.training.trainings import Calling, trainer
 from tf_lottery.config import DataConfig, ModelConfig
 from tf_lottery.data.augment import make_augment
 from tf_lottery.data.order import BatchOrder
@@ -16,6 +16,7 @@ from tf_lottery.data.split import PIXEL, Split
 from tf_lottery.training import feed
 from tf_lottery.training.feed import Resident, Stream, make_feed
 from tf_lottery.training.rewind import RewindManager
+from tf_lottery.training.stop import Stop
 
 SPANS = [(0, 9), (9, 18), (18, 20), (20, 29), (29, 30)]
 BATCH = 30
@@ -139,13 +140,13 @@ def test_an_augmented_training_goes_on_from_a_rewind_point_to_the_same_bits(digi
 
 
 def interrupted(setup, data):
-    def progress(step):
-        raise KeyboardInterrupt
+    class Interrupting(Stop):
+        def reached(self, step):
+            raise KeyboardInterrupt
 
+    stops = [Calling([10]), Interrupting()]
     with pytest.raises(KeyboardInterrupt):
-        setup.loop.run(
-            0, BatchOrder(7, len(data.train), 60), [10, 100_000], lambda step, passed: None, progress
-        )
+        setup.loop.run(0, 100_000, BatchOrder(7, len(data.train), 60), stops)
 
 
 def test_an_interrupted_training_can_be_begun_again(digits, augmented):
@@ -159,7 +160,7 @@ def test_an_interrupted_training_can_be_begun_again(digits, augmented):
 IN_A_PROCESS = """
 import tests.devices
 from tests.training.test_feed import AUGMENT, data, interrupted
-from tests.training.trainings import trainer
+from tests.training.trainings import Calling, trainer
 from tf_lottery.data import sources, split
 digits = split.split(sources.load(data()), data())
 interrupted(trainer(digits, data=data(augment=AUGMENT)), digits)

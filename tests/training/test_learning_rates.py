@@ -130,5 +130,5 @@ def test_a_training_that_starts_later_takes_up_the_schedule_there(digits, by_han
     assert max(distances(train(setup, digits, 30, first=15), expected[30])) < 1e-5
     setup.set_weights(expected[15])
     order = BatchOrder(7, len(digits.train), 60)
-    setup.loop.run(0, order, [15], lambda step, passed: None)  # the rates of the first steps
+    setup.loop.run(0, 15, order)  # the rates of the first steps
     assert max(distances(setup.weights(), expected[30])) > 1e-3

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tests import fresh
-from tests.training.trainings import trainer
+from tests.training.trainings import Calling, trainer
 from tf_lottery.config import ModelConfig
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
@@ -18,7 +18,7 @@ CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
 
 def train(setup, digits, steps=60, stops=(), at_stop=lambda step, passed: None, first=0, seed=7):
     order = BatchOrder(seed, len(digits.train), 60)
-    setup.loop.run(first, order, [*stops, steps], at_stop)
+    setup.loop.run(first, steps, order, [Calling([*stops, steps], at_stop)])
     return setup.weights()
 
 
@@ -198,7 +198,7 @@ compile_rule.configure(training)
 digits = split.split(sources.load(data), data)
 trainer = Trainer(data, ModelConfig(name="resnet20"), training, digits)
 trainer.set_weights(trainer.initial_weights(1))
-trainer.loop.run(0, BatchOrder(7, len(digits.train), 60), [15], lambda step, passed: None)
+trainer.loop.run(0, 15, BatchOrder(7, len(digits.train), 60))
 print(arrays.digest(trainer.weights()))
 """
 

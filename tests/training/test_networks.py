@@ -31,14 +31,14 @@ def test_it_learns_dense_and_pruned(digits, model, steps, unpruned):
     setup.reset_optimizer()
     setup.set_weights(setup.initial_weights(1))
     before = setup.evaluate["validation"]()
-    setup.loop.run(0, order, [steps], lambda step, passed: None)
+    setup.loop.run(0, steps, order)
     dense = setup.evaluate["validation"]()
     assert dense[0] < 0.8 * before[0], (before, dense)
     assert dense[1] > 0.5 > before[1]
     prune(setup.model, rate=0.5, scope="global", layer_rates=unpruned)
     masks = get_masks(setup.model)
     setup.reset_optimizer()
-    setup.loop.run(steps, order, [2 * steps], lambda step, passed: None)
+    setup.loop.run(steps, 2 * steps, order)
     setup.loop.check()
     for path, (kernel, _) in kernels(setup.model).items():
         assert np.array_equal(kernel.numpy() != 0, masks[path]), path

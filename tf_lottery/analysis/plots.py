@@ -1,14 +1,17 @@
-"""The paper's two pictures (Frankle & Carbin 2018, Figures 3 and 4)."""
+"""The paper's two pictures (Frankle & Carbin 2018, Figures 3 and 4), of studies and of searches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
+from typing import Any
 
 from tf_lottery import atomic
-from tf_lottery.analysis.summary import Spread, Summary, summarize
-from tf_lottery.method.matching import matching_round
-from tf_lottery.method.spec import Record
+from tf_lottery.method.matching import by_round
+from tf_lottery.method.results import Results
+from tf_lottery.method.spec import Finished, Record
 
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {
     "ticket": {"color": "#1f5fa8", "marker": "o", "label": "winning ticket"},
     "random_reinit": {
         "color": "#d1662b",
@@ -17,63 +20,108 @@ STYLES = {
         "label": "random reinitialization",
     },
 }
+"""How arms are drawn that have a colour of their own; others get one of `COLORS`."""
+
+COLORS = ("#7b4ea3", "#009e73", "#c44e7d", "#56b4e9", "#8c6d1f", "#4d4d4d")
+"""Distinct to colour-blind eyes beside those of `STYLES`."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One of the pictures.
+
+    Attributes:
+        label: What stands beside its axis.
+        value: What is drawn of a run.
+    """
+
+    label: str
+    value: Callable[[Finished], float]
+
+
+STUDY = (
+    Panel("test accuracy at early stop (%)", lambda record: 100 * record.early_stop_test_accuracy),
+    Panel("early-stop iteration", lambda record: record.early_stop_iteration),
+)
 
 
 def draw(records: Iterable[Record], path: Path, title: str, tolerance: float) -> None:
-    """Draw test accuracy at early stop, and early-stop iteration, against weights remaining.
-
-    Means over replicates, with bars from minimum to maximum. The star marks the sparsest
-    matching ticket.
+    """Draw a study: test accuracy at early stop, and early-stop iteration, against weights remaining.
 
     Args:
-        records: of one study.
-        path: of the PNG.
-        title: above the pictures.
-        tolerance: of the matching rule, a fraction.
+        records: The records of one study.
+        path: Where to write the PNG.
+        title: What stands above the pictures.
+        tolerance: That of the matching rule, a fraction.
+    """
+    results = Results(records)
+    draw_panels(results, STUDY, path, results.matching_round(tolerance), title)
+
+
+def draw_panels(
+    results: Results, panels: Sequence[Panel], path: Path, best: int | None, title: str | None = None
+) -> None:
+    """Draw pictures side by side: means over replicates, with bars from minimum to maximum.
+
+    Args:
+        results: The finished runs.
+        panels: What to draw of them.
+        path: Where to write the PNG.
+        best: The round of the main arm that gets the star, None for none.
+        title: What stands above the pictures, None for nothing.
     """
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
-    records = list(records)
-    arms = summarize(records)
-    figure = Figure(figsize=(11, 4.7), layout="constrained")
-    accuracy, iteration = figure.subplots(1, 2)
-    panels = (
-        (accuracy, "test accuracy at early stop (%)", lambda s: _scaled(s.test_accuracy, 100)),
-        (iteration, "early-stop iteration", lambda s: s.iteration),
-    )
-    best = matching_round(records, tolerance)
-    for axes, label, value in panels:
-        for arm, rounds in arms.items():
-            _line(axes, arm, rounds, value)
-        dense = arms["ticket"][0]
-        axes.axhline(value(dense).mean, color="0.5", linewidth=1, linestyle=":", label="dense network")
+    figure = Figure(figsize=(5.5 * len(panels), 4.7), layout="constrained")
+    every_axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
+    colors = iter(COLORS * len(results.arms))
+    styles = {arm: STYLES.get(arm) or _style(results, arm, next(colors)) for arm in results.arms}
+    main = _by_density(results, results.main, lambda record: record.density)
+    for axes, panel in zip(every_axes, panels, strict=True):
+        for arm, style in styles.items():
+            _line(axes, _by_density(results, arm, panel.value), style)
+        points = _by_density(results, results.main, panel.value)
+        axes.axhline(points[0][1][0], color="0.5", linewidth=1, linestyle=":", label="dense network")
         if best is not None:
-            ticket = arms["ticket"][best]
-            axes.plot(
-                100 * ticket.density,
-                value(ticket).mean,
-                "*",
-                color="#1a8f4c",
-                markersize=16,
-                zorder=5,
-                label=f"sparsest matching ticket ({100 * ticket.density:.1f}%)",
-            )
-        _axes(axes, label, [100 * s.density for s in arms["ticket"].values()])
-    handles, labels = accuracy.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9)
-    figure.suptitle(title, fontsize=11)
+            density, (value, *_) = points[best]
+            label = f"sparsest matching ticket ({density:.1f}%)"
+            axes.plot(density, value, "*", color="#1a8f4c", markersize=16, zorder=5, label=label)
+        _axes(axes, panel.label, [density for density, _ in main.values()])
+    handles, labels = every_axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False, fontsize=9
+    )
+    if title:
+        figure.suptitle(title, fontsize=11)
     atomic.write(path, lambda file: figure.savefig(file, format="png", dpi=150))
 
 
-def _line(axes, arm: str, rounds: dict[int, Summary], value: Callable[[Summary], Spread]) -> None:
-    spreads = [value(summary) for summary in rounds.values()]
-    means = [spread.mean for spread in spreads]
+def _by_density(
+    results: Results, arm: str, value: Callable[[Finished], float]
+) -> dict[int, tuple[float, tuple[float, float, float]]]:
+    """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates."""
+    runs = results.of_arm(arm)
+    densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
+    return {
+        round: (mean(densities[round]), (mean(found), min(found), max(found)))
+        for round, found in values.items()
+    }
+
+
+def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
+    control = any(record.spec.start == "reinitialize" for record in results.records if record.spec.arm == arm)
+    shape = {"marker": "s", "linestyle": "--"} if control else {"marker": "o"}
+    return {"color": color, "label": arm.replace("_", " "), **shape}
+
+
+def _line(axes, points: dict[int, tuple[float, tuple[float, float, float]]], style: dict[str, Any]) -> None:
+    densities = [density for density, _ in points.values()]
+    means = [mean for _, (mean, _, _) in points.values()]
     bars = (
-        [spread.mean - spread.low for spread in spreads],
-        [spread.high - spread.mean for spread in spreads],
+        [mean - low for _, (mean, low, _) in points.values()],
+        [high - mean for _, (mean, _, high) in points.values()],
     )
-    style = {"linewidth": 1.6, "markersize": 4.5, "label": arm.replace("_", " ")} | STYLES.get(arm, {})
-    axes.errorbar([100 * s.density for s in rounds.values()], means, bars, capsize=2, elinewidth=1, **style)
+    axes.errorbar(densities, means, bars, linewidth=1.6, markersize=4.5, capsize=2, elinewidth=1, **style)
 
 
 def _axes(axes, label: str, densities: list[float]) -> None:
@@ -86,7 +134,3 @@ def _axes(axes, label: str, densities: list[float]) -> None:
     axes.set_ylabel(label)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _scaled(spread: Spread, factor: float) -> Spread:
-    return Spread(factor * spread.mean, factor * spread.low, factor * spread.high)

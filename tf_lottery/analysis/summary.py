@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import mean
 
 from tf_lottery.method.matching import by_round
+from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 
 
@@ -33,11 +34,11 @@ class Summary:
 
 def summarize(records: Iterable[Record]) -> dict[str, dict[int, Summary]]:
     """Return arm -> round -> summary. Round 0, the dense network, is in every arm."""
-    records = list(records)
-    dense = _of_arm(records, "ticket").get(0)
+    results = Results(records)
+    dense = _of_arm(results.of_arm(results.main), results.main).get(0)
     arms = {}
-    for arm in dict.fromkeys(record.spec.arm for record in records):
-        rounds = _of_arm(records, arm)
+    for arm in results.arms:
+        rounds = _of_arm(results.records, arm)
         arms[arm] = ({0: dense} if dense else {}) | rounds
     return arms
 
@@ -46,10 +47,10 @@ def _of_arm(records: list[Record], arm: str) -> dict[int, Summary]:
     def spread(value: Callable[[Record], float]) -> dict[int, Spread]:
         return {
             round: Spread(mean(values), min(values), max(values))
-            for round, values in by_round(records, arm, value).items()
+            for round, values in by_round(records, value, arm).items()
         }
 
-    densities = by_round(records, arm, lambda record: record.density)
+    densities = by_round(records, lambda record: record.density, arm)
     test = spread(lambda record: record.early_stop_test_accuracy)
     validation = spread(lambda record: record.early_stop_validation_accuracy)
     iteration = spread(lambda record: record.early_stop_iteration)

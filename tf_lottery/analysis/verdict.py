@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tf_lottery.analysis.summary import Summary, summarize
-from tf_lottery.method.matching import matching_round
+from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 
 
@@ -14,14 +14,16 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
         records: of one study.
         tolerance: of the matching rule, a fraction.
     """
-    records = list(records)
-    arms = summarize(records)
-    tickets, controls = arms.get("ticket", {}), arms.get("random_reinit", {})
+    results = Results(records)
+    records, arms = results.records, summarize(results.records)
+    tickets = arms.get(results.main, {})
+    control = next((record.spec.arm for record in results.reinitialized()), None)
+    controls = arms.get(control, {})
     if 0 not in tickets:
         return ["No dense network is trained yet."]
     dense = tickets[0]
     sentences = [f"Dense network: {_accuracy(dense)}."]
-    round = matching_round(records, tolerance)
+    round = results.matching_round(tolerance)
     if dense.iteration.low == 0:
         sentences.append(
             "Its validation loss was lowest before the first step: it didn't learn, and nothing below means "
@@ -36,7 +38,7 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
         )
         return sentences
     ticket = tickets[round]
-    any_of_it = next(r for r in records if r.spec.arm == "ticket" and r.spec.round == round)
+    any_of_it = results.rounds(records[0].spec.replicate)[round]
     needed = f"{100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}"
     sentences.append(
         f"Sparsest matching ticket: round {round}, {100 * ticket.density:.1f}% of the weights "

@@ -16,8 +16,8 @@ from tf_lottery.drivers.execution import Execution, local_workers
 from tf_lottery.drivers.run_study import SERIAL, run_in, run_study
 from tf_lottery.errors import DamagedError
 from tf_lottery.live import Live
-from tf_lottery.method.matching import matching_round
 from tf_lottery.method.plan import plan
+from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.runs.observe import Several, StudyObserver
@@ -76,7 +76,8 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
     waiting = plan(study, store.records())
     failed = [failure for spec in waiting if (failure := failures.find(paths, spec.key))]
     if not waiting:
-        trim(study, store, records, winner=_winner(study, records) or "")
+        winner = Results(records).winner(study.tolerance)
+        trim(study, store, records, winner=winner.key if winner else "")
     for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
         _say(console, line)
     return 1 if failed else 0
@@ -84,13 +85,6 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
 
 def _code(end: BaseException) -> int:
     return end.code if isinstance(end, terminal.Ended) else INTERRUPTED
-
-
-def _winner(study: StudyConfig, records: list[Record]) -> str | None:
-    """Key of the sparsest matching ticket's run, of replicate 0."""
-    round = matching_round(records, study.tolerance)
-    found = (record.key for record in records if record.spec.arm == "ticket" and record.spec.round == round)
-    return None if round is None else next(found)
 
 
 def _run(study: StudyConfig, store: Store, execution: Execution, live: Live) -> list[Record]:
@@ -126,12 +120,12 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
     paths = store.paths
     lines = [f"Picture:        {paths.picture}"]
-    winner = _winner(study, records)
+    winner = Results(records).winner(study.tolerance)
     if winner is None:
         paths.ticket.unlink(missing_ok=True)
     else:
         try:
-            make_ticket(study, store, next(r for r in records if r.key == winner)).save(paths.ticket)
+            make_ticket(study, store, winner).save(paths.ticket)
         except DamagedError as error:
             return error
         lines.append(f"Winning ticket: {paths.ticket}")

@@ -14,6 +14,7 @@ from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.executor import Executor
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.lock import held
+from tf_lottery.method.arms import is_chain
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs import progress
@@ -145,7 +146,7 @@ class Driver:
             if spec.key not in self.failed:
                 waiting.append(spec)
         if self.executor.slots > 1:
-            waiting.sort(key=lambda spec: spec.arm != "ticket")
+            waiting.sort(key=lambda spec: not is_chain(self.study, spec.arm))
         return waiting
 
     def _failure(self, spec: RunSpec) -> Failure | None:

@@ -5,10 +5,10 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from tf_lottery import steps
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import split
+from tf_lottery.length import Length
 from tf_lottery.method.plan import foreseen, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.store.adopt import Elsewhere
@@ -57,9 +57,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         records: of its finished runs.
     """
     examples = len(split(sources.load(study.data), study.data).train)
-    per_epoch = steps.epoch(examples, study.training.batch_size)
-    last = steps.iterations(study.training.steps, per_epoch)
-    rewind = steps.iterations(study.rewind.to, per_epoch)
+    length = Length.of(study.training, examples)
     waiting = plan(study, records)
     every, keys, others = foreseen(study), {record.key for record in records}, Elsewhere(store)
     left = waiting
@@ -74,7 +72,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         start_quietly()
         from tf_lottery.runs.timing import time_a_run
 
-        seconds, size = time_a_run(left[0], last)
+        seconds, size = time_a_run(left[0], length.last)
     else:
         seconds = size = None
     return Estimate(
@@ -82,7 +80,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         there=len(records),
         elsewhere=len(taken),
         runs=len(left) if every is not None or not waiting else None,
-        steps=sum(last - (rewind if spec.start == "rewind" else 0) for spec in left),
+        steps=sum(length.last - (length.step(spec.rewind.to) if spec.rewind else 0) for spec in left),
         seconds_a_run=seconds,
         bytes_a_run=size,
         measured=not records,

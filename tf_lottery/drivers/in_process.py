@@ -23,7 +23,7 @@ class InProcess:
     def __init__(self, store: Store, observer: StudyObserver, strict_environment: bool = False):
         self._store, self._strict = store, strict_environment
         self._observer = training_observer(store, _Here(observer))
-        self._bench = None
+        self._trainers = None
         self._spec: RunSpec | None = None
 
     def check(self, study: StudyConfig) -> None:
@@ -44,13 +44,13 @@ class InProcess:
         return [attempt(spec, self._store, self._opened(), self._observer, self._strict)]
 
     def close(self) -> None:
-        self._bench = None
+        self._trainers = None
 
     def _opened(self):
-        from tf_lottery.runs.trainers import Bench
+        from tf_lottery.runs.trainers import Trainers
 
-        self._bench = self._bench or Bench()
-        return self._bench
+        self._trainers = self._trainers or Trainers()
+        return self._trainers
 
 
 class _Here(StudyObserver):

@@ -90,22 +90,22 @@ def task(
 def _attempt(spec: RunSpec, store: Store, notes: _Notes, strict_environment: bool) -> Outcome:
     from tf_lottery.runs.attempt import attempt
 
-    return attempt(spec, store, _bench(), training_observer(store, notes), strict_environment)
+    return attempt(spec, store, _trainers(), training_observer(store, notes), strict_environment)
 
 
 def _check(study: StudyConfig, store: Store) -> Outcome:
     from tf_lottery.runs.attempt import check
 
     try:
-        wrong = check(study, store, _bench())
+        wrong = check(study, store, _trainers())
     except DamagedError as error:
         return Outcome("", "damaged", str(error), error.key, str(error.path))
     return Outcome("", "ended" if wrong else "finished", wrong or "")
 
 
 @functools.cache
-def _bench():
+def _trainers():
     """What this process uses again from run to run."""
-    from tf_lottery.runs.trainers import Bench
+    from tf_lottery.runs.trainers import Trainers
 
-    return Bench()
+    return Trainers()

@@ -60,19 +60,19 @@ def _listen(messages: queue.Queue) -> None:
 
 def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) -> None:
     from tf_lottery.runs.attempt import attempt, check
-    from tf_lottery.runs.trainers import Bench
+    from tf_lottery.runs.trainers import Trainers
 
-    bench, observer = Bench(), training_observer(store, _Notes(send))
+    trainers, observer = Trainers(), training_observer(store, _Notes(send))
 
     def answer(message: dict[str, Any]) -> dict[str, Any] | None:
         if "check" in message:
-            return {"checked": check(StudyConfig.model_validate(message["check"]), store, bench)}
+            return {"checked": check(StudyConfig.model_validate(message["check"]), store, trainers)}
         if "warm_up" in message:
             with contextlib.suppress(Exception):  # whoever checks says what is wrong
-                check(StudyConfig.model_validate(message["warm_up"]), store, bench)
+                check(StudyConfig.model_validate(message["warm_up"]), store, trainers)
             return None
         spec = RunSpec.model_validate(message["run"])
-        return {"outcome": attempt(spec, store, bench, observer, strict_environment).as_json()}
+        return {"outcome": attempt(spec, store, trainers, observer, strict_environment).as_json()}
 
     while True:
         try:

@@ -16,12 +16,18 @@ ROUNDING = 1e-12
 
 
 def by_round(
-    records: Iterable[Finished], arm: str, value: Callable[[Finished], float]
+    records: Iterable[Finished], value: Callable[[Finished], float], arm: str | None = None
 ) -> dict[int, list[float]]:
-    """Return round -> one value a replicate, trials averaged first, in order of rounds."""
+    """Return round -> one value a replicate, trials averaged first, in order of rounds.
+
+    Args:
+        records: The records of finished runs.
+        value: What is read of each.
+        arm: Of which arm. Default: of all that are given.
+    """
     trials = defaultdict(list)
     for record in records:
-        if record.spec.arm == arm:
+        if arm in (None, record.spec.arm):
             trials[record.spec.round, record.spec.replicate].append(value(record))
     rounds = defaultdict(list)
     for (round, _), values in sorted(trials.items()):
@@ -29,20 +35,32 @@ def by_round(
     return dict(rounds)
 
 
-def matching_round(records: Iterable[Finished], tolerance: float = 0.0) -> int | None:
+def main_arm(records: Iterable[Finished]) -> str:
+    """Return the arm whose tickets are meant where none is named: that of the dense network."""
+    return next((record.spec.arm for record in records if record.spec.round == 0), "ticket")
+
+
+def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str | None = None) -> int | None:
     """Return the sparsest matching round, None if no pruned round matches.
 
     Args:
-        records: of one study; rounds that not all replicates have finished don't count.
-        tolerance: how far below the dense network's accuracy is still matching, as a
-            fraction (0.005: half a point).
+        records: The records of one study; rounds that not all replicates have finished don't count.
+        tolerance: How far below the dense network's accuracy is still matching, as a fraction (0.005: half a
+            point).
+        arm: The arm of which the rounds are compared. Default: that of the dense network.
 
     Example:
         >>> import tf_lottery as lottery
         >>> lottery.matching_round([]) is None
         True
     """
-    values = by_round(records, "ticket", lambda record: record.monitored)
+    records = list(records)
+    main = main_arm(records)
+    arm = arm or main
+    values = by_round(records, lambda record: record.monitored, arm)
+    if arm != main and 0 not in values:  # it shares the dense runs
+        dense = by_round(records, lambda record: record.monitored, main)
+        values = {round: dense[round] for round in dense if round == 0} | values
     if 0 not in values:
         return None
     needed = mean(values[0]) - tolerance

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
 from tf_lottery.paths import ARTEFACT
+from tf_lottery.pruning import masks as masks_
 
 KEY_VERSION = 2
 """Raise it when the same spec would give other results, or when a default in
@@ -123,6 +126,17 @@ class LayerCount(Strict):
     remaining: Count
 
 
+def counts(masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return what a record says of masks: how many weights there are and remain, in all and by layer."""
+    return {
+        "weights_total": masks_.size(masks),
+        "weights_remaining": masks_.remaining(masks),
+        "layers": {
+            path: LayerCount(total=mask.size, remaining=int(mask.sum())) for path, mask in masks.items()
+        },
+    }
+
+
 class Finished(_FromJson):
     """What planner and matching read of a finished run, whoever trained it."""
 
@@ -165,6 +179,11 @@ class Finished(_FromJson):
     @property
     def monitored(self) -> float:
         """What stop rules and matching read: more is better."""
+        raise NotImplementedError
+
+    @property
+    def shown(self) -> str:
+        """The monitored quantity, as people read it."""
         raise NotImplementedError
 
     @computed_field
@@ -215,6 +234,11 @@ class Record(Finished):
     def monitored(self) -> float:
         """Validation accuracy at early stop."""
         return self.early_stop_validation_accuracy
+
+    @property
+    def shown(self) -> str:
+        """The same, in percent."""
+        return f"{self.early_stop_validation_accuracy:.2%}"
 
     def row(self) -> dict[str, Any]:
         """Return one flat row: what `show --json` prints."""

@@ -8,7 +8,7 @@ from tf_lottery.runs.check import check_fit
 from tf_lottery.runs.execute import execute
 from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.runs.outcome import Outcome
-from tf_lottery.runs.trainers import Bench
+from tf_lottery.runs.trainers import Trainers
 from tf_lottery.store import failures
 from tf_lottery.store.environment import check_same
 from tf_lottery.store.store import Store
@@ -16,14 +16,14 @@ from tf_lottery.training.replicas import one_line_if_another_ends
 
 
 def attempt(
-    spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, strict_environment: bool = False
+    spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObserver, strict_environment: bool = False
 ) -> Outcome:
     """Train a run, unless another process does.
 
     Args:
         spec: of the run.
         store: of the study.
-        bench: used again from run to run.
+        trainers: used again from run to run.
         observer: hears how it goes.
         strict_environment: refuse to build on runs of another environment.
 
@@ -34,14 +34,14 @@ def attempt(
         with store.claim(spec.key) as mine, one_line_if_another_ends(spec.training.strategy):
             if not mine:
                 return Outcome(spec.key, "busy")
-            return _train(spec, store, bench, observer, strict_environment)
+            return _train(spec, store, trainers, observer, strict_environment)
     except DamagedError as error:
         return Outcome(spec.key, "damaged", str(error), error.key, str(error.path))
     except LotteryError as error:
         return Outcome(spec.key, "ended", str(error))
 
 
-def _train(spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, strict: bool) -> Outcome:
+def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObserver, strict: bool) -> Outcome:
     record = store.find(spec.key)
     if record is not None and set(spec.snapshots) <= set(record.spec.snapshots):
         return Outcome(spec.key, "finished", "by another process, since it was planned")
@@ -49,12 +49,12 @@ def _train(spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, s
     check_same(before)
     if store.writes and (failure := failures.find(store.paths, spec.key)):
         return Outcome(spec.key, "failed", failure.reason)  # another process was faster
-    trainer = bench.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
+    trainer = trainers.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
     if strict:
         check_same(before, trainer.resolved["device"])
     try:
         with one_line_if_another_ends(spec.training.strategy):
-            execute(spec, store, bench, observer)
+            execute(spec, store, trainers, observer)
     except (StudyError, DamagedError):
         raise
     except Exception as error:  # whatever a training, or a user's own function, raises
@@ -62,7 +62,7 @@ def _train(spec: RunSpec, store: Store, bench: Bench, observer: StudyObserver, s
     return Outcome(spec.key, "finished")
 
 
-def check(study: StudyConfig, store: Store, bench: Bench) -> str | None:
+def check(study: StudyConfig, store: Store, trainers: Trainers) -> str | None:
     """Say what is wrong with a study before anything of it is trained.
 
     Returns:
@@ -77,8 +77,8 @@ def check(study: StudyConfig, store: Store, bench: Bench) -> str | None:
         return None  # another process has finished it
     try:
         with one_line_if_another_ends(study.training.strategy):
-            trainer = bench.trainer(waiting[0])
-            check_fit(study, bench.dataset(study.data), trainer, collect(study, records))
+            trainer = trainers.trainer(waiting[0])
+            check_fit(study, trainers.dataset(study.data), trainer, collect(study, records))
     except DamagedError:
         raise
     except LotteryError as error:

@@ -1,10 +1,10 @@
-"""What can be said to be wrong before anything is trained."""
+"""What can be found to be wrong before anything is trained."""
 
-from tf_lottery import steps
 from tf_lottery.config import StudyConfig
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.redraw import redraw
+from tf_lottery.length import Length
 from tf_lottery.method.spec import Record
 from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.training.trainer import Trainer
@@ -14,22 +14,24 @@ def check_fit(study: StudyConfig, dataset: Dataset, trainer: Trainer, records: l
     """Check that the settings fit the data and the network.
 
     Args:
-        study: which is about to begin, or to go on.
-        dataset: its data.
-        trainer: with its network.
-        records: of the study's finished runs.
+        study: The study that is about to begin, or to go on.
+        dataset: Its data.
+        trainer: What trains its network.
+        records: The records of its finished runs.
 
     Raises:
-        LotteryError: a batch that the data doesn't fill, a rewind point past the end, a
-            layer pattern that decides nothing, a network that differs from the one that the
-            finished runs trained, or that draws the same weights under another seed.
+        LotteryError: If the data doesn't fill a batch, a rewind point is too late, a layer pattern decides
+            nothing, or the network differs from the one that the finished runs trained, or draws the same
+            weights under another seed.
     """
-    per_epoch = steps.epoch(len(dataset.train), study.training.batch_size)
-    last = steps.iterations(study.training.steps, per_epoch)
-    rewind = steps.iterations(study.rewind.to, per_epoch)
-    if rewind >= last:
-        raise LotteryError(f"Expected a rewind point before the last step, {last}. Received: {rewind}")
-    layer_rates(trainer.kernels, study.pruning.rate, study.pruning.layer_rates)
+    length = Length.of(study.training, len(dataset.train))
+    for settings in map(study.of_arm, study.arms):
+        rewind = length.step(settings.rewind.to)
+        if rewind >= length.last:
+            raise LotteryError(
+                f"Expected a rewind point before the last step, {length.last}. Received: {rewind}"
+            )
+        layer_rates(trainer.kernels, settings.pruning.rate, settings.pruning.layer_rates)
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in records):
         raise LotteryError(
             f"Expected the network that this study began with. Received: another one from "

@@ -1,77 +1,136 @@
-"""The start of a run: its masks, its weights, its optimizer, its first step."""
+"""The start of a run, whoever trains it: its masks, its weights, its optimizer, its first step."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from tf_lottery import steps
 from tf_lottery.arrays import Arrays
-from tf_lottery.layers.access import get_masks, set_masks
-from tf_lottery.layers.redraw import Redrawn, redraw
+from tf_lottery.layers.redraw import Redrawn
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence
+from tf_lottery.pruning.masks import Masks
 from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.pruning.select import select
 from tf_lottery.store.store import Store
-from tf_lottery.training.rewind import RewindManager
-from tf_lottery.training.trainer import Trainer
+
+_MODEL, _OPTIMIZER = "model/", "optimizer/"
+
+
+class Subject(Protocol):
+    """What a run is started on: a study's trainer, or the network of a search."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return kernel path -> shape, of all prunable kernels."""
+
+    def dense(self, seed: int) -> Arrays:
+        """Return the weights of the dense network at step 0, by name."""
+
+    def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
+        """Return a random reinitialization of theta_0."""
+
+    def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        """Return stored arrays under the names that they have here.
+
+        Args:
+            arrays: Weights by name, or masks by kernel path.
+            prefix: `model/` for weights, nothing for masks.
+        """
+
+    def begin(self, masks: Masks, weights: Arrays, step: int, optimizer: Arrays | None) -> None:
+        """Set masks and weights, and the optimizer's state; without one the optimizer is as new."""
+
+    def weights(self) -> Arrays:
+        """Return copies of all weights."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a run begins, and what was asserted on the way."""
+    """Where a run begins.
 
-    first_step: int
-    checks: dict[str, Any]
-
-
-def prepare(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int) -> Start:
-    """Set masks, weights and optimizer of a run.
-
-    Raises:
-        DamagedError: a file of an earlier run isn't as it was written.
-        LotteryError: a layer that would be emptied, a reinitialization that isn't one.
+    Attributes:
+        weights: The weights before its masks, by name.
+        first_step: The steps that the network has had.
+        optimizer: The optimizer's state; None: as new.
+        checks: What was asserted on the way, for the record.
     """
-    trainer.reset_optimizer()
-    shapes = {path: mask.shape for path, mask in get_masks(trainer.model).items()}
-    set_masks(trainer.model, next_masks(spec, store, shapes))
-    if spec.start == "rewind":
-        return _rewind(spec, store, trainer, steps_per_epoch)
-    weights = trainer.initial_weights(spec.init_seed)
-    if spec.start == "initialize":
-        trainer.set_weights(weights)
-        return Start(0, {})
-    found = redraw(trainer.model, trainer.kernels, store.rewind_point(spec.root, 0), weights, "model/")
-    trainer.set_weights(found.weights)
-    return Start(0, reinitialized(found))
+
+    weights: Arrays
+    first_step: int = 0
+    optimizer: Arrays | None = None
+    checks: dict[str, Any] = field(default_factory=dict)
 
 
-def reinitialized(found: Redrawn) -> dict[str, Any]:
-    """Return what is kept of a random reinitialization in a record's checks."""
-    checks: dict[str, Any] = {"reinit_correlation_first_layer": found.correlation}
-    return checks | ({"reinit_kept": list(found.kept)} if found.kept else {})
-
-
-def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> masks_.Masks:
-    """Return a run's masks: the parent's, pruned once more by its last weights.
+def start_run(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: int) -> Start:
+    """Bring a subject to where a run begins.
 
     Args:
-        spec: of the run.
-        store: that has the parent.
-        shapes: kernel path -> shape, for a run that has no parent: it keeps all.
+        spec: The run's spec.
+        store: The store that holds the runs that it builds on.
+        subject: What is going to be trained.
+        steps_per_epoch: Steps of an epoch, for rewind points in epochs.
 
     Raises:
-        DamagedError: a file of the parent isn't as it was written.
-        LotteryError: scores that aren't finite, a layer that would be emptied.
+        DamagedError: If a file of an earlier run fails its checksum.
+        LotteryError: If a layer would be emptied, or a reinitialization isn't one.
     """
+    masks = subject.named(next_masks(spec, store, subject.shapes()), "")
+    start = STARTS[spec.start](spec, store, subject, steps_per_epoch)
+    weights = subject.named(start.weights, _MODEL)
+    subject.begin(masks, weights, start.first_step, start.optimizer)
+    _check_started(subject.weights(), weights, masks)
+    return start
+
+
+def _initialize(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: int) -> Start:
+    """The dense network: a random initialization."""
+    return Start(subject.dense(spec.init_seed))
+
+
+def _rewind(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: int) -> Start:
+    """The winning ticket: the dense run's state at the rewind point (Frankle & Carbin 2018)."""
+    step = steps.iterations(spec.rewind.to, steps_per_epoch)
+    state = store.rewind_point(spec.root, step)
+    optimizer = _part(state, _OPTIMIZER) if spec.rewind.optimizer == "restore" else None
+    checks = {"rewind_digest": store.rewind_digest(spec.root, step)}
+    return Start(_part(state, _MODEL), step, optimizer, checks)
+
+
+def _reinitialize(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: int) -> Start:
+    """The control: another random initialization (Frankle & Carbin 2018)."""
+    drawn = subject.redrawn(spec.init_seed, _part(store.rewind_point(spec.root, 0), _MODEL))
+    checks: dict[str, Any] = {"reinit_correlation_first_layer": drawn.correlation}
+    return Start(drawn.weights, checks=checks | ({"reinit_kept": list(drawn.kept)} if drawn.kept else {}))
+
+
+STARTS: dict[str, Callable[[RunSpec, Store, Subject, int], Start]] = {
+    "initialize": _initialize,
+    "rewind": _rewind,
+    "reinitialize": _reinitialize,
+}
+"""What a spec's `start` may be. What a ticket's file holds of each stands in `store/tickets.py`."""
+
+
+def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> Masks:
+    """Return a run's masks: those of another run, or the parent's, pruned once more by its last weights.
+
+    Args:
+        spec: The run's spec.
+        store: The store that holds the other run.
+        shapes: Kernel path -> shape, for a run that keeps all weights.
+
+    Raises:
+        DamagedError: If a file of the other run fails its checksum.
+        LotteryError: If scores aren't finite, or a layer would be emptied.
+    """
+    if spec.masks_of is not None:
+        return store.masks(spec.masks_of)
     if spec.parent is None:
         return masks_.ones(shapes)
     before, last = store.masks(spec.parent), store.weights(spec.parent)
     pruning = spec.pruning
-    evidence = Evidence({path: last[f"model/{path}"] for path in before}, pruning.seed)
+    evidence = Evidence({path: last[_MODEL + path] for path in before}, pruning.seed)
     scores = CRITERIA[pruning.criterion](evidence)
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
     masks = select(scores, before, rates, pruning.scope, pruning.min_density)
@@ -80,22 +139,13 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
     return masks
 
 
-def _rewind(spec: RunSpec, store: Store, trainer: Trainer, steps_per_epoch: int) -> Start:
-    step = steps.iterations(spec.rewind.to, steps_per_epoch)
-    rewound = store.rewind_point(spec.root, step)
-    manager = RewindManager(store.paths.run(spec.root).rewind)
-    optimizer = trainer.optimizer if spec.rewind.optimizer == "restore" else None
-    digest = manager.restore(step, trainer.model, optimizer, store.rewind_digest(spec.root, step))
-    _check_rewound(rewound, trainer.weights(), trainer)
-    return Start(step, {"rewind_digest": digest})
+def _check_started(received: Arrays, weights: Arrays, masks: Masks) -> None:
+    """Assert that survivors and all else are as they should be, bit for bit, and what is pruned is 0.0."""
+    expected = masks_.zeroed(weights, {_MODEL + path: mask for path, mask in masks.items()})
+    for name, value in received.items():
+        if value.tobytes() != expected[name].tobytes():
+            raise RuntimeError(f"{name} didn't return bit for bit: please report this")
 
 
-def _check_rewound(rewound: Arrays, weights: Arrays, trainer: Trainer) -> None:
-    """Assert that survivors and everything else are back bit for bit."""
-    by_name = {f"model/{path}": mask for path, mask in get_masks(trainer.model).items()}
-    for name, value in weights.items():
-        expected = rewound[name]
-        if name in by_name:
-            expected = np.where(by_name[name], expected, np.zeros_like(expected))
-        if value.tobytes() != expected.tobytes():
-            raise RuntimeError(f"{name} was not rewound bit for bit: please report this")
+def _part(state: Arrays, prefix: str) -> Arrays:
+    return {name: value for name, value in state.items() if name.startswith(prefix)}

@@ -2,10 +2,10 @@
 
 import time
 
-from tf_lottery import steps
 from tf_lottery.data.order import BatchOrder
+from tf_lottery.length import Length
 from tf_lottery.method.spec import RunSpec
-from tf_lottery.runs.trainers import Bench
+from tf_lottery.runs.trainers import Trainers
 
 SECONDS = 3.0
 
@@ -17,20 +17,19 @@ def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
         spec: of any of the study's runs.
         last: its last step.
     """
-    bench = Bench()
-    dataset, trainer = bench.dataset(spec.data), bench.trainer(spec)
-    per_epoch = steps.epoch(len(dataset.train), spec.training.batch_size)
-    every = steps.iterations(spec.training.evaluate_every, per_epoch)
+    trainers = Trainers()
+    dataset, trainer = trainers.dataset(spec.data), trainers.trainer(spec)
+    every = Length.of(spec.training, len(dataset.train)).evaluate_every
     trainer.set_weights(trainer.initial_weights(0))
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
     began, step = time.perf_counter(), 0
     while step < last and time.perf_counter() - began < SECONDS:
-        trainer.loop.run(step, order, [min(step + 100, last)], lambda step, passed: None)
+        trainer.train(step, min(step + 100, last), order, ())
         step = min(step + 100, last)
     a_step = (time.perf_counter() - began) / step
     began = time.perf_counter()
-    trainer.evaluate["validation"]()
-    trainer.loop.check()
+    trainer.measure("validation")
+    trainer.check()
     an_evaluation = time.perf_counter() - began
     weights = sum(value.nbytes for value in trainer.weights().values())
     return last * a_step + (last / every + 2) * an_evaluation, 2 * weights  # last and early-stop ones

@@ -8,9 +8,11 @@ from tf_lottery.training import compile_rule
 from tf_lottery.training.trainer import Trainer
 
 
-class Bench:
-    """Keeps the last data set and the last trainer. A run on a used bench gives the same
-    bits as on a new one."""
+class Trainers:
+    """Keeps the last data set and the last trainer.
+
+    A run on a used trainer gives the same bits as on a new one.
+    """
 
     def __init__(self):
         self._dataset: tuple[str, Dataset] | None = None

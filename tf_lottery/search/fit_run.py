@@ -7,21 +7,21 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
-from tf_lottery import arrays, steps
+from tf_lottery import arrays
 from tf_lottery.arrays import Arrays
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
 from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.layers.access import get_masks, kernels, parameters
-from tf_lottery.method.spec import LayerCount, RunSpec
+from tf_lottery.method.spec import RunSpec, counts
 from tf_lottery.paths import RunPaths
-from tf_lottery.runs.start import next_masks, reinitialized
+from tf_lottery.runs.start import start_run
 from tf_lottery.search.afresh import Callbacks, Plateaus
 from tf_lottery.search.fit_arguments import callbacks_of
-from tf_lottery.search.monitor import Monitor, diverged
+from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord, SearchStore
+from tf_lottery.search.watching import AfterEpochs, Best
 from tf_lottery.store.environment import environment
 
 
@@ -73,14 +73,15 @@ class FitRun:
         """Train a run and store it.
 
         Raises:
-            DamagedError: a file of an earlier run that isn't as it was written.
-            LotteryError: a training that diverges, a rewind point that isn't reached.
+            DamagedError: If a file of an earlier run fails its checksum.
+            LotteryError: If the training diverges, or doesn't reach the rewind point.
         """
         began = time.perf_counter()
         run = self.store.begin(spec.key)
-        first, checks = self._prepare(spec)
+        start = start_run(spec, self.store, self.network, self._per_epoch or 0)
+        self._resume(start.first_step)
         train_began = time.perf_counter()
-        trained = self._train(spec, run, first)
+        trained = self._train(spec, run, start.first_step)
         seconds = time.perf_counter() - train_began
         self._check_zeros()
         masks = get_masks(self.network.model)
@@ -93,14 +94,11 @@ class FitRun:
             FitRecord(
                 key=spec.key,
                 spec=spec,
-                weights_total=sum(mask.size for mask in masks.values()),
-                weights_remaining=sum(int(mask.sum()) for mask in masks.values()),
                 parameters_total=parameters(self.network.model),
-                layers={p: LayerCount(total=m.size, remaining=int(m.sum())) for p, m in masks.items()},
-                first_step=first,
-                last_step=first + trained.steps,
+                first_step=start.first_step,
+                last_step=start.first_step + trained.steps,
                 seconds={"train": seconds, "total": time.perf_counter() - began},
-                checks=checks | {"zeros_checked_times": 1},
+                checks=start.checks | {"zeros_checked_times": 1},
                 digests=digests,
                 environment=environment(),
                 monitor=trained.monitor.name,
@@ -111,12 +109,13 @@ class FitRun:
                 history=trained.history,
                 epochs=trained.epochs,
                 states=trained.states,
+                **counts(masks),
             )
         )
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
         """Call `fit`, from a step on; the network is at its start."""
-        best = _Best(self.network, self.monitor)
+        best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
         label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
         watching = [self._watch] if self._watch else []
@@ -127,7 +126,7 @@ class FitRun:
         keras.utils.set_random_seed(spec.order_seed)
         with self._callbacks.of(label) as callbacks:
             plateaus = Plateaus(callbacks, self._state.get("plateaus") if first else None)
-            after = _AfterEpochs(self.network, plateaus)
+            after = AfterEpochs(self.network, plateaus)
             arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
             self.network.model.fit(**arguments)
         self._check_steps(best.per_epoch, own.epoch)
@@ -148,44 +147,15 @@ class FitRun:
             },
         )
 
-    def _prepare(self, spec: RunSpec) -> tuple[int, dict[str, Any]]:
-        """Set masks, weights and optimizer; return the first step and what was asserted."""
-        network = self.network
-        shapes = {path: mask.shape for path, mask in get_masks(network.model).items()}
-        masks = next_masks(spec, self.store, shapes)
-        if spec.start == "initialize":
-            network.begin(masks, network.initial, 0)
-            return 0, {}
-        original = self.store.rewind_point(spec.root, 0)
-        theta_0 = {name: value for name, value in original.items() if name.startswith("model/")}
-        if spec.start == "reinitialize":
-            found = network.redrawn(spec.init_seed, theta_0)
-            network.begin(masks, found.weights, 0)
-            return 0, reinitialized(found)
-        return self._rewind(spec, masks)
-
-    def _rewind(self, spec: RunSpec, masks: Mapping) -> tuple[int, dict[str, Any]]:
-        step = self.rewind_step(spec.rewind.to)
-        found = self.store.rewind_point(spec.root, step)
-        parts: dict[str, Arrays] = {
-            part: {name: value for name, value in found.items() if name.startswith(part)}
-            for part in ("model/", "optimizer/")
-        }
+    def _resume(self, step: int) -> None:
+        """Bring back what callbacks had changed by the rewind point; at step 0 that is nothing."""
         self._state = self._states.get(f"{step}it", {}) if step else {}
         if step and not self._state and callbacks_of(self._arguments):
             raise StudyError(
-                "Expected a search whose dense run noted what callbacks had changed by the rewind point. "
-                "Received: one of an older version. Use another directory."
+                "The dense run didn't note what callbacks had changed by the rewind point, since an older "
+                "version trained it. Use another directory."
             )
-        self.network.begin(masks, parts["model/"], step)
-        if spec.rewind.optimizer == "restore":
-            self.network.restore_optimizer(parts["optimizer/"])
         self.network.go_on(self._state)
-        return step, {"rewind_digest": self.store.rewind_digest(spec.root, step)}
-
-    def rewind_step(self, point: str) -> int:
-        """Return the training step of a rewind point."""
-        return steps.iterations(point, self._per_epoch or 0)
 
     def learn(self, record: FitRecord) -> None:
         """Take from the dense run what only training tells: the steps of an epoch, the monitor."""
@@ -212,93 +182,9 @@ class FitRun:
                 raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
 
 
-def check_finite(network: Network, when: str = "") -> None:
-    """Check that a network trains no weight that isn't a number. Args: when: it is checked, for the message.
-
-    Raises:
-        LotteryError: it has.
-    """
-    trained = {id(variable) for variable in network.model.trainable_variables}
-    for name, variable in network.variables.items():
-        if id(variable) not in trained:
-            continue
-        floats = keras.backend.is_float_dtype(variable.dtype)
-        if floats and not ops.convert_to_numpy(ops.all(ops.isfinite(variable))):
-            raise diverged(name.removeprefix("model/"), f"NaN or infinity{when}")
-
-
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
     """Return what JSON can hold of a history: scalars, None where one isn't finite."""
     kept = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
     return {
         name: [float(v) if np.isfinite(float(v)) else None for v in values] for name, values in kept.items()
     }
-
-
-class _Best(keras.callbacks.Callback):
-    """Keeps the weights of the epoch at which the monitored quantity is best, in memory."""
-
-    def __init__(self, network: Network, monitor: Monitor | None):
-        super().__init__()
-        self._network, self.monitor = network, monitor
-        self.value: float | None = None
-        self.epoch = 0
-        self.per_epoch: list[int] = []
-        self.weights: Arrays = {}
-        self._validated: Arrays = {}
-
-    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Count steps: `batch` is the last of those that were taken at once."""
-        self._in_epoch = batch + 1
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Begin to count."""
-        self._in_epoch = 0
-
-    def on_test_begin(self, logs: dict | None = None) -> None:
-        """Take note of what is validated: a callback may put an average in the weights' place for that."""
-        self._validated = self._network.weights()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Keep the weights that were measured, if they are the best."""
-        self.per_epoch.append(self._in_epoch)
-        logs = self._logged = logs or {}
-        check_finite(self._network, f" after epoch {epoch + 1}")
-        if self.monitor is None:
-            if not any(name.startswith("val_") for name in logs):
-                return  # validated every few epochs only
-            self.monitor = Monitor.default(logs)
-        value = self.monitor.read(logs, epoch)
-        if value is None:
-            if any(name.startswith("val_") for name in logs):  # it was validated: it won't come any more
-                raise self.monitor.missing(logs)
-            return
-        if self.value is None or self.monitor.goodness(value) > self.monitor.goodness(self.value):
-            of_validation = self.monitor.name.startswith("val_") and self._validated
-            self.value, self.epoch = value, epoch + 1
-            self.weights = self._validated if of_validation else self._network.weights()
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        """Check that there was something to monitor."""
-        if self.value is None:
-            raise (self.monitor or Monitor.default({})).missing(self._logged)
-
-
-class _AfterEpochs(keras.callbacks.Callback):
-    """Notes what callbacks have made of the learning rate and of themselves, after each epoch."""
-
-    def __init__(self, network: Network, plateaus: Plateaus):
-        super().__init__()
-        self._network, self._plateaus = network, plateaus
-        self.states: dict[int, dict[str, Any]] = {}
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        """Note it before the first epoch, too: within that a training goes on from its beginning."""
-        self.states[0] = self._note()
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note it; all other callbacks of the epoch have been called."""
-        self.states[epoch + 1] = self._note()
-
-    def _note(self) -> dict[str, Any]:
-        return {**self._network.state(), "plateaus": self._plateaus.seen()}

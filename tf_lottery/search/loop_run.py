@@ -18,14 +18,15 @@ from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import SearchStore
 from tf_lottery.training import compile_rule
-from tf_lottery.training.checkpoint import Cadence
+from tf_lottery.training.dense import DenseEngine
 from tf_lottery.training.early_stop import EarlyStop
 from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import make_feed
 from tf_lottery.training.loop import Loop
-from tf_lottery.training.measured import MeasuredTraining
+from tf_lottery.training.measured import train
 from tf_lottery.training.observe import Point, TrainingObserver
 from tf_lottery.training.rewind import RewindManager
+from tf_lottery.training.stops import Evaluations, Snapshots
 
 _ARGUMENTS = {"x", "y", "batch_size", "epochs", "validation_data", "validation_split", "verbose"}
 _MONITORS = {"val_accuracy": "validation_accuracy", "val_loss": "validation_loss"}
@@ -46,9 +47,9 @@ class LoopRun(FitRun):
         arguments: Mapping[str, Any],
         watch: keras.callbacks.Callback | None = None,
     ):
-        train, validation = _splits(arguments)
+        examples, validation = _splits(arguments)
         self._batch_size, self._epochs = arguments.get("batch_size") or 32, arguments.get("epochs", 1)
-        self._examples = len(train)
+        self._examples = len(examples)
         super().__init__(
             network, store, monitor, arguments, steps.epoch(self._examples, self._batch_size), watch
         )
@@ -56,32 +57,26 @@ class LoopRun(FitRun):
         if self.monitor.name not in _MONITORS:
             raise _refused(f"monitor={self.monitor.name!r}, where the loop knows {' and '.join(_MONITORS)}")
         model = network.model
-        self.optimizer, self.model, self.weights = model.optimizer, model, network.weights
         strategy = model.distribute_strategy or tf.distribute.get_strategy()
         if strategy.num_replicas_in_sync > 1:
             raise _refused(f"a strategy of {strategy.num_replicas_in_sync} replicas")
         loss, device = _loss(model), "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         xla = compile_rule.use_xla(model, "auto", device, 1)
-        feed = make_feed(train, self._batch_size, None)
-        self.loop = Loop(model, self.optimizer, loss, feed, strategy, xla)
-        self.evaluate = {"validation": make_evaluate(model, loss, validation, xla)}
+        feed = make_feed(examples, self._batch_size, None)
+        loop = Loop(model, model.optimizer, loss, feed, strategy, xla)
+        evaluate = {"validation": make_evaluate(model, loss, validation, xla)}
+        self.engine = DenseEngine(model, model.optimizer, loop, evaluate)
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
-        snapshots = {steps.iterations(point, self._per_epoch) for point in spec.snapshots}
+        points_kept = {steps.iterations(point, self._per_epoch) for point in spec.snapshots}
         last = self._epochs * self._per_epoch
-        training = MeasuredTraining(
-            self,
-            _Watched(self._watch, self._per_epoch, self._epochs),
-            RewindManager(run.rewind),
-            snapshots,
-            Cadence(steps.NEVER, self._per_epoch, first),
-            run.checkpoint,
-            {},
-        )
-        best = training.early_stop = _BestMonitored(self.monitor, first)
+        best = _BestMonitored(self.monitor, first)
+        watched = _Watched(self._watch, self._per_epoch, self._epochs)
+        snapshots = Snapshots(self.engine, RewindManager(run.rewind), points_kept)
+        evaluations = Evaluations(self.engine, self._per_epoch, watched, best)
         order = BatchOrder(spec.order_seed, self._examples, self._batch_size)
-        training.run(first, last, self._per_epoch, order)
-        points = [point for point in training.points if point.step > first]
+        train(self.engine, first, last, order, [snapshots, evaluations])
+        points = [point for point in evaluations.points if point.step > first]
         return Trained(
             self.monitor,
             getattr(best.point, _MONITORS[self.monitor.name]),
@@ -95,7 +90,7 @@ class LoopRun(FitRun):
                 "val_accuracy": [point.validation_accuracy for point in points],
             },
             [-(-point.step // self._per_epoch) for point in points],
-            training.rewind_digests,
+            snapshots.digests,
         )
 
 

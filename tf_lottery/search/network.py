@@ -9,8 +9,8 @@ from keras import ops
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import get_masks, mask_slots, set_masks
-from tf_lottery.layers.compiled import compile_like, compile_settings, new_optimizer
+from tf_lottery.layers.access import get_masks, set_masks
+from tf_lottery.layers.compiled import compile_like, compile_settings
 from tf_lottery.layers.convert import check_kind, make_prunable_choice, strip_copy
 from tf_lottery.layers.copying import CannotCopy, carry_state, check_same, rebuild
 from tf_lottery.layers.in_place import calls, held_in_place, strip_in_place
@@ -23,6 +23,7 @@ from tf_lottery.pruning.correspond import correspond
 from tf_lottery.pruning.masks import Masks
 from tf_lottery.search.described import architecture_of, described, theta_0_in_words
 from tf_lottery.search.fit_arguments import callbacks_of
+from tf_lottery.search.optimizers import Optimizers, optimizers_of
 from tf_lottery.search.outside import AsItWas, Outside
 from tf_lottery.search.peek import inputs_for, make_built
 from tf_lottery.seeding import derive
@@ -73,7 +74,7 @@ class Network:
         self.inputs = inputs_for(model, arguments)
         self._as_it_was = AsItWas(model)
         seen = any(refers(callback, model) for callback in callbacks_of(arguments))
-        self._fresh: dict[int, list[np.ndarray]] = {}
+        self._optimizers: Optimizers | None = None
         self.given: list[str] = []
         self.model = make_prunable_choice(
             model, choice, self.inputs, in_place="a callback refers to it" if seen else None
@@ -88,8 +89,7 @@ class Network:
         """Take note of all that each run begins with."""
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        # As they are now: callbacks may change the learning rate later.
-        self._twins = {id(found): new_optimizer(found) for found in self.optimizers()}
+        self._optimizers = Optimizers(self.model)
         self.outside = Outside(self.model, callbacks_of(self._arguments))
         self._flags = self.flags()
         self.variables = state.model_variables(self.model)
@@ -100,9 +100,8 @@ class Network:
         """Leave a model that was given as it was: plain, with its weights and its optimizer's state."""
         if not held_in_place(self.model):
             return
-        for optimizer in self.optimizers():
-            if optimizer.built and id(optimizer) in self._fresh:
-                self._reset(optimizer, 0)
+        if self._optimizers is not None:
+            self._optimizers.undo()
         strip_in_place(self.model)
         self._as_it_was.restore()
 
@@ -139,11 +138,13 @@ class Network:
 
     def described(self) -> dict[str, Any]:
         """Return what determines a run, weights aside, as JSON holds it."""
-        return described(self.model, self.plain_class, self.architecture, self.optimizers(), self.frozen)
+        return described(
+            self.model, self.plain_class, self.architecture, optimizers_of(self.model), self.frozen
+        )
 
     def start_from(self, weights: Arrays) -> None:
         """Take other weights at step 0: those of an earlier call of the search."""
-        found = self.renamed(weights, _PREFIX)
+        found = self.named(weights, _PREFIX)
         if any(found[name].tobytes() != value.tobytes() for name, value in self.initial.items()):
             self.theta_0 = "the weights that the search began with, kept in its directory"
         self.initial = found
@@ -152,59 +153,35 @@ class Network:
         """Return copies of all weights, masks aside."""
         return state.capture(self.variables)
 
-    def begin(self, masks: Masks, weights: Arrays, step: int) -> None:
-        """Set masks, weights and a fresh optimizer at a step of its learning-rate schedule.
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return kernel path -> shape, of all prunable kernels."""
+        return {path: mask.shape for path, mask in get_masks(self.model).items()}
+
+    def begin(self, masks: Masks, weights: Arrays, step: int, optimizer: Arrays | None) -> None:
+        """Set masks, weights and the optimizer, at a step of its learning-rate schedule.
+
+        Args:
+            masks: By kernel path.
+            weights: By name.
+            step: The steps that the network has had.
+            optimizer: The optimizer's state at that step; None for a fresh one.
 
         Raises:
-            LotteryError: if a callback has compiled the model again.
+            LotteryError: If a callback has compiled the model again.
         """
         for layer, trainable in zip(self.model._flatten_layers(), self._flags, strict=True):
             if layer.trainable != trainable:  # a callback's doing
                 layer.trainable = trainable
                 self.model.make_train_function(force=True)
         self.outside.reset()
-        for optimizer in self.optimizers():
-            if id(optimizer) not in self._twins:
-                raise LotteryError(
-                    "Expected callbacks that don't compile the model: each round needs the optimizer that "
-                    f"the search began with. Received: another {type(optimizer).__name__} after a round"
-                )
-            if optimizer.built:
-                self._reset(optimizer, step)
-        set_masks(self.model, self.renamed(masks, ""))
-        state.restore(self.variables, self.renamed(weights, _PREFIX))
-        for optimizer in self.optimizers():
-            inner = getattr(optimizer, "inner_optimizer", optimizer)
-            if inner.built and inner.use_ema:  # an average begins where the weights are
-                for variable, average in zip(
-                    inner._trainable_variables, inner._model_variables_moving_average, strict=True
-                ):
-                    average.assign(variable)
+        self._optimizers.begin(step)
+        set_masks(self.model, masks)
+        state.restore(self.variables, weights)
+        self._optimizers.begin_averages()
+        if optimizer is not None:
+            self._optimizers.restore(optimizer)
 
-    def _reset(self, optimizer: keras.optimizers.Optimizer, step: int) -> None:
-        for variable, value in zip(optimizer.variables, self._new(optimizer), strict=True):
-            variable.assign(value)
-        getattr(optimizer, "inner_optimizer", optimizer)._iterations.assign(step)
-
-    def _new(self, optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
-        """Return what an optimizer's variables hold when it is new."""
-        if id(optimizer) not in self._fresh:
-            twin = self._twins[id(optimizer)]
-            main = optimizer is self.model.optimizer
-            twin.build(self.model.trainable_variables if main else optimizer._trainable_variables)
-            self._fresh[id(optimizer)] = [np.array(ops.convert_to_numpy(v)) for v in twin.variables]
-        return self._fresh[id(optimizer)]
-
-    def restore_optimizer(self, values: Arrays) -> None:
-        """Bring the optimizer's state of a rewind point back, masked."""
-        found = list(self.model.optimizer.variables)
-        if [tuple(v.shape) for v in found] != [value.shape for value in values.values()]:
-            raise LotteryError("Expected the state of this optimizer. Received: another one's")
-        for variable, value in zip(found, values.values(), strict=True):
-            variable.assign(value)
-        mask_slots(self.model.optimizer, self.model)
-
-    def renamed(self, arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
+    def named(self, arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
         """Return stored arrays under the names that they have here: Keras may number layers otherwise."""
         here = self.variables if prefix else get_masks(self.model)
         found = correspond(
@@ -217,15 +194,14 @@ class Network:
             )
         return {there: arrays[name] for name, there in found.pairs.items()}
 
+    def dense(self, seed: int) -> Arrays:
+        """Return the weights at step 0: what the search began with, whatever the seed."""
+        return self.initial
+
     def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
-        """Return a random reinitialization of theta_0. Args: seed: of the draw. theta_0: name -> array."""
-        return redraw(
-            self.model,
-            list(get_masks(self.model)),
-            self.renamed(theta_0, _PREFIX),
-            self._drawn(seed),
-            _PREFIX,
-        )
+        """Return a random reinitialization of theta_0."""
+        kernels = list(get_masks(self.model))
+        return redraw(self.model, kernels, self.named(theta_0, _PREFIX), self._drawn(seed), _PREFIX)
 
     def _drawn(self, seed: int) -> Arrays:
         """Return the weights of the network built anew."""
@@ -234,7 +210,7 @@ class Network:
         else:
             with seeded(seed):
                 plain = rebuild(self.model)
-        return self.renamed(state.capture(state.model_variables(plain)), _PREFIX)
+        return self.named(state.capture(state.model_variables(plain)), _PREFIX)
 
     def check(self, controls: bool) -> None:
         """Check before the first round what is needed after it: trained networks, and controls.
@@ -273,14 +249,14 @@ class Network:
         """
         kept = get_masks(self.model), self.weights()
         try:
-            set_masks(self.model, self.renamed(masks, ""))
-            state.restore(self.variables, self.renamed(weights, _PREFIX))
+            set_masks(self.model, self.named(masks, ""))
+            state.restore(self.variables, self.named(weights, _PREFIX))
             if not held_in_place(self.model):
-                return self._with_new_optimizer(strip_copy(self.model, self.inputs))
+                return self._optimizers.make_new(strip_copy(self.model, self.inputs))
             copy = self._built(self._draw) if self._build is not None else rebuild(self.model)
             self._check_same(copy)
             copy = copy if copy.compiled else compile_like(self.model, copy)
-            return self._with_new_optimizer(copy)
+            return self._optimizers.make_new(copy)
         except CannotCopy as error:
             advice = "Give a function that builds it instead of the model."
             if self._build is not None:
@@ -302,16 +278,6 @@ class Network:
             if getattr(source, "inputs", None):  # a part that can be called by itself
                 check_same(source, target)
 
-    def _with_new_optimizer(self, copy: keras.Model) -> keras.Model:
-        if copy.compiled and copy.optimizer is not None:  # its state is that of the last round
-            if not copy.optimizer.built:
-                copy.optimizer.build(copy.trainable_variables)
-            for variable, value in zip(
-                copy.optimizer.variables, self._new(self.model.optimizer), strict=True
-            ):
-                variable.assign(value)
-        return copy
-
     def _built(self, seed: int) -> keras.Model:
         with seeded(seed):
             model = self._build()
@@ -320,11 +286,3 @@ class Network:
             check_kind(model)
             make_built(model, self._arguments)
         return model
-
-    def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """Return the model's optimizer, and those that a `train_step` of the user's own has besides."""
-        found = {id(self.model.optimizer): self.model.optimizer} if self.model.optimizer else {}
-        for value in vars(self.model).values():
-            if isinstance(value, keras.optimizers.Optimizer):
-                found[id(value)] = value
-        return list(found.values())

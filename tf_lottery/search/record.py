@@ -35,8 +35,17 @@ class FitRecord(Finished):
         """The value at early stop, more is better."""
         return self.value if self.mode == "max" else -self.value
 
+    @property
+    def shown(self) -> str:
+        """The value at early stop, as people read it."""
+        return f"{self.value:.4g}"
+
 
 class SearchStore(Store):
-    """The runs of a search on disk."""
+    """The runs of a search on disk. It takes over no run of its neighbours; `search.json` says what it is."""
 
     record_type = FitRecord
+    adopts = False
+
+    def write_study(self, text: str) -> None:
+        """Write nothing: a search isn't a study that `tf-lottery run` could go on with."""

@@ -1,20 +1,19 @@
 """What a search found: table, picture, tickets, trained networks."""
 
-from numbers import Real
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.matching import matching_round
 from tf_lottery.method.plan import collect
+from tf_lottery.method.results import Results
 from tf_lottery.search.directory import Temporary
 from tf_lottery.search.network import Network
-from tf_lottery.search.picture import draw
+from tf_lottery.search.picture import draw_search
 from tf_lottery.search.record import FitRecord, SearchStore
 from tf_lottery.search.table import header, row
+from tf_lottery.store.tickets import ticket_of
 from tf_lottery.ticket import Ticket
 
 _MODEL = "model/"
@@ -41,14 +40,15 @@ class SearchResult:
     ):
         self._study, self._store, self._network = study, store, network
         self._temporary = temporary  # lives as long as the result
-        self.records: list[FitRecord] = collect(study, store.records())
+        self._results = Results(collect(study, store.records()))
+        self.records: list[FitRecord] = self._results.records
         self.monitor = self.records[0].monitor
         self.theta_0, self.directory, self.ended = network.theta_0, store.paths.root, ended
 
     @property
     def rounds(self) -> list[FitRecord]:
         """The runs of the ticket arm by round; round 0 is the dense network."""
-        return [record for record in self.records if record.spec.arm == "ticket"]
+        return list(self._results.rounds().values())
 
     @property
     def densities(self) -> list[float]:
@@ -69,7 +69,7 @@ class SearchResult:
         Returns:
             None if no pruned round does.
         """
-        return matching_round(self.rounds, tolerance)
+        return self._results.matching_round(tolerance)
 
     def matching_ticket(self, tolerance: float = 0.0) -> Ticket:
         """Return the sparsest matching ticket.
@@ -96,14 +96,7 @@ class SearchResult:
             LotteryError: round and density, a round that there isn't, a density that no round is near,
                 no matching round.
         """
-        record = self._find(round, density, tolerance)
-        masks = self._store.masks(record.key)
-        state = self._store.rewind_point(record.spec.root or record.key, record.first_step)
-        weights = _of_model(state)
-        trained = _of_model(self._store.weights(record.key, "early_stop"))
-        for values in (weights, trained):
-            for path, mask in masks.items():
-                values[path] = np.where(mask, values[path], np.zeros_like(values[path]))  # no -0.0
+        record = self._results.choose(round, density, tolerance=tolerance)
         provenance = {
             "search": str(self.directory),
             "seed": self._study.seed,
@@ -120,7 +113,7 @@ class SearchResult:
             provenance["given"] = [name.removeprefix(_MODEL) for name in self._network.given]
         if self._network.architecture is not None:
             provenance["architecture"] = self._network.architecture
-        return Ticket(masks, weights, trained, provenance)
+        return ticket_of(self._store, record, provenance)
 
     def trained(
         self,
@@ -141,7 +134,7 @@ class SearchResult:
             LotteryError: as `ticket`; also if the model can't be built again (a subclassed one without a
                 configuration: give a function that builds it).
         """
-        record = self._find(round, density, tolerance)
+        record = self._results.choose(round, density, tolerance=tolerance)
         if control is not None:
             record = self._control(record.spec.round, control)
         masks, weights = self._store.masks(record.key), self._store.weights(record.key, "early_stop")
@@ -156,7 +149,7 @@ class SearchResult:
         found = self.matching_round(tolerance)
         lines = [f"theta_0: {self.theta_0}.", *header(self.monitor)]
         for record in self.records:
-            star = record.spec.arm == "ticket" and record.spec.round == found
+            star = found is not None and record is self.rounds[found]
             lines.append(row(record, star))
         if self.ended:
             lines.append(f"Ended early: {self.ended}")
@@ -171,14 +164,16 @@ class SearchResult:
                 f"({ticket.weights_remaining:,} of {ticket.weights_total:,}): {self.monitor} "
                 f"{ticket.value:.4g} (epoch {ticket.epoch})."
             )
-            controls = [r.value for r in self.records if r.spec.arm != "ticket" and r.spec.round == found]
+            runs = self._results.reinitialized(found)
+            controls = [run.value for run in runs]
             if controls:
                 lines.append(
                     f"The same mask, randomly reinitialized: {sum(controls) / len(controls):.4g} "
                     f"(mean of {len(controls)})."
                 )
-            checks = (r.checks for r in self.records if r.spec.arm != "ticket" and r.spec.round == found)
-            if kept := next((each["reinit_kept"] for each in checks if each.get("reinit_kept")), None):
+            if kept := next(
+                (run.checks["reinit_kept"] for run in runs if run.checks.get("reinit_kept")), None
+            ):
                 names = ", ".join(name.removeprefix(_MODEL) for name in kept[:4])
                 lines.append(f"Not redrawn, since never drawn: {names}{', ...' if len(kept) > 4 else ''}.")
         return "\n".join(lines)
@@ -190,43 +185,13 @@ class SearchResult:
             path: of the PNG.
             tolerance: as of `matching_round`.
         """
-        return draw(self.records, Path(path), self.matching_round(tolerance))
+        return draw_search(self._results, Path(path), self.matching_round(tolerance))
 
     def _control(self, round: int, control: int) -> FitRecord:
-        found = [r for r in self.records if r.spec.round == round and r.spec.arm == "random_reinit"]
-        if isinstance(control, bool) or not isinstance(control, int) or not 0 <= control < len(found):
+        runs = self._results.reinitialized(round)
+        if isinstance(control, bool) or not isinstance(control, int) or not 0 <= control < len(runs):
             raise LotteryError(
-                f"Expected one of the {len(found)} controls of round {round}, counted from 0. "
+                f"Expected one of the {len(runs)} controls of round {round}, counted from 0. "
                 f"Received: {control!r}"
             )
-        return found[control]
-
-    def _find(self, round: int | None, density: float | None, tolerance: float) -> FitRecord:
-        rounds = self.rounds
-        if round is not None and density is not None:
-            raise LotteryError(f"Expected round or density. Received: round={round!r}, density={density!r}")
-        if round is None and density is None:
-            round = self.matching_round(tolerance)
-            if round is None:
-                dense, *others = (f"{record.value:.4g}" for record in rounds)
-                raise LotteryError(
-                    f"Expected a round that matches the dense network's {self.monitor} {dense} within "
-                    f"{tolerance:g}. Received: {', '.join(others) or 'no pruned round'}"
-                )
-        if round is not None:
-            if isinstance(round, bool) or not isinstance(round, int) or not 0 <= round < len(rounds):
-                raise LotteryError(f"Expected a round from 0 to {len(rounds) - 1}. Received: {round!r}")
-            return rounds[round]
-        if not isinstance(density, Real) or not 0 < density <= 1:
-            raise LotteryError(f"Expected a density, a fraction above 0. Received: {density!r}")
-        nearest = min(rounds, key=lambda record: abs(record.density - density))
-        if abs(nearest.density - density) > 0.1 * nearest.density:
-            raise LotteryError(
-                f"Expected a density near one of {', '.join(f'{d:.3g}' for d in self.densities)}. "
-                f"Received: {density!r}"
-            )
-        return nearest
-
-
-def _of_model(state: dict) -> dict:
-    return {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}
+        return runs[control]

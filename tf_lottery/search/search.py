@@ -1,36 +1,33 @@
 """`LotterySearch`: finds the winning tickets of a Keras model, around its own `fit`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
-from pydantic import ValidationError
 
-from tf_lottery.config import RewindConfig, StudyConfig
-from tf_lottery.errors import DamagedError, LotteryError, StudyError
+from tf_lottery.config import StudyConfig
+from tf_lottery.drivers.driver import Driver
+from tf_lottery.drivers.execution import Execution
+from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
 from tf_lottery.layers.kernels import Choice, Rule
 from tf_lottery.lock import held
-from tf_lottery.method.plan import plan
 from tf_lottery.paths import StudyPaths
-from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
 from tf_lottery.search.alone import alone
 from tf_lottery.search.directory import FILE, Temporary, check_directory, open_directory, theta_0
+from tf_lottery.search.executor import SearchExecutor
 from tf_lottery.search.fit_run import FitRun
 from tf_lottery.search.loop_run import LoopRun
-from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
-from tf_lottery.search.plan import SearchPruning, study_of
+from tf_lottery.search.plan import study_of
 from tf_lottery.search.record import SearchStore
 from tf_lottery.search.result import SearchResult
+from tf_lottery.search.settings import SearchSettings
 from tf_lottery.search.watch import Watch
-
-ENGINES = ("fit", "loop")
 
 
 class LotterySearch:
@@ -121,26 +118,25 @@ class LotterySearch:
             raise LotteryError(
                 f"Expected a Keras model, or a function that builds one. Received: {type(model).__name__}"
             )
-        if engine not in ENGINES:
-            raise LotteryError(f"Expected engine of {', '.join(ENGINES)}. Received: {engine!r}")
-        _check_whole("controls", controls, 0)
-        _check_whole("seed", seed, 0)
-        if criterion not in CRITERIA:
-            raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
-        if scope not in ("layer", "global"):
-            raise LotteryError(f"Expected scope 'layer' or 'global'. Received: {scope!r}")
-        if rounds is None and until is None and target_density is None:
-            rounds = 10
-        if monitor is None and mode != "auto":
-            raise LotteryError(f"Expected mode='auto', since no monitor is named. Received: {mode!r}")
-        self._monitor = None if monitor is None else Monitor.of(monitor, mode)
-        self._pruning = _pruning(
-            rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
+        self._settings = SearchSettings.of(
+            rate=rate,
+            rounds=rounds,
+            until=until,
+            target_density=target_density,
+            rewind_to=rewind_to,
+            criterion=criterion,
+            scope=scope,
+            layer_rates=layer_rates,
+            min_density=min_density,
+            monitor=monitor,
+            mode=mode,
+            controls=controls,
+            rewind_optimizer=rewind_optimizer,
+            seed=seed,
+            engine=engine,
         )
-        self._rewind = _rewind(rewind_to, rewind_optimizer)
         self._model, self._choice = model, Choice.of(include, exclude, kernels, frozen)
-        self._controls, self._seed = controls, seed
-        self._directory, self._engine, self._verbose = directory, engine, verbose
+        self._directory, self._verbose = directory, verbose
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **arguments: Any) -> SearchResult:
         """Search.
@@ -164,7 +160,7 @@ class LotterySearch:
         per_epoch = fit_arguments.steps_per_epoch(arguments)
         self._check_rewind(per_epoch, arguments.get("epochs", 1))
         with alone():
-            network = Network(self._model, self._seed, self._choice, arguments)
+            network = Network(self._model, self._settings.seed, self._choice, arguments)
             try:
                 return self._search(network, arguments, per_epoch)
             except BaseException:
@@ -172,8 +168,8 @@ class LotterySearch:
                 raise
 
     def _search(self, network: Network, arguments: Mapping[str, Any], per_epoch: int | None) -> SearchResult:
-        kernels = list(get_masks(network.model))
-        rates_of(kernels, self._pruning.rate, self._pruning.layer_rates)
+        kernels, pruning = list(get_masks(network.model)), self._settings.pruning
+        rates_of(kernels, pruning.rate, pruning.layer_rates)
         study = self._study(network, arguments)
         temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
@@ -185,77 +181,66 @@ class LotterySearch:
                     f"Expected a directory that no other search is at work in. Received: {paths.root}"
                 )
             if begins := not (paths.root / FILE).exists():
-                network.check(bool(self._controls))  # before anything is written
-            open_directory(paths, study, self._settings(network, arguments))
+                network.check(bool(self._settings.arms))  # before anything is written
+            open_directory(paths, study, self._described(network, arguments))
             kept, there = theta_0(paths, network.initial)
             if there:
                 network.start_from(kept)
             if not begins:
-                network.check(bool(self._controls))
+                network.check(bool(self._settings.arms))
             watch = Watch(study, network, self._verbose)
             run = self._runner(network, store, arguments, per_epoch, watch)
             ended = self._drive(study, store, run, watch)
         return SearchResult(study, store, network, temporary, ended)
 
     def _drive(self, study: StudyConfig, store: SearchStore, run: FitRun, watch: Watch) -> str | None:
-        """Train what the planner asks for; return why it ended early, None if it didn't."""
+        """Let the driver train what the planner asks for; return why it ended early, None if it didn't."""
+        executor = SearchExecutor(run)
         with watch:
-            while True:
-                try:
-                    records = store.records()
-                    for record in records:
-                        if record.spec.parent is None:
-                            run.learn(record)
-                    waiting = plan(study, records)
-                    watch.planned(study, records, waiting)
-                    if not waiting:
-                        return None
-                    watch.finished(run.run(waiting[0]))
-                except DamagedError as error:
-                    aside = store.set_aside(error)
-                    watch.say(f"{error} Set aside as {aside}; the run is trained again.")
-                except StudyError:
+            try:
+                Driver(study, store, executor, watch, Execution(workers=1)).run()
+            except StudyError:
+                raise
+            except LotteryError as error:  # an emptied layer, a training that diverges
+                if not store.records():
                     raise
-                except LotteryError as error:  # an emptied layer, a training that diverges
-                    if not records:
-                        raise
-                    watch.say(f"The search ends before its {waiting[0].describe()}: {error}")
-                    return str(error)
+                watch.say(f"The search ends before its {executor.spec.describe()}: {error}")
+                return str(error)
+        return None
 
     def _runner(self, network, store, arguments, per_epoch, watch) -> FitRun:
-        if self._engine == "loop":
-            return LoopRun(network, store, self._monitor, arguments, watch.callback)
-        return FitRun(network, store, self._monitor, arguments, per_epoch, watch.callback)
+        if self._settings.engine == "loop":
+            return LoopRun(network, store, self._settings.monitor, arguments, watch.callback)
+        return FitRun(network, store, self._settings.monitor, arguments, per_epoch, watch.callback)
 
     def _study(self, network: Network, arguments: Mapping[str, Any]) -> StudyConfig:
         return study_of(
-            self._settings(network, arguments),
-            self._pruning,
-            self._rewind,
+            self._settings,
+            self._described(network, arguments),
             arguments.get("epochs", 1),
-            self._controls,
-            self._seed,
             fit_arguments.digest(arguments),
         )
 
-    def _settings(self, network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _described(self, network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """What determines a run besides data, pruning and rewinding, as JSON holds it."""
         return {
             "fit": fit_arguments.described(arguments),
             "network": network.described(),
-            "monitor": [self._monitor.name, self._monitor.mode] if self._monitor else None,
-            "engine": self._engine,
+            "monitor": [self._settings.monitor.name, self._settings.monitor.mode]
+            if self._settings.monitor
+            else None,
+            "engine": self._settings.engine,
         }
 
     def _check_validation(self, arguments: Mapping[str, Any]) -> None:
-        name = self._monitor.name if self._monitor else "val_loss"
+        name = self._settings.monitor.name if self._settings.monitor else "val_loss"
         if name.startswith("val_") and not fit_arguments.validated(arguments):
             raise LotteryError(
                 f"Expected validation_data or validation_split, since {name} is monitored. Received: neither"
             )
 
     def _check_rewind(self, per_epoch: int | None, epochs: int) -> None:
-        point = self._rewind.to
+        point = self._settings.rewind.to
         number, unit = int(point[:-2]), point[-2:]
         last = epochs if unit == "ep" else None if per_epoch is None else epochs * per_epoch
         if last is not None and number >= last:
@@ -263,47 +248,3 @@ class LotterySearch:
                 f"Expected a rewind point before the end of training ({epochs} epochs"
                 f"{f', {last} steps' if unit == 'it' else ''}). Received: rewind_to={point!r}"
             )
-
-
-def _pruning(
-    rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
-) -> SearchPruning:
-    for name, value, ends in (("rate", rate, False), ("target_density", target_density, True)):
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        if not (ends and value is None) and not (number and 0 < value < 1):
-            raise LotteryError(f"Expected {name} between 0 and 1, as a fraction. Received: {value!r}")
-    if rounds is not None:
-        _check_whole("rounds", rounds, 1)
-    if until is not None and (isinstance(until, bool) or not isinstance(until, Real) or not until >= 0):
-        raise LotteryError(f"Expected until from 0, in units of what is monitored. Received: {until!r}")
-    try:
-        return SearchPruning(
-            criterion=criterion,
-            scope=scope,
-            rate=float(rate),
-            layer_rates={name: float(value) for name, value in (layer_rates or {}).items()},
-            rounds=rounds,
-            target_density=target_density,
-            min_density=min_density,
-            max_accuracy_drop=None if until is None else float(until),
-        )
-    except (ValidationError, TypeError, ValueError) as error:
-        raise LotteryError(
-            "Expected layer_rates as rates from 0 up to, not including, 1, by layer name (0 only with scope "
-            f"'global'), and min_density likewise. Received: {layer_rates!r} and {min_density!r}"
-        ) from error
-
-
-def _rewind(to: Any, optimizer: Any) -> RewindConfig:
-    try:
-        return RewindConfig(to=to, optimizer=optimizer)
-    except ValidationError as error:
-        raise LotteryError(
-            "Expected rewind_to such as '0it', '500it' or '2ep', and rewind_optimizer 'reset' or 'restore'. "
-            f"Received: {to!r} and {optimizer!r}"
-        ) from error
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise LotteryError(f"Expected {name}, a whole number from {least}. Received: {value!r}")

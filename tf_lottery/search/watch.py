@@ -7,12 +7,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from tf_lottery.config import StudyConfig
 from tf_lottery.method.plan import expected_runs
 from tf_lottery.method.spec import RunSpec
+from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord
 from tf_lottery.search.table import header, row
 
 
-class Watch:
+class Watch(StudyObserver):
     """Use as a context manager.
 
     Args:
@@ -22,6 +23,7 @@ class Watch:
     """
 
     def __init__(self, study: StudyConfig, network: Network, verbose: int):
+        self._study = study
         self._console = Console(quiet=not verbose, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -52,12 +54,15 @@ class Watch:
         """Print a line."""
         self._console.print(text, markup=False)
 
-    def planned(self, study: StudyConfig, records: list[FitRecord], waiting: list[RunSpec]) -> None:
-        """Show what is there already, and which run comes next."""
-        for record in sorted(records, key=lambda r: (r.spec.round, r.spec.arm != "ticket", r.spec.trial)):
+    def noted(self, text: str) -> None:
+        """Say what is out of the ordinary."""
+        self.say(text)
+
+    def planned(self, finished: list[FitRecord], waiting: list[RunSpec]) -> None:
+        """Show what is finished already, and which run comes next."""
+        for record in finished:
             self.finished(record)
-        done = len(self._shown)
-        total = expected_runs(study)
+        done, total = len(self._shown), expected_runs(self._study)
         self._progress.update(self._all, completed=done, count=f"{done} of {total or '?'} runs")
         if waiting:
             name = waiting[0].describe().replace(" replicate 0", "")

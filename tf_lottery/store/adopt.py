@@ -29,7 +29,9 @@ class Elsewhere:
 
     def __init__(self, store: Store, strict_environment: bool = False):
         self._store, self._strict = store, strict_environment
-        self._sources = [Store(StudyPaths(root)) for root in self._neighbours()] if store.writes else []
+        self._sources = (
+            [Store(StudyPaths(root)) for root in self._neighbours()] if store.writes and store.adopts else []
+        )
         self._looked: set[str] = set()
 
     def adopt(self, spec: RunSpec, noted: Callable[[str], None]) -> bool:

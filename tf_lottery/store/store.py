@@ -55,6 +55,8 @@ class Store:
 
     record_type: type[Finished] = Record
     """What the store holds."""
+    adopts = True
+    """Whether it takes over runs that a neighbouring study has trained."""
     writes = True
     """Whether this process writes there, and may share its runs with others."""
 

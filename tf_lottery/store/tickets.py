@@ -1,40 +1,37 @@
-"""From a finished run to its ticket: masks + rewind weights + provenance."""
+"""From a finished run to its ticket: masks, the weights that its training starts from, provenance."""
 
+from collections.abc import Callable
+from typing import Any
+
+from tf_lottery.arrays import Arrays
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.spec import Record
+from tf_lottery.method.spec import Finished, Record
 from tf_lottery.pruning.masks import zeroed
 from tf_lottery.store.store import Store
 from tf_lottery.ticket import Ticket
 
 _MODEL = "model/"
+_REWIND = "rewind/"
 
 
 def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
-    """Return the ticket that a run of the `ticket` arm trained.
+    """Return the ticket that a run of a study trained.
 
     Args:
-        study: which the record belongs to.
-        store: with the run's files.
-        record: of a pruned run.
+        study: The study that the run belongs to.
+        store: The store that holds the run's files.
+        record: The record of a pruned run.
 
     Returns:
         A ticket with the weights at early stop as its trained weights, if they were kept.
 
     Raises:
-        LotteryError: a run that isn't a ticket's, or a damaged file.
+        LotteryError: If the run doesn't train a ticket, or one of its files fails its checksum.
     """
     spec = record.spec
     if spec.start != "rewind":
         raise LotteryError(f"Expected a pruned run of arm 'ticket'. Received: {spec.describe()}")
-    masks = store.masks(record.key)
-    # The first step of the run is the rewind point; the root's 0it is theta_0.
-    state = store.rewind_point(spec.root, record.first_step)
-    weights = zeroed(
-        {name.removeprefix(_MODEL): value for name, value in state.items() if name.startswith(_MODEL)}, masks
-    )
-    there = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
-    trained = store.weights(record.key, "early_stop") if there else {}
     provenance = {
         "study": study.name,
         "seed": study.seed,
@@ -50,4 +47,50 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         "early_stop_test_accuracy": record.early_stop_test_accuracy,
         "environment": record.environment,
     }
-    return Ticket(masks, weights, {name.removeprefix(_MODEL): v for name, v in trained.items()}, provenance)
+    return ticket_of(store, record, provenance)
+
+
+def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Ticket:
+    """Return the ticket of a finished run, of a study or of a search.
+
+    Args:
+        store: The store that holds the run's files.
+        record: The run's record.
+        provenance: Where the ticket comes from, as JSON holds it.
+
+    Raises:
+        LotteryError: If the weights that the run started from weren't kept, or a file fails its checksum.
+    """
+    masks = store.masks(record.key)
+    started = STARTED_FROM.get(record.spec.start)
+    if started is None:
+        raise LotteryError(
+            f"The weights that {record.spec.describe()} started from weren't kept. Take the ticket that it"
+            " reinitializes."
+        )
+    kept = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
+    trained = _of_model(store.weights(record.key, "early_stop")) if kept else {}
+    return Ticket(masks, zeroed(_of_model(started(store, record)), masks), zeroed(trained, masks), provenance)
+
+
+def _initialized(store: Store, record: Finished) -> Arrays:
+    return store.rewind_point(record.key, 0)
+
+
+def _rewound(store: Store, record: Finished) -> Arrays:
+    """The rewind point whose digest the run noted when it returned to it."""
+    digest = record.checks["rewind_digest"]
+    points = store.record(record.spec.root).digests
+    name = next(name for name, value in points.items() if name.startswith(_REWIND) and value == digest)
+    return store.rewind_point(record.spec.root, int(name.removeprefix(_REWIND).removesuffix("it")))
+
+
+STARTED_FROM: dict[str, Callable[[Store, Finished], Arrays]] = {
+    "initialize": _initialized,
+    "rewind": _rewound,
+}
+"""Kind of start -> the weights that a run's training started from, before its masks."""
+
+
+def _of_model(arrays: Arrays) -> Arrays:
+    return {name.removeprefix(_MODEL): value for name, value in arrays.items() if name.startswith(_MODEL)}

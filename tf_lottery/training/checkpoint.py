@@ -11,76 +11,64 @@ import numpy as np
 
 from tf_lottery import arrays, steps
 from tf_lottery.arrays import Arrays
-from tf_lottery.training.loop import Passed
-from tf_lottery.training.observe import Point
+from tf_lottery.training.observe import Passed
 
-_PROGRESS, _TRAINED, _EARLY_STOP = "progress", "trained/", "early_stop/"
+_PROGRESS, _TRAINED = "progress", "trained/"
 
 
 @dataclass
 class Checkpoint:
-    """All that a training needs to go on, masks aside: they follow from its run's parent.
+    """All that a training needs to be resumed, masks aside: they follow from its run's recipe.
 
     Attributes:
-        step: that the network has had.
-        variables: every variable of the network that is trained and of its optimizer.
-        early_stop: weights at the minimum of the validation loss so far.
-        points: the evaluations so far.
-        since_stop: what passed since the loop's last stop.
-        since_evaluation: what passed from the last evaluation to that stop.
-        rewind_digests: of the rewind points that are kept already.
-        seconds: where the time went.
-        context: what else decides the bits: the environment, the network, the devices.
+        step: The steps that the network has had.
+        variables: Every variable of the network that is trained, and of its optimizer.
+        since_stop: What passed since the last planned pause.
+        kept: What the training's stops need, as JSON holds it; each has names of its own.
+        arrays: The arrays that they need, likewise.
+        context: What else decides the bits: the environment, the network, the devices.
     """
 
     step: int
     variables: Arrays
-    early_stop: Arrays
-    points: list[Point]
     since_stop: Passed
-    since_evaluation: Passed
-    rewind_digests: dict[str, str]
-    seconds: dict[str, float]
+    kept: dict[str, Any]
+    arrays: Arrays
     context: dict[str, Any]
+
+    @property
+    def rewind_digests(self) -> dict[str, str]:
+        """The rewind points that are kept already: `rewind/<step>it` -> digest."""
+        return self.kept["rewind_digests"]
 
     def save(self, path: Path) -> None:
         """Write it, in place of an earlier one.
 
         Raises:
-            StudyError: if it can't be written.
+            StudyError: If it can't be written.
         """
-        progress = {
-            "step": self.step,
-            "points": [asdict(point) for point in self.points],
-            "since_stop": asdict(self.since_stop),
-            "since_evaluation": asdict(self.since_evaluation),
-            "rewind_digests": self.rewind_digests,
-            "seconds": self.seconds,
-            "context": self.context,
-        }
-        found = {_TRAINED + name: value for name, value in self.variables.items()}
-        found |= {_EARLY_STOP + name: value for name, value in self.early_stop.items()}
-        arrays.save_sealed(path, found | {_PROGRESS: np.array(json.dumps(progress))})
+        own = {"step": self.step, "since_stop": asdict(self.since_stop), "context": self.context}
+        content = {_TRAINED + name: value for name, value in self.variables.items()} | self.arrays
+        text = json.dumps({**self.kept, **own})
+        arrays.save_sealed(path, content | {_PROGRESS: np.array(text)})
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
         """Read what `save` wrote.
 
         Raises:
-            LotteryError: missing, or not as it was written.
+            LotteryError: If it is missing, or fails its checksum.
         """
-        found = arrays.load_sealed(path)
-        progress = json.loads(str(found.pop(_PROGRESS)))
+        content = arrays.load_sealed(path)
+        kept = json.loads(str(content.pop(_PROGRESS)))
+        trained = {name: value for name, value in content.items() if name.startswith(_TRAINED)}
         return cls(
-            step=progress["step"],
-            variables=_part(found, _TRAINED),
-            early_stop=_part(found, _EARLY_STOP),
-            points=[Point(**point) for point in progress["points"]],
-            since_stop=Passed(**progress["since_stop"]),
-            since_evaluation=Passed(**progress["since_evaluation"]),
-            rewind_digests=progress["rewind_digests"],
-            seconds=progress["seconds"],
-            context=progress["context"],
+            step=kept.pop("step"),
+            variables={name.removeprefix(_TRAINED): value for name, value in trained.items()},
+            since_stop=Passed(**kept.pop("since_stop")),
+            context=kept.pop("context"),
+            kept=kept,
+            arrays={name: value for name, value in content.items() if name not in trained},
         )
 
 
@@ -111,7 +99,3 @@ class Cadence:
     def kept(self, step: int) -> None:
         """Take note that a checkpoint was made at this step."""
         self._when, self._step = self._clock(), step
-
-
-def _part(found: Arrays, prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}

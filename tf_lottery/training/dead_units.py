@@ -23,6 +23,7 @@ from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.convert import make_prunable
 from tf_lottery.layers.prunable import PrunableLayer
 from tf_lottery.training import optimizers, state
+from tf_lottery.training.dense import DenseEngine
 from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Resident
 from tf_lottery.training.trainer import Trainer, compile_all, make_loop
@@ -94,7 +95,7 @@ def alive_units(kernel_masks: Sequence[np.ndarray]) -> list[np.ndarray]:
             return [np.flatnonzero(units) for units in alive]
 
 
-class CompactTrainer:
+class CompactTrainer(DenseEngine):
     """Trains the smaller network; from outside it is the whole one.
 
     Attributes:
@@ -124,8 +125,9 @@ class CompactTrainer:
         )
         train, validation = (_columns(part, alive[0]) for part in (dataset.train, dataset.validation))
         feed = Resident(train, training.batch_size)
-        self.loop = make_loop(training, self.model, self.optimizer, whole.loss, feed, scope, xla, len(train))
-        self.evaluate = {"validation": make_evaluate(self.model, whole.loss, validation, xla)}
+        loop = make_loop(training, self.model, self.optimizer, whole.loss, feed, scope, xla, len(train))
+        evaluate = {"validation": make_evaluate(self.model, whole.loss, validation, xla)}
+        super().__init__(self.model, self.optimizer, loop, evaluate)
         self.compile_seconds = compile_all(self.loop, self.evaluate)
 
     def weights(self) -> Arrays:

@@ -5,8 +5,7 @@ Many steps run in one call of one compiled function. Knows nothing of rounds.
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -18,38 +17,12 @@ from tf_lottery.layers.access import kernels
 from tf_lottery.layers.masking import masked_slots_promised
 from tf_lottery.training.feed import Feed, Span, scale
 from tf_lottery.training.learning_rates import Rates
+from tf_lottery.training.observe import Passed
 from tf_lottery.training.optimizers import l2_penalty
 from tf_lottery.training.precision import full_precision
 from tf_lottery.training.randomness import cheap_random, shared_random
 from tf_lottery.training.replicas import make_check_replicas, synchronize
-
-
-@dataclass
-class Passed:
-    """What passed since the last stop."""
-
-    steps: int = 0
-    loss_sum: float = 0.0
-    accuracy_sum: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def loss(self) -> float:
-        """Mean over the steps."""
-        return self.loss_sum / self.steps
-
-    @property
-    def accuracy(self) -> float:
-        """Mean over the steps."""
-        return self.accuracy_sum / self.steps
-
-    def __add__(self, later: "Passed") -> "Passed":
-        return Passed(
-            self.steps + later.steps,
-            self.loss_sum + later.loss_sum,
-            self.accuracy_sum + later.accuracy_sum,
-            self.seconds + later.seconds,
-        )
+from tf_lottery.training.stop import Stop
 
 
 class Loop:
@@ -102,48 +75,45 @@ class Loop:
     def run(
         self,
         first: int,
+        last: int,
         order: BatchOrder,
-        stops: Iterable[int],
-        at_stop: Callable[[int, Passed], None],
-        progress: Callable[[int], None] = lambda step: None,
-        due: Callable[[int], bool] = lambda step: False,
-        at_checkpoint: Callable[[int, Passed], None] = lambda step, passed: None,
+        stops: Sequence[Stop] = (),
         passed: Passed | None = None,
     ) -> None:
-        """Train from step `first` to the last of the stops.
+        """Train from step `first` to step `last`.
 
-        A training that goes on from a checkpoint gets the same bits, sums of the losses
-        included: checkpoints are made between calls, which they don't shorten.
+        A training that is resumed from a checkpoint gets the same bits, sums of the losses included:
+        checkpoints are made between calls of the compiled function, which they don't shorten.
 
         Args:
-            first: steps that the network has had already.
-            order: which examples make up each step's batch.
-            stops: steps at which to pause, not decreasing; one named twice is one.
-            at_stop: is called there with the step and what passed since the last stop.
-            progress: is called with the step after each call of the compiled function.
-            due: is asked after each call whether a checkpoint is due.
-            at_checkpoint: is called then, after a stop, with the step and what passed since the last.
-            passed: what had passed since the last stop when the training was left off.
+            first: The steps that the network has had already.
+            last: The last step.
+            order: Which examples make up each step's batch.
+            stops: What the training pauses for, in the order in which they act.
+            passed: What had passed since the last planned pause when the training was left off.
         """
-        stops = [stop for stop in dict.fromkeys(stops) if stop > first]
-        at, calls, passed, began = set(stops), [], passed or Passed(), time.perf_counter()
-        spans = list(_spans(first, stops, self._feed.steps_per_call))
+        planned = _planned(first, last, stops)
+        calls, passed, began = [], passed or Passed(), time.perf_counter()
+        spans = list(_spans(first, planned, self._feed.steps_per_call))
         for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
             calls.append((end - start, self._steps(x, y, self._rates(start, end), tf.constant(end - start))))
-            keeping = due(end)
+            unplanned = [stop for stop in stops if stop.reached(end)]
+            pauses = end in planned or bool(unplanned)
             # One call stays in flight: an accelerator computes while the next batches are prepared.
-            while len(calls) > (end not in at and not keeping):
+            while len(calls) > (not pauses):
                 steps, sums = calls.pop(0)
                 passed += Passed(steps, *sums.numpy().tolist())
-            progress(end)
-            if end not in at and not keeping:
+            if not pauses:
                 continue
             passed.seconds += time.perf_counter() - began
-            if end in at:
-                at_stop(end, passed)
+            if end in planned:
+                for stop in stops:
+                    stop.passed(passed)
                 passed = Passed()
-            if keeping:
-                at_checkpoint(end, passed)
+                for stop in planned[end]:
+                    stop.act(end, passed)
+            for stop in unplanned:
+                stop.act(end, passed)
             began = time.perf_counter()
 
     def check(self) -> None:
@@ -237,6 +207,16 @@ def _replica() -> tf.Tensor:
 
 def _on_cpu() -> bool:
     return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")
+
+
+def _planned(first: int, last: int, stops: Sequence[Stop]) -> dict[int, list[Stop]]:
+    """Return each step after `first` at which to pause, the last among them, and who asked for it."""
+    asked: dict[int, list[Stop]] = {last: []}
+    for stop in stops:
+        for step in dict.fromkeys(stop.steps(first, last)):
+            if first < step <= last:
+                asked.setdefault(step, []).append(stop)
+    return {step: asked[step] for step in sorted(asked) if step > first}
 
 
 def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:

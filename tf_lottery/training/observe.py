@@ -14,6 +14,34 @@ class Point:
     validation_accuracy: float
 
 
+@dataclass
+class Passed:
+    """What passed in a stretch of a training: sums over its steps, and seconds."""
+
+    steps: int = 0
+    loss_sum: float = 0.0
+    accuracy_sum: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Mean over the steps."""
+        return self.loss_sum / self.steps
+
+    @property
+    def accuracy(self) -> float:
+        """Mean over the steps."""
+        return self.accuracy_sum / self.steps
+
+    def __add__(self, later: "Passed") -> "Passed":
+        return Passed(
+            self.steps + later.steps,
+            self.loss_sum + later.loss_sum,
+            self.accuracy_sum + later.accuracy_sum,
+            self.seconds + later.seconds,
+        )
+
+
 class TrainingObserver:
     """Hears of a training; does nothing."""
 

@@ -53,7 +53,14 @@ class RewindManager:
                 "call optimizer.build(model.trainable_variables)"
             )
         variables = state.model_variables(model) | state.optimizer_variables(optimizer)
-        captured = state.capture(variables)
+        return self.keep(step, state.capture(variables))
+
+    def keep(self, step: int, captured: arrays.Arrays) -> str:
+        """Keep a state as `save` captures it, by the names of its variables; return its digest.
+
+        Raises:
+            LotteryError: If another state is kept for this step already.
+        """
         digest = arrays.digest(captured)
         if self.path(step).exists():
             if arrays.digest(self.load(step)) != digest:

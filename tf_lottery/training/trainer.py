@@ -5,21 +5,26 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tf_lottery import steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
 from tf_lottery.data.augment import make_augment
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.access import get_masks, parameters
+from tf_lottery.layers.access import get_masks, mask_slots, parameters, set_masks
 from tf_lottery.layers.convert import check_plain, make_prunable
+from tf_lottery.layers.copying import settle
 from tf_lottery.layers.in_place import held_in_place
+from tf_lottery.layers.redraw import Redrawn, redraw
+from tf_lottery.length import Length
 from tf_lottery.models.build import architecture, build
+from tf_lottery.pruning.masks import Masks
 from tf_lottery.training import compile_rule, optimizers, state, strategy
+from tf_lottery.training.dense import DenseEngine
 from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Feed, make_feed, scale
 from tf_lottery.training.learning_rates import make_learning_rates
@@ -28,8 +33,10 @@ from tf_lottery.training.precision import precision
 from tf_lottery.training.replicas import check_agreement, check_losses
 
 
-class Trainer:
-    """Args: as in a `RunSpec`.
+class Trainer(DenseEngine):
+    """Builds the network of a `RunSpec` and compiles what trains and evaluates it.
+
+    Args: as in a `RunSpec`.
 
     Attributes:
         model: the prunable network.
@@ -67,11 +74,12 @@ class Trainer:
         augment = make_augment(data.augment, dataset.input_shape)
         self.feed = make_feed(dataset.train, training.batch_size, augment, data.pipeline)
         examples = len(dataset.train)
-        self.loop = make_loop(training, self.model, self.optimizer, loss, self.feed, scope, xla, examples)
-        self.evaluate = {
+        loop = make_loop(training, self.model, self.optimizer, loss, self.feed, scope, xla, examples)
+        evaluate = {
             part: make_evaluate(self.model, loss, getattr(dataset, part), xla)
             for part in ("validation", "test")
         }
+        super().__init__(self.model, self.optimizer, loop, evaluate)
         self.parameters = parameters(self.model)
         self.kernels = list(get_masks(self.model))
         self.resolved = {
@@ -111,13 +119,35 @@ class Trainer:
         """Return a random initialization of the network, biases and normalization included."""
         return state.capture(state.model_variables(self._build(seed)))
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return kernel path -> shape, of all prunable kernels."""
+        return {path: mask.shape for path, mask in get_masks(self.model).items()}
+
+    def dense(self, seed: int) -> Arrays:
+        """Return the weights of the dense network at step 0."""
+        return self.initial_weights(seed)
+
+    def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
+        """Return a random reinitialization of theta_0."""
+        return redraw(self.model, self.kernels, theta_0, self.initial_weights(seed), "model/")
+
+    def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+        """Return stored arrays under the names that they have here: the same."""
+        return dict(arrays)
+
+    def begin(self, masks: Masks, weights: Arrays, step: int, optimizer: Arrays | None) -> None:
+        """Set masks and weights, and the optimizer's state, masked; without one the optimizer is as new."""
+        self.reset_optimizer()
+        set_masks(self.model, masks)
+        self.set_weights(weights)
+        settle(self.model)
+        if optimizer is not None:
+            state.restore(state.optimizer_variables(self.optimizer), optimizer)
+            mask_slots(self.optimizer, self.model)
+
     def set_weights(self, weights: Arrays) -> None:
         """Replace all weights; pruned ones stay exactly 0.0."""
         state.restore(state.model_variables(self.model), weights)
-
-    def weights(self) -> Arrays:
-        """Return copies of all weights."""
-        return state.capture(state.model_variables(self.model))
 
     def reset_optimizer(self) -> None:
         """Make the optimizer as it was before its first step."""
@@ -151,8 +181,7 @@ def make_loop(
         model, optimizer, loss, feed, scope, xla: as of `Loop`.
         examples: number of training examples.
     """
-    per_epoch = steps.epoch(examples, training.batch_size)
-    rates = make_learning_rates(training, per_epoch)
+    rates = make_learning_rates(training, Length.of(training, examples).per_epoch)
     scheduled = training.learning_rate_schedule != LearningRateConfig()
     l2 = training.weight_decay if training.weight_decay_kind == "l2" else 0.0
     return Loop(model, optimizer, loss, feed, scope, xla, rates if scheduled else None, l2)

@@ -1,0 +1,110 @@
+"""What a finished run leaves: its files, its measurements, its record."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tf_lottery import arrays
+from tf_lottery.arrays import Arrays
+from tf_lottery.method.spec import Record, RunSpec, counts
+from tf_lottery.paths import RunPaths
+from tf_lottery.store.environment import environment
+from tf_lottery.store.store import Store
+from tf_lottery.training.observe import Point
+from tf_lottery.training.stops import Evaluations, Snapshots
+from tf_lottery.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Training:
+    """What was found while a run was trained.
+
+    Attributes:
+        first_step: The step at which the run began.
+        snapshots: The rewind points that it kept.
+        evaluations: What was measured on the way.
+        optimizer: The optimizer's last state, None if it isn't kept.
+        checks: What was asserted.
+    """
+
+    first_step: int
+    snapshots: Snapshots
+    evaluations: Evaluations
+    optimizer: Arrays | None
+    checks: dict[str, Any]
+
+
+def keep_run(
+    spec: RunSpec,
+    store: Store,
+    trainer: Trainer,
+    training: Training,
+    began: float,
+) -> Record:
+    """Write what a training left, measure the test set, and write the record, which makes the run finished.
+
+    Args:
+        spec: The run's spec.
+        store: The store that keeps it.
+        trainer: The whole network with its last weights.
+        training: What was found on the way.
+        began: When the run began, as of `time.perf_counter`.
+    """
+    evaluations, first = training.evaluations, training.first_step
+    digests = training.snapshots.digests | _write(store, store.paths.run(spec.key), trainer, training)
+    measured = _measure(trainer, evaluations)
+    compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
+    spent = {"compile": compiled, "total": time.perf_counter() - began}
+    last = evaluations.points[-1].step
+    return store.finish(
+        Record(
+            key=spec.key,
+            spec=spec,
+            parameters_total=trainer.parameters,
+            first_step=first,
+            last_step=last,
+            steps_per_second=(last - first) / evaluations.seconds["train"],
+            seconds=evaluations.seconds | spent,
+            resolved=trainer.resolved,
+            checks=training.checks | {"zeros_checked_times": len(evaluations.points)},
+            digests=digests,
+            environment=environment(),
+            **counts(trainer.masks()),
+            **measured,
+        )
+    )
+
+
+def _write(store: Store, run: RunPaths, trainer: Trainer, training: Training) -> dict[str, str]:
+    """Write the run's files; return their digests."""
+    evaluations = training.evaluations
+    columns = Point.__dataclass_fields__
+    curves = {name: [getattr(point, name) for point in evaluations.points] for name in columns}
+    digests = {
+        "masks": arrays.save(run.masks, trainer.masks(), compress=True),
+        "weights_last": arrays.save(run.weights_last, trainer.weights()),
+        "weights_early_stop": arrays.save(run.weights_early_stop, evaluations.early_stop.weights),
+        "curves": store.write_curves(run, curves),
+    }
+    if training.optimizer is not None:
+        digests["optimizer_last"] = arrays.save(run.optimizer_last, training.optimizer)
+    return digests
+
+
+def _measure(trainer: Trainer, evaluations: Evaluations) -> dict[str, float]:
+    """Evaluate the test set on the last weights, which the trainer holds, and on those at early stop."""
+    best, final = evaluations.early_stop.point, evaluations.points[-1]
+    final_test_loss, final_test_accuracy = trainer.measure("test")
+    trainer.set_weights(evaluations.early_stop.weights)
+    test_loss, test_accuracy = trainer.measure("test")
+    return {
+        "early_stop_iteration": best.step,
+        "best_validation_loss": best.validation_loss,
+        "early_stop_validation_accuracy": best.validation_accuracy,
+        "early_stop_test_loss": test_loss,
+        "early_stop_test_accuracy": test_accuracy,
+        "final_validation_loss": final.validation_loss,
+        "final_validation_accuracy": final.validation_accuracy,
+        "final_test_loss": final_test_loss,
+        "final_test_accuracy": final_test_accuracy,
+    }

@@ -1,0 +1,138 @@
+"""The arguments of `LotterySearch` as settings of a study, which one validator checks and explains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from tf_lottery.config import ArmConfig, PruningConfig, RewindConfig, Seed, Strict
+from tf_lottery.errors import LotteryError
+from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.search.monitor import Monitor
+
+DEFAULT_ROUNDS = 10
+
+
+class SearchPruning(PruningConfig):
+    """As a study's, where the drop is in units of what is monitored, and there is a round to prune in."""
+
+    rounds: int | None = Field(None, ge=1, le=1000)
+    max_accuracy_drop: float | None = Field(None, ge=0)
+
+
+class _Engine(Strict):
+    engine: Literal["fit", "loop"]
+    controls: int = Field(ge=0, le=1000)
+
+
+_WHAT = {
+    "rate": "rate between 0 and 1, as a fraction",
+    "rounds": "rounds, a whole number from 1",
+    "max_accuracy_drop": "until from 0, in units of what is monitored",
+    "target_density": "target_density between 0 and 1, as a fraction",
+    "scope": "scope 'layer' or 'global'",
+    "layer_rates": "layer_rates as rates from 0 up to, not including, 1, by layer name",
+    "min_density": "min_density from 0 up to, not including, 1",
+    "to": "rewind_to such as '0it', '500it' or '2ep'",
+    "optimizer": "rewind_optimizer 'reset' or 'restore'",
+    "engine": "engine 'fit' or 'loop'",
+    "controls": "controls, a whole number from 0",
+}
+"""Setting -> what is expected of the argument that it comes from."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What a search was asked for, model and data aside.
+
+    Attributes:
+        pruning: Rates and stop rules.
+        rewind: The rewind point, and what becomes of the optimizer.
+        arms: The control, if there is one.
+        seed: Of the search.
+        engine: `fit` or `loop`.
+        monitor: What rounds are compared by, None if only the logs tell.
+    """
+
+    pruning: SearchPruning
+    rewind: RewindConfig
+    arms: dict[str, ArmConfig]
+    seed: int
+    engine: str
+    monitor: Monitor | None
+
+    @classmethod
+    def of(
+        cls,
+        rate: Any,
+        rounds: Any,
+        until: Any,
+        target_density: Any,
+        rewind_to: Any,
+        criterion: Any,
+        scope: Any,
+        layer_rates: Mapping[str, Any] | None,
+        min_density: Any,
+        monitor: Any,
+        mode: Any,
+        controls: Any,
+        rewind_optimizer: Any,
+        seed: Any,
+        engine: Any,
+    ) -> "SearchSettings":
+        """Check the arguments, all named as of `LotterySearch`.
+
+        Raises:
+            LotteryError: If one is out of range.
+        """
+        if criterion not in CRITERIA:
+            raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
+        if rounds is None and until is None and target_density is None:
+            rounds = DEFAULT_ROUNDS
+        if monitor is None and mode != "auto":
+            raise LotteryError(f"Expected mode='auto', since no monitor is named. Received: {mode!r}")
+        asked = {
+            "criterion": criterion,
+            "scope": scope,
+            "rate": _number(rate),
+            "layer_rates": {name: _number(value) for name, value in (layer_rates or {}).items()},
+            "rounds": rounds,
+            "target_density": _number(target_density),
+            "min_density": _number(min_density),
+            "max_accuracy_drop": _number(until),
+        }
+        pruning = _checked(SearchPruning, asked)
+        other = _checked(_Engine, {"engine": engine, "controls": controls})
+        try:
+            TypeAdapter(Seed).validate_python(seed, strict=True)
+        except ValidationError as error:
+            raise LotteryError(f"Expected seed, a whole number from 0. Received: {seed!r}") from error
+        return cls(
+            pruning=pruning,
+            rewind=_checked(RewindConfig, {"to": rewind_to, "optimizer": rewind_optimizer}),
+            arms={"random_reinit": ArmConfig(trials=other.controls)} if other.controls else {},
+            seed=seed,
+            engine=other.engine,
+            monitor=None if monitor is None else Monitor.of(monitor, mode),
+        )
+
+
+def _checked(kind: type[Strict], given: dict[str, Any]) -> Any:
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # settings that don't go together
+            message = first["msg"].removeprefix("Value error, ")
+            raise LotteryError(
+                f"{message[0].upper()}{message[1:]}. Received: {given['layer_rates']!r}"
+            ) from error
+        name = first["loc"][0]
+        raise LotteryError(f"Expected {_WHAT[name]}. Received: {given[name]!r}") from error
+
+
+def _number(value: Any) -> Any:
+    """Return NumPy's and other numbers as a float; what is no number stays, and is refused."""
+    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
