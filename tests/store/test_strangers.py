@@ -176,7 +176,7 @@ def test_a_ticket_that_would_be_far_larger_than_its_file_is_refused(tmp_path, mo
     monkeypatch.setattr(arrays, "LARGE_BYTES", 10**6)
     packed({"masks/a": npy(np.ones(10**8, bool)[: 2 * 10**7])}, tmp_path / "bomb.npz")
     assert (tmp_path / "bomb.npz").stat().st_size < 10**5
-    with pytest.raises(LotteryError, match="bytes that would be 20,000"):
+    with pytest.raises(LotteryError, match="bytes that would unpack to 20,000"):
         lottery.Ticket.load(tmp_path / "bomb.npz")
 
 
