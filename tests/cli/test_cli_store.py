@@ -131,7 +131,7 @@ def test_list_and_show_print_bytes_and_environments(copy):
     assert "1 with tensorflow 2.18.1" in out
     code, _, err = cli("run", "digits_quick", *SMALL, "--strict-environment", cwd=cwd)
     assert code == 2
-    assert "tensorflow 2.18.1; here it is" in err
+    assert "tensorflow 2.18.1, but here it is" in err
     assert err.count("\n") == 1
 
 
