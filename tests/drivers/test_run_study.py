@@ -324,7 +324,7 @@ def test_changed_data_is_noticed(tmp_path):
     own = study(data={"name": "npz", "path": str(file), "validation": 60}, pruning__rounds=0)
     run_study(own, tmp_path / "study")
     write()
-    with pytest.raises(LotteryError, match="data that the study began with"):
+    with pytest.raises(LotteryError, match="differs from the data that the study started with"):
         run_study(own, tmp_path / "study")
 
 
