@@ -349,5 +349,5 @@ def test_a_wrong_name_is_said_before_anything_is_trained_and_can_be_mended(tmp_p
 
 
 def test_a_directory_without_a_study_is_refused(tmp_path):
-    with pytest.raises(LotteryError, match="Expected a study's directory"):
+    with pytest.raises(LotteryError, match="isn't a study's directory: it has no study.yaml"):
         load(StudyPaths(tmp_path))
