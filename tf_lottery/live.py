@@ -62,7 +62,7 @@ class Live(StudyObserver):
         return time.monotonic() - self._began
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Print the finished runs that weren't printed yet; the first call prints all of earlier sessions."""
+        """Print the finished runs that weren't printed yet, including those of earlier sessions."""
         if not self._headed:
             self._headed = True
             for line in table.header():

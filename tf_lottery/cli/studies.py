@@ -79,8 +79,8 @@ def verify(study: Study) -> None:
         except DamagedError as error:
             errors.append(error)
     for error in errors:
-        aside = store.set_aside(error)
-        print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
+        new_path = store.set_aside(error)
+        print(f"{error} {f'Set aside as {new_path}.' if new_path else ''}")
     intact = len(records) - len({error.key for error in errors} & {record.key for record in records})
     print(f"{intact:,} runs are intact, {len(errors)} files are damaged.")
     if errors:

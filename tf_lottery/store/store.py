@@ -146,8 +146,8 @@ class Store:
             self._keep_rewind_points(key, checkpoint.rewind_digests)
             return checkpoint
         except (LotteryError, KeyError, ValueError, TypeError) as error:
-            aside = self._move_aside(path, f"{key[:16]}-checkpoint.npz")
-            noted(f"{error} Set aside as {aside}; the run is trained from its start.")
+            new_path = self._move_aside(path, f"{key[:16]}-checkpoint.npz")
+            noted(f"{error} Set aside as {new_path}; the run is trained from its start.")
             return None
 
     def _keep_rewind_points(self, key: str, digests: dict[str, str]) -> None:

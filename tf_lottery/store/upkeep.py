@@ -80,8 +80,8 @@ class Rubbish:
 def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
     """Return what the study has no use for.
 
-    That is runs that its config no longer asks for, leftovers of interrupted ones, what was set aside as
-    damaged, and files that were only partly written.
+    These are runs that its config no longer asks for, leftovers of interrupted runs, what was set aside as
+    damaged, and files that were written only in part.
 
     Args:
         study: The study, as its directory holds it.
@@ -89,19 +89,19 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
     """
     paths, records = store.paths, store.records()
     wanted = _wanted(study, records)
-    found = [(path, "damaged") for path in entries(paths.damaged) if is_set_aside(path)]
+    candidates = [(path, "damaged") for path in entries(paths.damaged) if is_set_aside(path)]
     for run in entries(paths.runs):
         if run.name.startswith(".") and RUN_NAME.fullmatch(run.name[1:]):
-            found.append((run, "half taken over"))
+            candidates.append((run, "half taken over"))
         elif RUN_NAME.fullmatch(run.name) and run.name not in wanted:
-            found.append((run, "not asked for"))
+            candidates.append((run, "not asked for"))
         elif RUN_NAME.fullmatch(run.name) and (run / "record.json").exists():
             temporary = [path for path in run.glob(".*") if is_temporary(path)]
-            found += [(path, "left over") for path in (*temporary, *run.glob("checkpoint.npz"))]
-    found += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
-    found = [(path, why) for path, why in found if not foreign_in(path)]
-    found = [(path, why) for path, why in found if why != "half written" or _is_old(path)]
-    return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in found]
+            candidates += [(path, "left over") for path in (*temporary, *run.glob("checkpoint.npz"))]
+    candidates += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
+    candidates = [(path, why) for path, why in candidates if not foreign_in(path)]
+    candidates = [(path, why) for path, why in candidates if why != "half written" or _is_old(path)]
+    return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in candidates]
 
 
 def collect_rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
