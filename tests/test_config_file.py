@@ -205,11 +205,11 @@ LAUGHS = "".join(f"    a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in
     [
         (
             "\n    a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n" + LAUGHS,
-            "more than 10,000 values, those of alias",
+            "more than 10,000 values, including those of alias",
         ),
         (" {a: [" + "1," * 10_001 + "]}", "more than 10,000 values"),
-        (" {a: &a [1, *a]}", "an alias within what it stands for"),
-        (" {a: &a {b: *a}}", "an alias within what it stands for"),
+        (" {a: &a [1, *a]}", "an alias within the value that it stands for"),
+        (" {a: &a {b: *a}}", "an alias within the value that it stands for"),
         (" {a: " + "[" * 48 + "]" * 48 + "}", "values nested more than 50 deep"),
         (
             " {a0: &a0 " + "[" * 30 + "]" * 30 + ", a: " + "[" * 30 + "*a0" + "]" * 30 + "}",

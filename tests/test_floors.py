@@ -17,6 +17,7 @@ FLOORS = {
         "steps",
         "seeding",
         "paths",
+        "config_training",
         "config",
         "config_file",
         "length",

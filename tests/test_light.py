@@ -1,4 +1,4 @@
-"""`method/` and `store/` work without TensorFlow: it is refused, since late imports hide from who reads them."""
+"""`method/` and `store/` work without TensorFlow, which is refused: late imports hide from who reads them."""
 
 import json
 import shutil

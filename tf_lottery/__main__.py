@@ -1,11 +1,11 @@
-"""`python -m tf_lottery` and the console script: quiet set-up, then the command line."""
+"""The entry point of `python -m tf_lottery` and of the console script."""
 
 import os
 import sys
 
 
 def main() -> None:
-    """Run the command line. Errors that the user can mend are one line and exit with 2."""
+    """Run the command line. An error that the user can correct is printed on one line and exits with 2."""
     try:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
@@ -20,7 +20,7 @@ def main() -> None:
         except LotteryError as error:
             print(f"Error: {error}", file=sys.stderr)
             sys.exit(2)
-        except OSError as error:  # a path that the system refuses
+        except OSError as error:  # such as a path that the system refuses
             print(f"Error: {error}", file=sys.stderr)
             sys.exit(1)
     except KeyboardInterrupt:

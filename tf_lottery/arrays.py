@@ -1,4 +1,4 @@
-"""Named NumPy arrays as one npz file: no pickles, written atomically, with a digest."""
+"""Named NumPy arrays in one npz file, written atomically, without pickles, and with a digest."""
 
 import hashlib
 import io
@@ -14,12 +14,12 @@ from tf_lottery.errors import LotteryError
 Arrays = dict[str, np.ndarray]
 CHUNK_BYTES = 16 * 2**20
 LARGE_BYTES, MOST_PACKED = 2**30, 200
-"""An archive of more than a GiB once it is unpacked, and 200 times its size, isn't taken."""
+"""An archive is refused if its contents exceed both one GiB and 200 times the size of the file."""
 _SEAL = "digest"
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return the sha256 over names, types, shapes and bytes, whatever the order of names."""
+    """Return the sha256 over names, types, shapes and bytes, independent of the order of the names."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.asarray(arrays[name])
@@ -30,7 +30,7 @@ def digest(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def chunks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield an array in stretches of its first axis, so that one larger than the memory can be read."""
+    """Yield an array in parts along its first axis, so that one larger than the memory can be read."""
     rows = max(1, CHUNK_BYTES * len(array) // max(array.nbytes, 1)) if array.ndim else 0
     yield from (array[first : first + rows] for first in range(0, len(array), rows)) if rows else [array]
 
@@ -39,12 +39,12 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -
     """Write arrays atomically and return their digest.
 
     Args:
-        path: the npz file to create or replace.
-        arrays: name -> array; names may contain `/`.
-        compress: worth it for masks and sparse weights.
+        path: The npz file to create or replace.
+        arrays: A mapping of name -> array. Names may contain `/`.
+        compress: Whether to compress the file, which pays for masks and sparse weights.
 
     Raises:
-        LotteryError: if the file can't be written.
+        LotteryError: If an array holds Python objects, or the file can't be written.
     """
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:
@@ -55,19 +55,18 @@ def save(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -
 
 
 def load(path: Path, expected_digest: str | None = None, expected_file: str | None = None) -> Arrays:
-    """Read all arrays of an npz file, checking digests if they are given.
+    """Read all arrays of an npz file, and check digests if they are given.
 
-    The container is checked before any of its contents is read: what NumPy makes of a damaged header isn't
-    asked.
+    The container is checked before any of its contents is read, so NumPy never parses a damaged header.
 
     Args:
-        path: of the file.
-        expected_digest: of its arrays, as `digest` gives it.
-        expected_file: sha256 of its bytes.
+        path: The npz file.
+        expected_digest: The digest of its arrays, as `digest` computes it.
+        expected_file: The sha256 of its bytes.
 
     Raises:
-        LotteryError: missing, not an npz, truncated, holding pickles, far larger than it is, or changed
-            since it was written.
+        LotteryError: If the file is missing, isn't an npz file, is truncated, holds pickles, unpacks to
+            far more than its size, or was changed since it was written.
     """
     try:
         content = path.read_bytes()
@@ -78,7 +77,7 @@ def load(path: Path, expected_digest: str | None = None, expected_file: str | No
         raise LotteryError(f"Expected an npz file. Received: {path}, which doesn't exist.") from error
     except LotteryError:
         raise
-    except Exception as error:  # what Python's parsers raise on junk is of many kinds
+    except Exception as error:  # Python's parsers raise errors of many kinds on junk
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise LotteryError(f"Expected an npz file of plain arrays. Received: {path} ({reason}).") from error
     if expected_digest is not None and digest(arrays) != expected_digest:
@@ -99,24 +98,24 @@ def _read(content: bytes) -> Arrays:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
         if size > max(LARGE_BYTES, MOST_PACKED * len(content)):
-            raise ValueError(f"{len(content):,} bytes that would be {size:,}")
-        found = {}
+            raise ValueError(f"{len(content):,} bytes that would unpack to {size:,}")
+        arrays = {}
         for member in members:
             if not member.filename.endswith(".npy"):
-                raise ValueError(f"{member.filename!r:.60} in it")
-            with archive.open(member) as file:  # zipfile checks each part's checksum at its end
+                raise ValueError(f"it contains {member.filename!r:.60}")
+            with archive.open(member) as file:  # zipfile checks a member's checksum when it reaches the end
                 part = file.read()
-            found[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
+            arrays[member.filename.removesuffix(".npy")] = np.lib.format.read_array(
                 io.BytesIO(part), allow_pickle=False, max_header_size=10_000
             )
-    return found
+    return arrays
 
 
 def load_mapped(path: Path) -> np.ndarray:
-    """Return the array of an npy file, mapped into memory: read where and when it is used.
+    """Return the array of an npy file, mapped into memory, so that only the parts that are used are read.
 
     Raises:
-        LotteryError: missing, not an npy, truncated or holding pickles.
+        LotteryError: If the file is missing, isn't an npy file, is truncated or holds pickles.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -125,31 +124,31 @@ def load_mapped(path: Path) -> np.ndarray:
             raise ValueError("an npz archive")
     except FileNotFoundError as error:
         raise LotteryError(f"Expected an npy file. Received: {path}, which doesn't exist.") from error
-    except Exception as error:  # what Python's parsers raise on junk is of many kinds
+    except Exception as error:  # Python's parsers raise errors of many kinds on junk
         reason = " ".join(str(error).split()) or type(error).__name__
         raise LotteryError(f"Expected an npy file of a plain array. Received: {path} ({reason}).") from error
     return array
 
 
 def save_sealed(path: Path, arrays: Mapping[str, np.ndarray]) -> str:
-    """Write arrays together with their digest, which `load_sealed` checks."""
+    """Write arrays together with their digest, which `load_sealed` checks, and return the digest."""
     value = digest(arrays)
     save(path, {**arrays, _SEAL: np.array(value)})
     return value
 
 
 def load_sealed(path: Path, expected_digest: str | None = None, expected_file: str | None = None) -> Arrays:
-    """Read arrays that `save_sealed` wrote, with these digests if they are given. Args: as of `load`.
+    """Read arrays that `save_sealed` wrote. The arguments are those of `load`.
 
     Raises:
-        LotteryError: as `load`; also if they aren't as they were written.
+        LotteryError: For the same reasons as `load`, and if the arrays don't match the digest in the file.
     """
-    found = load(path, expected_file=expected_file)
-    seal = found.pop(_SEAL, None)
-    if seal is None or digest(found) != str(seal) or str(seal) != (expected_digest or str(seal)):
+    arrays = load(path, expected_file=expected_file)
+    seal = arrays.pop(_SEAL, None)
+    if seal is None or digest(arrays) != str(seal) or str(seal) != (expected_digest or str(seal)):
         raise LotteryError(_changed(path))
-    return found
+    return arrays
 
 
 def _changed(path: Path) -> str:
-    return f"Expected {path} as it was written. Received: other contents (digest differs)."
+    return f"{path} fails its checksum: its contents differ from what was written."

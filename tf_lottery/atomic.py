@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never a part."""
+"""Writing files so that a reader sees the old content or the new, never a part of it."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from tf_lottery.errors import StudyError
 
 _SUFFIX = ".tf_lottery"
-# Version 0.1 left the suffix out: only names that it wrote are known by the rest.
+# Version 0.1 wrote no suffix; its temporary files are recognized by the names of what it wrote.
 _TEMPORARY = re.compile(
     r"\.(.+\.[a-z0-9_]{8}\.tf_lottery"
     r"|(study\.yaml|tickets\.png|winning_ticket\.npz|search\.json|theta_0\.npz|record\.json|curves\.json"
@@ -22,41 +22,43 @@ _TEMPORARY = re.compile(
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file is one that `write` left as its process was killed, by its exact name."""
+    """Return whether a file's exact name says that `write` left it when its process was killed."""
     return bool(_TEMPORARY.fullmatch(path.name)) and path.is_file() and not path.is_symlink()
 
 
 def make_directory(path: Path) -> Path:
     """Create a directory and its parents.
 
+    Args:
+        path: The directory. It may exist already.
+
+    Returns:
+        The same path.
+
     Raises:
-        StudyError: if it can't be created or isn't writable.
+        StudyError: If the directory can't be created or isn't writable.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
         writable = os.access(path, os.W_OK)
     except OSError as error:
         raise StudyError(
-            f"Expected a directory that can be written. Received: {path} ({error.strerror}). "
-            "Choose another one, or make room."
+            f"The directory {path} can't be written ({error.strerror}). Choose another one, or make room."
         ) from error
     if not writable:
-        raise StudyError(
-            f"Expected a directory that can be written. Received: {path} (permission denied). "
-            "Choose another one."
-        )
+        raise StudyError(f"The directory {path} can't be written (permission denied). Choose another one.")
     return path
 
 
 def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
-    """Write a file through a temporary one beside it, flushed to disk, then renamed.
+    """Write a file through a temporary one beside it, which is flushed to disk and then renamed.
 
     Args:
-        path: the file to create or replace.
-        writer: is called with the open binary file.
+        path: The file to create or replace.
+        writer: A function that is called with the open binary file.
 
     Raises:
-        StudyError: if the file can't be written (disk full, permission); the old
+        StudyError: If the file can't be written (disk full, permission). The old
             content, if there was any, is untouched.
     """
     make_directory(path.parent)
@@ -73,7 +75,7 @@ def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
         _flush_directory(path.parent)
     except OSError as error:
         raise StudyError(
-            f"Expected to write {path}. Received: {error.strerror or error}. "
+            f"{path} can't be written ({error.strerror or error}). "
             "Make room or choose another directory, then repeat the command."
         ) from error
     finally:
@@ -82,7 +84,7 @@ def write(path: Path, writer: Callable[[BinaryIO], Any]) -> None:
 
 
 def _flush_directory(path: Path) -> None:
-    """Let a rename outlive a power cut. Not every system can, nor needs it."""
+    """Make a rename survive a power cut. Not every system can do this, or needs it."""
     with contextlib.suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -97,10 +99,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically, indented, with NaN and infinity refused."""
+    """Write an indented JSON file atomically; NaN and infinity raise a `ValueError`."""
     write_text(path, json_text(value))
 
 
 def json_text(value: Any) -> str:
-    """Return a value as `write_json` writes it, to the byte."""
+    """Return the exact text that `write_json` writes for a value."""
     return json.dumps(value, indent=2, allow_nan=False) + "\n"

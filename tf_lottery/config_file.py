@@ -1,4 +1,4 @@
-"""Reading study configs: by name or path, with `--set` overrides and clear errors."""
+"""Reading study configs by name or path, with `--set` overrides and clear errors."""
 
 import difflib
 import re
@@ -17,19 +17,23 @@ _CHECKOUT = Path(__file__).parent.parent / "configs"
 
 
 MOST_VALUES = 10_000
-"""In a config, what an alias (`*name`) stands for counted wherever it stands; studies have a hundred."""
+"""The most values in a config, where each alias (`*name`) counts as all that it stands for. Studies have
+about a hundred."""
 DEEPEST = 50
-"""How deep they may be nested."""
+"""How deeply the values may be nested."""
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, to which 1e-4 is a number, as to everybody else (YAML 1.2), a key that stands
-    twice an error, and so is what would keep whoever reads it busy for hours."""
+    """PyYAML's safe loader with three changes.
+
+    1e-4 is a number, as in YAML 1.2. A key that appears twice is an error. So is a text whose values are so
+    many or so deeply nested that reading it could take hours.
+    """
 
     def __init__(self, stream):
         super().__init__(stream)
         self._read = self._level = 0
-        self._sizes: dict[int, tuple[int, int]] = {}  # id of a node -> values in it, and how deep
+        self._sizes: dict[int, tuple[int, int]] = {}  # id of a node -> its number of values and its depth
 
     def compose_node(self, parent, index):
         mark, is_alias = self.peek_event().start_mark, self.check_event(yaml.AliasEvent)
@@ -38,49 +42,51 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._level -= 1
         if is_alias and id(node) not in self._sizes:
-            raise yaml.composer.ComposerError(None, None, "an alias within what it stands for", mark)
+            raise yaml.composer.ComposerError(
+                None, None, "an alias within the value that it stands for", mark
+            )
         if not is_alias:
             parts = [] if isinstance(node, yaml.ScalarNode) else node.value
             if isinstance(node, yaml.MappingNode):
                 parts = [part for pair in parts for part in pair]
             sizes = [self._sizes[id(part)] for part in parts]
-            size = 1 + sum(values for values, _ in sizes), 1 + max((deep for _, deep in sizes), default=0)
+            size = 1 + sum(values for values, _ in sizes), 1 + max((depth for _, depth in sizes), default=0)
             self._check(*size, mark)
             self._sizes[id(node)] = size
         return node
 
-    def _check(self, values, deep, mark):
+    def _check(self, values, depth, mark):
         if values > MOST_VALUES:
-            problem = f"more than {MOST_VALUES:,} values, those of aliases among them"
+            problem = f"more than {MOST_VALUES:,} values, including those of aliases"
             raise yaml.composer.ComposerError(None, None, problem, mark)
-        if deep > DEEPEST:
+        if depth > DEEPEST:
             raise yaml.composer.ComposerError(None, None, f"values nested more than {DEEPEST} deep", mark)
 
     def construct_mapping(self, node, deep=False):
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
             keys = [key.value for key, _ in node.value]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} twice", node.start_mark)
+            repeated = next(key for key in keys if keys.count(key) > 1)
+            raise yaml.constructor.ConstructorError(None, None, f"key {repeated!r} twice", node.start_mark)
         return mapping
 
 
-def _no_setting(loader: _Loader, node: yaml.Node) -> None:
-    # Where a study is written, and told to its workers, these would become something else.
+def _refuse(loader: _Loader, node: yaml.Node) -> None:
+    # Values of these kinds would change when a study is written to a file or sent to its workers.
     kind = node.tag.rpartition(":")[2]
-    problem = f"a {kind}; settings are texts, numbers, lists and mappings (quotes make a text of it)"
+    problem = f"a {kind}; settings are texts, numbers, lists and mappings (put a text in quotes)"
     raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 for _kind_of_value in ("timestamp", "binary", "set", "omap", "pairs"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind_of_value}", _no_setting)
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind_of_value}", _refuse)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 
 def shipped() -> dict[str, Path]:
-    """Return the configs that travel with the package: name -> file."""
+    """Return the configs that come with the package, as a mapping of name -> file."""
     folder = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
@@ -89,12 +95,12 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
     """Read and validate a study config.
 
     Args:
-        config: a shipped name such as `mnist_lenet_demo`, or a YAML file.
-        overrides: `a.b=value` each; the value is read as YAML.
+        config: The name of a shipped config such as `mnist_lenet_demo`, or a YAML file.
+        overrides: Settings to override, each written `a.b=value`. The value is read as YAML.
 
     Raises:
-        LotteryError: no such config, YAML that doesn't parse, an unknown key (with the
-            nearest known one) or a value out of range.
+        LotteryError: If there is no such config, its YAML doesn't parse, a key is unknown (the message
+            names the nearest known one) or a value is out of range.
 
     Example:
         >>> import tf_lottery as lottery
@@ -122,21 +128,25 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
 def validate(settings: dict[str, Any], source: str = "the config") -> StudyConfig:
     """Turn a mapping into a `StudyConfig`.
 
+    Args:
+        settings: The settings, as they stand in a YAML file.
+        source: Where the settings come from, for the error message.
+
     Raises:
-        LotteryError: one line that names the first wrong key, what was expected and
+        LotteryError: If a setting is wrong. The message names the first wrong key, what was expected and
             what was received.
     """
     try:
         return StudyConfig.model_validate(settings)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        # A misspelt key is also a missing one; its own name says more.
+        # A misspelt key also appears as a missing one; the misspelt name says more.
         errors.sort(key=lambda each: each["type"] != "extra_forbidden")
         raise LotteryError(f"{source}: {_explain(errors[0])}") from error
 
 
 def dump(study: StudyConfig) -> str:
-    """Write a study as YAML that `load_config` reads back."""
+    """Return a study as YAML that `load_config` reads back."""
     return yaml.safe_dump(study.model_dump(mode="json"), sort_keys=False)
 
 
@@ -174,7 +184,7 @@ def _override(settings: dict[str, Any], text: str) -> None:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    # Without pydantic's names for the members of a union.
+    # Leave out pydantic's names for the members of a union.
     where = [str(part) for part in error["loc"] if part != "bool" and not str(part).startswith("literal[")]
     key = ".".join(where)
     if error["type"] == "extra_forbidden":
@@ -185,15 +195,15 @@ def _explain(error: dict[str, Any]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"expected a value for {key!r}, which has no default"
-    said = "eceived" in message or isinstance(error["input"], dict | BaseModel)
-    received = "" if said else f". Received: {_shown(error['input'])}"
+    is_complete = "eceived" in message or isinstance(error["input"], dict | BaseModel)
+    received = "" if is_complete else f". Received: {_shown(error['input'])}"
     return f"{key + ': ' if key else ''}{message[0].lower() + message[1:]}{received}"
 
 
 def _shown(value: Any) -> str:
     try:
         return f"{value!r:.200}"
-    except ValueError:  # Python writes no number of more than 4,300 digits
+    except ValueError:  # Python prints no number of more than 4,300 digits
         return "a number of thousands of digits"
 
 

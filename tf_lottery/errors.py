@@ -5,10 +5,10 @@ from pathlib import Path
 
 
 class LotteryError(ValueError):
-    """Bad input or a state that the user can mend.
+    """Raised for bad input, or for a situation that the user can correct.
 
-    The message is one line: what was expected, what was received, what to do. The
-    command line prints it without a traceback and exits with 2.
+    The message is one line that says what is wrong and what to do. The command line prints it
+    without a traceback and exits with 2.
 
     Example:
         >>> import tf_lottery as lottery
@@ -24,26 +24,25 @@ def reason_of(error: BaseException, limit: int = 160) -> str:
     """Return what another library's error says, on one line, without colours and not cut within a word.
 
     Args:
-        error: of another library.
-        limit: characters at most.
+        error: The exception that the other library raised.
+        limit: The number of characters after which the text is cut.
     """
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()) or type(error).__name__
-    text = text.rpartition("Exception encountered: ")[
-        2
-    ]  # Keras says at length what it does, and last why not
+    # Keras first describes at length what it was doing; the reason comes last.
+    text = text.rpartition("Exception encountered: ")[2]
     return text if len(text) <= limit else text[:limit].rpartition(" ")[0] + " ..."
 
 
 class StudyError(LotteryError):
-    """What ends a study, not just one of its runs: a full disk, another worker that is gone."""
+    """Raised for what ends a study, not just one of its runs, such as a full disk or a lost worker."""
 
 
 class DamagedError(LotteryError):
-    """A file of a finished run isn't there, or not as it was written.
+    """Raised when a file of a finished run is missing, or differs from what was written.
 
     Attributes:
-        key: of the run.
-        path: of the file.
+        key: The key of the run.
+        path: The path of the file.
     """
 
     def __init__(self, message: str, key: str, path: Path):

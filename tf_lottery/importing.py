@@ -1,4 +1,4 @@
-"""The user's own functions, named in a study as `package.module:function`."""
+"""Importing the user's own functions, which a study names as `package.module:function`."""
 
 import importlib
 import os
@@ -12,18 +12,18 @@ def import_function(name: str, setting: str) -> Callable:
     """Import a function from an installed package or the current directory.
 
     Args:
-        name: `package.module:function`.
-        setting: where the study names it, for the error.
+        name: The function's name, written `package.module:function`.
+        setting: The setting of the study that names the function, for the error message.
 
     Raises:
-        LotteryError: if it can't be imported.
+        LotteryError: If the function can't be imported.
     """
     module, _, function = name.partition(":")
-    if os.getcwd() not in sys.path:  # the console script doesn't put it there; python -m does
+    if os.getcwd() not in sys.path:  # python -m adds it, the console script doesn't
         sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module), function)
-    except Exception as error:  # a user's module may raise anything while it is imported
+    except Exception as error:  # importing a user's module may raise anything
         raise LotteryError(
             f"Expected {setting} as an importable 'package.module:function'. "
             f"Received: {name!r} ({type(error).__name__}: {' '.join(str(error).split())})"

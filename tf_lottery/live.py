@@ -1,4 +1,4 @@
-"""A study on the terminal: a row for each finished run, a bar for each in progress, one for all."""
+"""Showing a study on the terminal: a row for each finished run, a bar for each in progress, one for all."""
 
 import time
 
@@ -15,15 +15,17 @@ from tf_lottery.store.failures import Failure
 
 
 class Live(StudyObserver):
-    """Use as a context manager. Where the output isn't a terminal there are rows, no bars.
+    """Shows a study's progress on the terminal. Use it as a context manager.
+
+    Where the output isn't a terminal, there are rows but no bars.
 
     Args:
-        study: whose runs are shown.
-        console: to print on.
+        study: The study whose runs are shown.
+        console: The console to print on.
 
     Attributes:
-        trained: how many runs were trained since the study was begun, or gone on with.
-        failures: of runs, for cause.
+        trained: The number of runs trained since the study was started or resumed.
+        failures: The runs that failed and will not be retried, with the reasons.
     """
 
     def __init__(self, study: StudyConfig, console: Console):
@@ -56,11 +58,11 @@ class Live(StudyObserver):
 
     @property
     def seconds(self) -> float:
-        """Since the study was begun, or gone on with."""
+        """The seconds since the study was started or resumed."""
         return time.monotonic() - self._began
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Print what isn't printed yet: at first, all that was finished before."""
+        """Print the finished runs that weren't printed yet, including those of earlier sessions."""
         if not self._headed:
             self._headed = True
             for line in table.header():
@@ -73,7 +75,7 @@ class Live(StudyObserver):
         self._move(0.0)
 
     def running(self, runs: list[RunProgress]) -> None:
-        """Move the bars."""
+        """Update the bars."""
         for key in self._runs.keys() - {run.spec.key for run in runs}:
             self._progress.remove_task(self._runs.pop(key))
         for run in runs:
@@ -86,16 +88,16 @@ class Live(StudyObserver):
         self._move(sum(run.step / run.last for run in runs))
 
     def finished(self, record: Record) -> None:
-        """Count it; its row is printed when the planner has placed it."""
+        """Count the run; its row is printed once the planner has placed it."""
         self.trained += 1
 
     def failed(self, failure: Failure) -> None:
-        """Say so, and remember it for the end."""
+        """Print the failure, and keep it for the summary at the end."""
         self.failures.append(failure)
         self._print(failure.describe(), style="red")
 
     def noted(self, text: str) -> None:
-        """Print it."""
+        """Print the message."""
         self._print(text, style="yellow")
 
     def _move(self, fractions: float) -> None:

@@ -1,4 +1,4 @@
-"""One process at a time. A lock ends with its process, however that ends."""
+"""Locks that one process holds at a time. A lock ends with its process, however the process ends."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from tf_lottery.errors import StudyError
 
 @contextlib.contextmanager
 def held(path: Path, patience: float = 0) -> Iterator[bool]:
-    """Try to hold a lock; yield whether this process has it.
+    """Try to hold a lock, and yield whether this process holds it.
 
     Args:
-        path: of the lock's file, which is made if need be and stays.
-        patience: seconds to go on trying.
+        path: The lock's file, which is created if necessary and isn't deleted.
+        patience: For how many seconds to try. Default: once.
 
     Raises:
-        StudyError: if the file can't be made.
+        StudyError: If the file can't be created.
     """
     atomic.make_directory(path.parent)
     lock = FileLock(path, timeout=patience)
@@ -30,8 +30,8 @@ def held(path: Path, patience: float = 0) -> Iterator[bool]:
         return
     except OSError as error:
         raise StudyError(
-            f"Expected to make {path}. Received: {error.strerror or error}. Make room or choose another "
-            "directory, then repeat the command."
+            f"{path} can't be created ({error.strerror or error}). Make room or choose another directory, "
+            "then repeat the command."
         ) from error
     try:
         yield True

@@ -1,4 +1,4 @@
-"""Keeping what native libraries print at their start off the screen."""
+"""Keeping what native libraries print when they start off the screen."""
 
 import contextlib
 import os
@@ -8,14 +8,16 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Send the process's standard error to nowhere: TensorFlow writes there, beneath Python,
-    before it reads its own log level. Exceptions pass as ever."""
+    """Discard what the process writes to standard error.
+
+    TensorFlow's native code writes there before it reads its own log level. Exceptions are raised as usual.
+    """
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    original, null_device = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null_device, 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(original, 2)
+        os.close(original)
+        os.close(null_device)

@@ -1,4 +1,4 @@
-"""The one place that names the files of a study.
+"""The only place that names the files of a study.
 
 saved_models/<study>/
     study.yaml                  the study, as validated
@@ -6,11 +6,11 @@ saved_models/<study>/
     winning_ticket.npz          the sparsest matching ticket
     tensorboard/runs/...        step curves, one directory a run
     tensorboard/rounds/...      round curves, one directory an arm and replicate
-    study.log                   what happened and when: workers lost, files set aside
+    study.log                   what happened and when: lost workers, files set aside
     worker_<n>.log              what worker n printed
-    locks/                      who holds a run's lock trains it
-    damaged/                    what wasn't as it was written, set aside
-    runs/<key>/                 one run; without record.json it isn't finished
+    locks/                      the process that holds a run's lock trains it
+    damaged/                    damaged runs and checkpoints, set aside
+    runs/<key>/                 one run, finished once it has a record.json
         record.json             spec, results, digests, environment
         curves.json             validation and training curves
         masks.npz               packed masks
@@ -18,9 +18,9 @@ saved_models/<study>/
         weights_early_stop.npz  all variables at the minimum of the validation loss
         optimizer_last.npz      the optimizer after the last step (storage.keep: all)
         rewind/<step>it.npz     every variable at a rewind point (dense runs)
-        checkpoint.npz          an unfinished run: where it goes on
-        progress.json           an unfinished run: how far it is, for who watches
-        failed.json             a run that failed for cause, and the cause
+        checkpoint.npz          of an unfinished run: the state that it resumes from
+        progress.json           of an unfinished run: how far it is, for observers
+        failed.json             of a run that failed and will not be retried: the reason
 """
 
 import os
@@ -33,19 +33,19 @@ from tf_lottery.errors import LotteryError
 
 OUTPUT = Path("saved_models")
 RUN_NAME = re.compile(r"[0-9a-f]{16}")
-"""Of a run's directory: the first digits of its key."""
+"""The name of a run's directory: the first digits of its key."""
 ARTEFACT = re.compile(r"masks|curves|weights_last|weights_early_stop|optimizer_last|rewind/\d{1,15}it")
-"""What a record calls a run's files."""
+"""The names of a run's files in its record."""
 
 
 def rewind_point(directory: Path, step: int) -> Path:
-    """File of a rewind point."""
+    """Return the file of a rewind point in a directory of rewind points."""
     return directory / f"{step}it.npz"
 
 
 @dataclass(frozen=True)
 class RunPaths:
-    """Files of one run."""
+    """The files of one run."""
 
     root: Path
 
@@ -70,10 +70,10 @@ class RunPaths:
         return self.root / "weights_early_stop.npz"
 
     def artefact(self, name: str) -> Path:
-        """File of what a record's digests call `name`: `masks`, `curves`, `rewind/0it`, ...
+        """Return the file with a name that a record's digests use: `masks`, `curves`, `rewind/0it`, ...
 
         Raises:
-            ValueError: another name. Records may be a stranger's, and lead elsewhere.
+            ValueError: For any other name. A stranger's record could otherwise lead to other files.
         """
         if not ARTEFACT.fullmatch(name):
             raise ValueError(f"expected the name of a run's file, received {name!r:.60}")
@@ -100,13 +100,13 @@ class RunPaths:
         return self.root / "rewind"
 
     def rewind_point(self, step: int) -> Path:
-        """File of one rewind point."""
+        """Return the file of one rewind point."""
         return rewind_point(self.rewind, step)
 
 
 @dataclass(frozen=True)
 class StudyPaths:
-    """Files of one study."""
+    """The files of one study."""
 
     root: Path
 
@@ -119,7 +119,7 @@ class StudyPaths:
         return self.root / "study.log"
 
     def worker_log(self, number: int) -> Path:
-        """What a local worker printed."""
+        """Return the file with what a local worker printed."""
         return self.root / f"worker_{number}.log"
 
     @property
@@ -128,15 +128,15 @@ class StudyPaths:
 
     @property
     def tensorboard_lock(self) -> Path:
-        """Of the round curves, which one process writes."""
+        """The lock of the process that writes the round curves."""
         return self.locks / "tensorboard"
 
     def run_lock(self, key: str) -> Path:
-        """Of the run with this key: who holds it trains it."""
+        """Return the lock of a run; the process that holds it trains the run."""
         return self.locks / key[:16]
 
     def shard_lock(self, shard: str) -> Path:
-        """Of whoever drives a shard `i/n`, as long as it does."""
+        """Return the lock that a process holds as long as it drives the shard `i/n`."""
         return self.locks / f"shard_{shard.replace('/', '_of_')}"
 
     @property
@@ -144,10 +144,10 @@ class StudyPaths:
         return self.root / "damaged"
 
     def is_ours(self, name: str) -> bool:
-        """Return whether a study begun there would leave something of this name."""
-        ours = (self.log, self.locks, self.damaged, self.runs, self.tensorboard)
-        worker = re.fullmatch(r"worker_\d+\.log", name)
-        return bool(worker) or name in {path.name for path in ours} or is_temporary(self.root / name)
+        """Return whether a study that was started here may have left something with this name."""
+        known = (self.log, self.locks, self.damaged, self.runs, self.tensorboard)
+        is_worker_log = bool(re.fullmatch(r"worker_\d+\.log", name))
+        return is_worker_log or name in {path.name for path in known} or is_temporary(self.root / name)
 
     @property
     def picture(self) -> Path:
@@ -166,38 +166,42 @@ class StudyPaths:
         return self.root / "tensorboard"
 
     def run(self, key: str) -> RunPaths:
-        """Files of the run with this key."""
+        """Return the files of the run with this key."""
         return RunPaths(self.runs / key[:16])
 
     def tensorboard_run(self, arm: str, replicate: int, round: int, trial: int) -> Path:
-        """Event files of one run's step curves."""
+        """Return the directory of the event files with one run's step curves."""
         name = f"round{round:02d}" + (f"_trial{trial}" if trial else "")
         return self.tensorboard / "runs" / f"{arm}_replicate{replicate}" / name
 
     def tensorboard_arm(self, arm: str, replicate: int, trial: int) -> Path:
-        """Event files of one arm's round curves."""
+        """Return the directory of the event files with one arm's round curves."""
         name = f"{arm}_replicate{replicate}" + (f"_trial{trial}" if trial else "")
         return self.tensorboard / "rounds" / name
 
 
 def find_study(name: str) -> StudyPaths | None:
-    """Return the study of a name under `saved_models/`, or of a directory; None if there is none.
+    """Return the study that the user named, None if there is none.
+
+    Args:
+        name: The study's name under `saved_models/`, or its directory.
 
     Raises:
-        LotteryError: if a name is that of both.
+        LotteryError: If there is a study of this name under `saved_models/` and another in the current
+            directory.
     """
     roots = [Path(name)] if os.sep in name else [OUTPUT / name, Path(name)]
-    found = [root for root in roots if StudyPaths(root).study.exists()]
-    if len(found) > 1 and not found[0].samefile(found[1]):
+    studies = [root for root in roots if StudyPaths(root).study.exists()]
+    if len(studies) > 1 and not studies[0].samefile(studies[1]):
         raise LotteryError(
-            f"Expected one study of that name. Received: {name!r}, of which there are two. "
-            f"Say which: {found[0]}, or .{os.sep}{found[1]}."
+            f"There are two studies called {name!r}. "
+            f"Say which one you mean: {studies[0]}, or .{os.sep}{studies[1]}."
         )
-    return StudyPaths(found[0]) if found else None
+    return StudyPaths(studies[0]) if studies else None
 
 
 def data_cache() -> Path:
-    """Where verified data sets are kept: `TF_LOTTERY_DATA` or the user's cache directory."""
+    """Return the directory of verified data sets: `TF_LOTTERY_DATA`, or one in the user's cache directory."""
     if chosen := os.environ.get("TF_LOTTERY_DATA"):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

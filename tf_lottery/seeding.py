@@ -1,4 +1,4 @@
-"""Every random choice of a study, derived from its seed, the replicate and a purpose."""
+"""Seeds for every random choice of a study, derived from its seed, the replicate and a purpose."""
 
 import hashlib
 
@@ -7,10 +7,10 @@ def derive(seed: int, replicate: int, purpose: str, index: int = 0) -> int:
     """Derive an independent seed.
 
     Args:
-        seed: the study's seed.
-        replicate: which replicate, from 0.
-        purpose: what the seed is for: `init`, `order`, `prune`, `reinit`, ...
-        index: which of several seeds for the same purpose.
+        seed: The study's seed.
+        replicate: The number of the replicate, counted from 0.
+        purpose: What the seed is for: `init`, `order`, `prune`, `reinit`, ...
+        index: Which of several seeds for the same purpose.
 
     Returns:
         A seed in [0, 2**31), the same on every machine and Python version.

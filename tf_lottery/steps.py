@@ -1,7 +1,7 @@
 """Steps of training, written `5000it` (iterations) or `2ep` (epochs).
 
-An epoch is floor(examples / batch size) steps: what doesn't fill a batch is dropped.
-Rewind points, evaluation and the length of a run all go through here, so they agree.
+An epoch is floor(examples / batch size) steps: examples that don't fill a batch are dropped.
+Rewind points, evaluation and the length of a run are all computed here, so that they agree.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from tf_lottery.errors import LotteryError
 
 MOST = 10_000_000
-"""Ten times what the largest studies train."""
+"""The most steps that a text may stand for: ten times as many as the largest studies train."""
 
 NEVER = "never"
 
@@ -21,7 +21,7 @@ def validate(text: str) -> str:
     """Return `text` if it is written as steps.
 
     Raises:
-        LotteryError: if it isn't.
+        LotteryError: If it isn't.
     """
     if not isinstance(text, str) or not _PATTERN.fullmatch(text):
         raise LotteryError(
@@ -34,7 +34,7 @@ def validate_positive(text: str) -> str:
     """Return `text` if it is written as steps and isn't zero.
 
     Raises:
-        LotteryError: if it isn't.
+        LotteryError: If it isn't written as steps, or is zero.
     """
     if not int(_PATTERN.fullmatch(validate(text)).group(1)):
         raise LotteryError(f"Expected at least one step, such as '100it'. Received: {text!r}")
@@ -42,10 +42,10 @@ def validate_positive(text: str) -> str:
 
 
 def validate_interval(text: str) -> str:
-    """Return `text` if it says how often: `60s` (seconds), steps, or `never`.
+    """Return `text` if it is written as an interval: `60s` (seconds), steps, or `never`.
 
     Raises:
-        LotteryError: if it doesn't.
+        LotteryError: If it isn't, or is zero.
     """
     if text == NEVER or (isinstance(text, str) and _SECONDS.fullmatch(text) and seconds(text)):
         return text
@@ -55,16 +55,20 @@ def validate_interval(text: str) -> str:
 
 
 def seconds(interval: str) -> float | None:
-    """Return the seconds of an interval that is written in seconds, None for another."""
-    found = _SECONDS.fullmatch(interval)
-    return float(found.group(1)) if found else None
+    """Return the number of seconds of an interval such as `60s`, None if it isn't written in seconds."""
+    match = _SECONDS.fullmatch(interval)
+    return float(match.group(1)) if match else None
 
 
 def epoch(examples: int, batch_size: int) -> int:
-    """Steps in one epoch.
+    """Return the number of steps in one epoch.
+
+    Args:
+        examples: The number of training examples.
+        batch_size: The number of examples in a batch.
 
     Raises:
-        LotteryError: if the examples don't fill one batch.
+        LotteryError: If the examples don't fill one batch.
     """
     if examples < batch_size:
         raise LotteryError(
@@ -75,9 +79,13 @@ def epoch(examples: int, batch_size: int) -> int:
 
 
 def iterations(text: str, steps_per_epoch: int) -> int:
-    """Return the number of training iterations that `text` stands for."""
+    """Return the number of training iterations that `text` stands for.
+
+    Raises:
+        LotteryError: If `text` isn't written as steps, or stands for more than `MOST`.
+    """
     number, unit = _PATTERN.fullmatch(validate(text)).groups()
-    found = int(number) * (steps_per_epoch if unit == "ep" else 1)
-    if found > MOST:
-        raise LotteryError(f"Expected at most {MOST:,} steps. Received: {text}, which is {found:,}")
-    return found
+    count = int(number) * (steps_per_epoch if unit == "ep" else 1)
+    if count > MOST:
+        raise LotteryError(f"Expected at most {MOST:,} steps. Received: {text}, which is {count:,}")
+    return count

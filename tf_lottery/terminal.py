@@ -1,4 +1,4 @@
-"""Whoever started a command may be gone: its output unread, its terminal closed. And `kill` is no crash."""
+"""Going on when nobody reads a command's output, and ending cleanly on `kill` or when the terminal closes."""
 
 import contextlib
 import os
@@ -13,54 +13,57 @@ _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasat
 
 
 class Ended(SystemExit):
-    """A signal asked this process to end; its code is the shell's, 128 and the signal."""
+    """Raised when a signal asks this process to end. Its exit code is the shell's: 128 plus the signal."""
 
 
 @contextlib.contextmanager
 def unwound() -> Iterator[None]:
     """Let `kill`, and a terminal that closes, end Python as Ctrl-C does.
 
-    So temporary directories go, workers end, and the terminal's cursor comes back. What ignores a signal
-    (`nohup`) goes on ignoring it.
+    So temporary directories are removed, workers end, and the terminal's cursor comes back. A signal that the
+    process ignores (`nohup`) stays ignored.
 
     Raises:
-        Ended: within, when it comes.
+        Ended: Within the context, when such a signal arrives.
     """
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
-    before = {each: signal.getsignal(each) for each in _ENDING}
-    heard = [each for each, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    previous = {each: signal.getsignal(each) for each in _ENDING}
+    handled = [each for each, handler in previous.items() if handler not in (signal.SIG_IGN, None)]
 
     def end(number: int, frame: FrameType | None) -> None:
-        for each in heard:  # a second one would end the tidying up
+        for each in handled:  # a second signal would interrupt the clean-up
             signal.signal(each, signal.SIG_IGN)
         raise Ended(128 + number)
 
-    for each in heard:
+    for each in handled:
         signal.signal(each, end)
     try:
         yield
     finally:
-        for each in heard:
-            signal.signal(each, before[each])
+        for each in handled:
+            signal.signal(each, previous[each])
 
 
 @contextlib.contextmanager
 def unheard() -> Iterator[None]:
-    """Let what is at work go on where standard output can't be written; standard error tells so, once."""
-    before = sys.stdout
-    sys.stdout = _Forgiving(before if before is not None else open(os.devnull, "w"))  # noqa: SIM115
+    """Let the work go on when standard output can't be written; standard error says so, once."""
+    previous = sys.stdout
+    sys.stdout = _Forgiving(previous if previous is not None else open(os.devnull, "w"))  # noqa: SIM115
     try:
         yield
     finally:
         sys.stdout.flush()
-        sys.stdout = before
+        sys.stdout = previous
 
 
 @contextlib.contextmanager
 def flushed() -> Iterator[None]:
-    """Let a command that couldn't write all of its output end with 1 and one line, not with Python's own."""
+    """Let a command that couldn't write all of its output exit with 1 and a message of one line.
+
+    Without it, Python would print a message of its own.
+    """
     try:
         yield
     except SystemExit as end:
@@ -75,7 +78,7 @@ def flushed() -> Iterator[None]:
 
 
 class _Forgiving:
-    """A text file that takes what it can't write, or has no letters for."""
+    """A text file that drops what it can't write, and replaces letters that its encoding lacks."""
 
     def __init__(self, file: TextIO):
         self._file = file
@@ -87,7 +90,7 @@ class _Forgiving:
             encoding = self._file.encoding or "ascii"
             return self.write(text.encode(encoding, "replace").decode(encoding))
         except OSError as error:
-            self._given_up(error)
+            self._give_up(error)
         return len(text)
 
     def writelines(self, lines: Any) -> None:
@@ -98,11 +101,11 @@ class _Forgiving:
         try:
             self._file.flush()
         except OSError as error:
-            self._given_up(error)
+            self._give_up(error)
 
-    def _given_up(self, error: OSError) -> None:
-        _to_nowhere(self._file)
-        _tell(f"Standard output can't be written ({error.strerror}); the work goes on without it.")
+    def _give_up(self, error: OSError) -> None:
+        _discard_output(self._file)
+        _print_error(f"Standard output can't be written ({error.strerror}); the work goes on without it.")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -114,20 +117,20 @@ def _flush() -> bool:
             sys.stdout.flush()
         return True
     except OSError as error:
-        _to_nowhere(sys.stdout)
-        if not isinstance(error, BrokenPipeError):  # whoever reads has read enough
-            _tell(f"Error: {error}")
+        _discard_output(sys.stdout)
+        if not isinstance(error, BrokenPipeError):  # a reader such as `head` has read enough
+            _print_error(f"Error: {error}")
         return False
 
 
-def _to_nowhere(file: TextIO) -> None:
-    """Send a file, what is left in its buffer too, to nowhere: Python flushes it once more as it ends."""
-    with contextlib.suppress(OSError, ValueError):  # it may be none of the system's
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, file.fileno())
-        os.close(nowhere)
+def _discard_output(file: TextIO) -> None:
+    """Send a file, and what is left in its buffer, to the null device: Python flushes it again at exit."""
+    with contextlib.suppress(OSError, ValueError):  # it may have no file descriptor
+        null_device = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null_device, file.fileno())
+        os.close(null_device)
 
 
-def _tell(line: str) -> None:
+def _print_error(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)

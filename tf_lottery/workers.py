@@ -1,7 +1,7 @@
-"""Which of several processes this one is, as TensorFlow's `TF_CONFIG` says.
+"""Which of several processes this one is, according to TensorFlow's `TF_CONFIG`.
 
-With `training.strategy: multi_worker` one and the same command runs on every machine; the
-chief alone writes.
+With `training.strategy: multi_worker` the same command runs on every machine, and only the
+chief writes.
 """
 
 import json
@@ -18,11 +18,11 @@ _EXAMPLE = (
 
 @dataclass(frozen=True)
 class Worker:
-    """This process among those that train together.
+    """One of the processes that train together.
 
     Attributes:
-        index: from 0, which is the chief.
-        count: how many.
+        index: The worker's number, counted from 0. Worker 0 is the chief.
+        count: The number of workers.
     """
 
     index: int = 0
@@ -30,15 +30,18 @@ class Worker:
 
     @property
     def chief(self) -> bool:
-        """Whether it is the one that writes."""
+        """Whether this worker is the one that writes."""
         return self.index == 0
 
 
 def this_worker(strategy: str) -> Worker:
-    """Return which worker this process is, for a study with this strategy.
+    """Return which worker this process is.
+
+    Args:
+        strategy: The study's `training.strategy`.
 
     Raises:
-        LotteryError: if the strategy is `multi_worker` and `TF_CONFIG` doesn't name workers.
+        LotteryError: If the strategy is `multi_worker` and `TF_CONFIG` doesn't name workers.
     """
     if strategy != MULTI_WORKER:
         return Worker()
@@ -47,8 +50,8 @@ def this_worker(strategy: str) -> Worker:
         settings = json.loads(text)
         workers, task = settings["cluster"]["worker"], settings["task"]
         worker = Worker(int(task["index"]), len(workers))
-        named = isinstance(workers, list) and 0 <= worker.index < worker.count
-        if task["type"] != "worker" or len(settings["cluster"]) != 1 or not named:
+        in_range = isinstance(workers, list) and 0 <= worker.index < worker.count
+        if task["type"] != "worker" or len(settings["cluster"]) != 1 or not in_range:
             raise ValueError("workers only")
     except (ValueError, KeyError, TypeError) as error:
         raise LotteryError(

@@ -270,6 +270,6 @@ def test_sentences_without_a_source_say_why(tmp_path):
     code, _, err = cli("data", "sentences", cwd=tmp_path, PATH="")
     assert code == 2
     assert err == (
-        "Error: Expected a source for the sentences. Received: none that works (the npm package "
-        "sentiment@5.0.2: npm isn't on the path).\n"
+        "Error: The sentences can't be fetched (the npm package sentiment@5.0.2: npm isn't on the path). "
+        "Use load_sentences(path) for files of your own.\n"
     )

@@ -89,10 +89,10 @@ def test_what_there_is_not_is_refused(work):
     assert "Expected format as one of savedmodel" in refused("small", "-f", "pb")
     assert "Expected a finished round: 0 to 2" in refused("small", "--round", "9")
     (work / "broken.keras").write_bytes(b"PK\x03\x04 not a model")
-    assert "Expected a model that Keras saved" in refused("broken.keras")
+    assert "broken.keras is cut off, or isn't a .keras file" in refused("broken.keras")
     (work / "searched").mkdir(exist_ok=True)
     (work / "searched/search.json").write_text("{}")
-    assert "a search. In Python: lottery.export(result.trained()" in refused("searched")
+    assert "Export a search in Python: lottery.export(result.trained()" in refused("searched")
 
 
 def test_a_ticket_without_trained_weights_is_refused_with_a_word_on_how_to_train_it(work):
@@ -119,13 +119,15 @@ def test_as_typed_by_validation_accuracy(work):
 
 def test_options_that_would_do_nothing_are_refused(work):
     dense_net().save("plain.keras")
-    assert "with a study. Received: plain.keras, a model" in refused("plain.keras", "--round", "2")
-    assert "with a study. Received: plain.keras, a model" in refused("plain.keras", "--replicate", "1")
-    assert "Received: a study, which has its own" in refused("small", "--round", "1", "--data", "mnist")
+    assert "are for studies, and plain.keras is a model" in refused("plain.keras", "--round", "2")
+    assert "are for studies, and plain.keras is a model" in refused("plain.keras", "--replicate", "1")
+    assert "--data is for .keras files, and a study has data of its own" in refused(
+        "small", "--round", "1", "--data", "mnist"
+    )
 
 
 def test_a_file_that_is_cut_off_is_called_that(work):
     dense_net().save("cut.keras")
     content = (work / "cut.keras").read_bytes()
     (work / "cut.keras").write_bytes(content[: len(content) // 2])
-    assert "Received: cut.keras, which is cut off" in refused("cut.keras")
+    assert "cut.keras is cut off, or isn't a .keras file" in refused("cut.keras")

@@ -93,7 +93,7 @@ def test_nothing_to_do_is_none():
 @pytest.mark.parametrize(
     ("settings", "shape", "message"),
     [
-        ({"rotate": {}}, SHAPE, "flip, pad_and_crop or 'package.module:function'. Received: 'rotate'"),
+        ({"rotate": {}}, SHAPE, "flip, pad_and_crop, or as 'package.module:function'. Received: 'rotate'"),
         ({"flip": {}}, (30,), r"images \(height, width, channels\).*Received: inputs of shape \(30,\)"),
         ({"flip": {"angle": 1}}, SHAPE, r"augmentation flip {'angle': 1}. Received: TypeError: .*angle"),
         ({"pad_and_crop": {"padding": "4"}}, SHAPE, "pad_and_crop {'padding': '4'}. Received: "),

@@ -44,9 +44,9 @@ def test_files_of_a_package_are_read(clients):
         ({"apt_get": DOWNLOAD}, "dpkg-deb isn't on the path"),
         ({"apt_get": "sys.exit('warning\\nUnable to locate')"}, r"apt-get failed \(Unable to locate\)"),
         ({"apt_get": "sys.exit(1)"}, r"apt-get failed \(no reason given\)"),
-        ({"apt_get": ""}, "apt-get brought no shapes"),
+        ({"apt_get": ""}, "apt-get downloaded no shapes"),
         ({"apt_get": DOWNLOAD, "dpkg_deb": "sys.exit('not an archive')"}, "dpkg-deb failed"),
-        ({"apt_get": DOWNLOAD, "dpkg_deb": ""}, "isn't as expected"),
+        ({"apt_get": DOWNLOAD, "dpkg_deb": ""}, "contents aren't as expected"),
     ],
     ids=["no apt-get", "no dpkg-deb", "error", "silent error", "no package", "junk", "no such file"],
 )

@@ -227,8 +227,8 @@ def test_members_of_an_npm_package_are_read(npm):
         ("sys.exit('warning\\nno such package')", r"npm pack failed \(no such package\)"),
         ("sys.exit(1)", "no reason given"),
         ("", "npm pack failed"),
-        (PACK, "isn't as expected"),
-        ("open('shapes-1.0.0.tgz', 'w').write('junk')", "isn't as expected"),
+        (PACK, "contents aren't as expected"),
+        ("open('shapes-1.0.0.tgz', 'w').write('junk')", "contents aren't as expected"),
     ],
     ids=["error", "silent error", "no package", "member missing", "junk"],
 )

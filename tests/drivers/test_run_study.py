@@ -324,7 +324,7 @@ def test_changed_data_is_noticed(tmp_path):
     own = study(data={"name": "npz", "path": str(file), "validation": 60}, pruning__rounds=0)
     run_study(own, tmp_path / "study")
     write()
-    with pytest.raises(LotteryError, match="data that the study began with"):
+    with pytest.raises(LotteryError, match="differs from the data that the study started with"):
         run_study(own, tmp_path / "study")
 
 
@@ -349,5 +349,5 @@ def test_a_wrong_name_is_said_before_anything_is_trained_and_can_be_mended(tmp_p
 
 
 def test_a_directory_without_a_study_is_refused(tmp_path):
-    with pytest.raises(LotteryError, match="Expected a study's directory"):
+    with pytest.raises(LotteryError, match="isn't a study's directory: it has no study.yaml"):
         load(StudyPaths(tmp_path))

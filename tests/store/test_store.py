@@ -26,7 +26,7 @@ def finish(store, **changes):
 
 def test_a_run_is_finished_when_its_record_is_there(store):
     assert (store.records(), store.find(fake_spec().key)) == ([], None)
-    with pytest.raises(LotteryError, match="Expected a finished run"):
+    with pytest.raises(LotteryError, match="There is no finished run"):
         store.record(fake_spec().key)
     record = finish(store)
     assert store.records() == [record]
@@ -85,7 +85,7 @@ def test_curves_are_verified(store):
 
 def test_another_versions_record_is_passed_over(store, monkeypatch):
     finish(store)
-    monkeypatch.setattr("tf_lottery.store.store.RECORD_VERSION", 99)
+    monkeypatch.setattr("tf_lottery.store.record_file.RECORD_VERSION", 99)
     assert Store(store.paths).records() == []
 
 

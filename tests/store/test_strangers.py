@@ -16,8 +16,9 @@ from tf_lottery import arrays, atomic
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.exports.trained import trained_run
 from tf_lottery.paths import StudyPaths
+from tf_lottery.store import record_file
 from tf_lottery.store.adopt import Elsewhere
-from tf_lottery.store.store import Store, _digest
+from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import written
 from tf_lottery.ticket import FORMAT
 
@@ -106,7 +107,7 @@ def test_a_neighbours_record_that_leads_elsewhere_is_damaged_and_not_taken_over(
 
 def reseal(path, content):
     content.pop("digest", None)
-    atomic.write_json(path, content | {"digest": _digest(content)})
+    atomic.write_json(path, content | {"digest": record_file.digest(content)})
 
 
 @pytest.mark.parametrize(
@@ -131,9 +132,7 @@ def test_records_that_were_sealed_with_impossible_contents_are_damaged(tmp_path,
     path = store.paths.run(spec.key).record
     store.finish(fake_record(spec))
     reseal(path, json.loads(path.read_text()) | change)
-    with pytest.raises(
-        DamagedError, match=r"Expected a run's record. Received: .*record.json, which is damaged"
-    ):
+    with pytest.raises(DamagedError, match=r"The record .*record.json is damaged"):
         store.find(spec.key)
 
 
@@ -142,7 +141,7 @@ def test_a_record_in_another_runs_place_is_damaged_and_set_aside(tmp_path):
     spec, other = fake_spec(), "0" * 16
     store.finish(fake_record(spec))
     os.rename(store.paths.run(spec.key).root, store.paths.runs / other)
-    with pytest.raises(DamagedError, match=f"it is that of run '{spec.key[:16]}'") as caught:
+    with pytest.raises(DamagedError, match=f"it is the record of run '{spec.key[:16]}'") as caught:
         store.records()
     assert store.set_aside(caught.value) == store.paths.damaged / f"{other}-1"
     assert store.records() == []
@@ -155,7 +154,7 @@ def test_a_record_that_was_written_otherwise_is_damaged(tmp_path):
     store.finish(fake_record(fake_spec()))
     path = store.paths.run(fake_spec().key).record
     path.write_text(path.read_text().replace("  ", "   ", 1))
-    with pytest.raises(DamagedError, match="isn't written as a record is"):
+    with pytest.raises(DamagedError, match="its form isn't the one in which records are written"):
         store.find(fake_spec().key)
 
 
@@ -176,7 +175,7 @@ def test_a_ticket_that_would_be_far_larger_than_its_file_is_refused(tmp_path, mo
     monkeypatch.setattr(arrays, "LARGE_BYTES", 10**6)
     packed({"masks/a": npy(np.ones(10**8, bool)[: 2 * 10**7])}, tmp_path / "bomb.npz")
     assert (tmp_path / "bomb.npz").stat().st_size < 10**5
-    with pytest.raises(LotteryError, match="bytes that would be 20,000"):
+    with pytest.raises(LotteryError, match="bytes that would unpack to 20,000"):
         lottery.Ticket.load(tmp_path / "bomb.npz")
 
 

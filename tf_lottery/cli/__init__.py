@@ -1,4 +1,4 @@
-"""The command line, one file for each group of commands; `--help` lists them in this order."""
+"""The command line: one file for each group of commands, in the order in which `--help` lists them."""
 
 # isort: off
 from tf_lottery.cli import run, studies, upkeep, data, export  # noqa: F401

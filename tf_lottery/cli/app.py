@@ -1,4 +1,4 @@
-"""The command line: what all commands share. A command imports TensorFlow only when it needs it."""
+"""What all commands share. A command imports TensorFlow only when it needs it."""
 
 from typing import Annotated
 
@@ -21,10 +21,10 @@ def find(study: str) -> StudyPaths:
     """Return the paths of a study that the user named.
 
     Args:
-        study: its directory, or its name under `saved_models/`.
+        study: The study's directory, or its name under `saved_models/`.
 
     Raises:
-        LotteryError: if there is no such study.
+        LotteryError: If there is no such study.
     """
     if (paths := find_study(study)) is not None:
         return paths

@@ -12,7 +12,7 @@ def data(
     name: Annotated[str, typer.Argument(help="mnist, fashion_mnist, cifar10, digits, sentences")],
 ) -> None:
     """Fetch a data set, verify it, and say where it came from."""
-    if name == "sentences":  # texts, so none of the sources of studies
+    if name == "sentences":  # texts, so they aren't among the sources of studies
         from tf_lottery.data import sentences
 
         labels = sentences.load_sentences()[1]

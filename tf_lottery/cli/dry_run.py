@@ -1,4 +1,4 @@
-"""What `tf-lottery run --dry-run` prints."""
+"""The lines that `tf-lottery run --dry-run` prints."""
 
 from pathlib import Path
 
@@ -13,40 +13,42 @@ from tf_lottery.store.upkeep import readable
 
 
 def dry_run(study: StudyConfig, output: Path | None, execution: Execution) -> list[str]:
-    """Return lines that say what a study would train, and what that would take. Trains nothing.
+    """Return lines that say what a study would train, and the time and disk space that it would take.
+
+    Nothing is trained, except a few seconds to measure the time if no run is finished.
 
     Args:
-        study: what would be run.
-        output: the study's directory. Default: `saved_models/<name>`.
-        execution: who would train.
+        study: The study that would be run.
+        output: The study's directory. Default: `saved_models/<name>`.
+        execution: The executor and the workers that would train.
     """
     paths = StudyPaths(output or OUTPUT / study.name)
     study = prepare(study, paths, make=False)
     store = Store(paths, study.storage)
-    found = estimate(study, store, collect(study, store.records()))
+    work = estimate(study, store, collect(study, store.records()))
     lines = [f"Study {study.name} in {paths.root}; nothing is trained."]
-    there = f"There:    {found.there:,} finished runs"
-    lines.append(there + (f", {found.elsewhere:,} more in neighbouring studies" if found.elsewhere else ""))
-    if not found.next:
+    finished = f"Finished: {work.there:,} runs"
+    lines.append(finished + (f", {work.elsewhere:,} more in neighbouring studies" if work.elsewhere else ""))
+    if not work.next:
         return [*lines, "Next:     nothing, the study is finished"]
-    named = ", ".join(spec.describe() for spec in found.next[:4])
-    more = f" and {len(found.next) - 4:,} more" if len(found.next) > 4 else ""
+    names = ", ".join(spec.describe() for spec in work.next[:4])
+    more = f" and {len(work.next) - 4:,} more" if len(work.next) > 4 else ""
     workers = execution.workers or (local_workers(study, None) if execution.executor == "local" else 1)
-    return [*lines, f"Next:     {named}{more}", *_takes(found, workers)]
+    return [*lines, f"Next:     {names}{more}", *_costs(work, workers)]
 
 
-def _takes(found: Estimate, workers: int) -> list[str]:
-    runs = len(found.next) if found.runs is None else found.runs
-    least = "at least " if found.runs is None else ""
-    lines = [f"To train: {least}{runs:,} runs, {found.steps:,} steps"]
-    if found.seconds_a_run is not None:
-        seconds = found.seconds_a_run * runs / workers
-        source = "a few seconds of training" if found.measured else f"{found.there:,} finished runs"
+def _costs(work: Estimate, workers: int) -> list[str]:
+    runs = len(work.next) if work.runs is None else work.runs
+    least = "at least " if work.runs is None else ""
+    lines = [f"To train: {least}{runs:,} runs, {work.steps:,} steps"]
+    if work.seconds_a_run is not None:
+        seconds = work.seconds_a_run * runs / workers
+        source = "a few seconds of training" if work.measured else f"{work.there:,} finished runs"
         lines += [
             f"Time:     {least}about {_duration(seconds)} with {workers} worker{'s' if workers > 1 else ''} "
-            f"({found.seconds_a_run:.3g} s a run, from {source})",
-            f"Disk:     {least}about {readable(found.bytes_a_run * runs)} more "
-            f"({readable(found.bytes_a_run)} a run); {readable(found.free)} are free",
+            f"({work.seconds_a_run:.3g} s a run, from {source})",
+            f"Disk:     {least}about {readable(work.bytes_a_run * runs)} more "
+            f"({readable(work.bytes_a_run)} a run); {readable(work.free)} are free",
         ]
     else:
         lines.append("Time:     known once a run is finished")

@@ -1,4 +1,4 @@
-"""What `tf-lottery export` does around an export: finds the model and its data, shows, says."""
+"""What `tf-lottery export` does around an export: it finds the model and its data, and prints the report."""
 
 import sys
 import zipfile
@@ -25,10 +25,10 @@ from tf_lottery.ticket import Ticket
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Which round of a study; which data, for a model's file.
+class RoundChoice:
+    """Which round of a study to export, or which data to use with a model's file.
 
-    Attributes: as of `tf-lottery export`.
+    The attributes are the options of `tf-lottery export`; `within` is a fraction here, not points.
     """
 
     round: int | None = None
@@ -46,45 +46,50 @@ def export_and_report(
     output: Path | None,
     format: str,
     weights: str | None,
-    choice: Choice,
+    choice: RoundChoice,
     pixels: bool,
     force: bool,
     **options: Any,
 ) -> Report:
-    """Export a study's round or a `.keras` file; print the table and where things are.
+    """Export a study's round or a `.keras` file; print the table and the paths of what was written.
 
     Args:
-        source: a study's directory or name, or the file of a model.
-        output: where to. Default: under `saved_models/`, by name and round.
-        format, weights, force: as of `export`.
-        choice: which round, which data.
-        pixels: uint8 in.
-        options: further ones of `export`.
+        source: A study's directory or name, or the file of a model.
+        output: Where to write. Default: under `saved_models/`, named by study and round.
+        format: The format, as of `export`.
+        weights: The kind of weights, as of `export`.
+        choice: The round of a study, or the data for a model's file.
+        pixels: Whether the exported file takes uint8 pixels.
+        force: Whether to replace an earlier export.
+        options: Further arguments of `export`.
+
+    Returns:
+        The report of the export.
 
     Raises:
-        LotteryError: as of `export`; no such study or file.
+        LotteryError: For the same reasons as `export`, and if there is no such study or file.
     """
     if format != ALL:
-        registry.find(format, weights)  # before anything is loaded
+        registry.find(format, weights)  # refuses unknown formats before anything is loaded
     console = Console(file=sys.stdout)
     study = find_study(source)
     if output is not None:
         place.check(output, force)
     with console.status("Loading") as status:
         if study is not None:
-            run = _run(study, choice)
+            run = _load_run(study, choice)
             model, dataset, provenance = run.model, run.dataset, run.provenance
             options |= {"original": run.original, "provenance": provenance}
             stem = f"{study.root.resolve().name}_round{run.record.spec.round:02d}"
         else:
-            model, dataset = _model(source, choice), _dataset(choice.data)
+            model, dataset = _load_model(source, choice), _dataset(choice.data)
             options |= {"provenance": {"file": source}}
             stem = f"{Path(source).stem}_export"
-        output = output or OUTPUT / (stem if format == ALL else _named(stem, format, weights))
+        output = output or OUTPUT / (stem if format == ALL else _file_name(stem, format, weights))
         if dataset is not None:
             options |= _examples(dataset, pixels)
-        noted = status.update if console.is_terminal else _told
-        report = export(model, output, format, weights, pixels=pixels, force=force, noted=noted, **options)
+        notify = status.update if console.is_terminal else _print_progress
+        report = export(model, output, format, weights, pixels=pixels, force=force, noted=notify, **options)
     if study is not None:
         dense, kept = provenance["dense_validation_accuracy"], provenance["validation_accuracy"]
         console.print(
@@ -94,38 +99,36 @@ def export_and_report(
         )
     for line in report.lines():
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    beside = output / "report.json" if format == ALL else output.with_name(f"{output.name}.report.json")
-    console.print(f"\nExport: {output}\nReport: {beside}", highlight=False, markup=False, soft_wrap=True)
+    report_path = output / "report.json" if format == ALL else output.with_name(f"{output.name}.report.json")
+    console.print(f"\nExport: {output}\nReport: {report_path}", highlight=False, markup=False, soft_wrap=True)
     return report
 
 
-def _named(stem: str, format: str, weights: str | None) -> str:
+def _file_name(stem: str, format: str, weights: str | None) -> str:
     file = registry.find(format, weights)[1].file
     return f"{stem}_{Path(file).stem}{Path(file).suffix}"
 
 
-def _told(line: str) -> None:
-    """Where there is no terminal: a line an export."""
+def _print_progress(line: str) -> None:
+    """Print one line for each export, where the output isn't a terminal."""
     if line.endswith(": writing"):
         print(line, flush=True)
 
 
-def _run(study: StudyPaths, choice: Choice) -> TrainedRun:
+def _load_run(study: StudyPaths, choice: RoundChoice) -> TrainedRun:
     if choice.data is not None:
-        raise LotteryError(
-            "Expected --data with a .keras file. Received: a study, which has its own. Leave it out."
-        )
+        raise LotteryError("--data is for .keras files, and a study has data of its own. Leave --data out.")
     return trained_run(study, choice.round, choice.density, choice.within, choice.replicate, choice.build)
 
 
-def _model(source: str, choice: Choice) -> keras.Model:
+def _load_model(source: str, choice: RoundChoice) -> keras.Model:
     path = Path(source)
     if path.suffix == ".npz" and path.exists():
         check_model(Ticket.load(path))
     if (path / "search.json").exists():
         raise LotteryError(
-            f"Expected a study, or a .keras file. Received: {source}, a search. In Python: "
-            "lottery.export(result.trained(), ...)"
+            f"{source} is a search, and the command exports studies and .keras files. "
+            "Export a search in Python: lottery.export(result.trained(), ...)"
         )
     if not path.is_file():
         present = ", ".join(sorted(each.parent.name for each in OUTPUT.glob("*/study.yaml"))) or "none"
@@ -134,35 +137,33 @@ def _model(source: str, choice: Choice) -> keras.Model:
             f"Received: {source!r}"
         )
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise LotteryError(f"{source} is cut off, or isn't a .keras file. Name a model that Keras saved.")
+    if choice != RoundChoice(data=choice.data):
         raise LotteryError(
-            f"Expected a model that Keras saved (.keras). Received: {source}, which is cut off, or isn't one"
-        )
-    if choice != Choice(data=choice.data):
-        raise LotteryError(
-            "Expected --round, --density, --within and --replicate with a study. "
-            f"Received: {source}, a model. Leave them out."
+            "--round, --density, --within, --replicate and --build are for studies, "
+            f"and {source} is a model. Leave them out."
         )
     try:
         return keras.models.load_model(path, compile=False)
-    except Exception as error:  # whatever a file that isn't one raises
+    except Exception as error:  # a file of any other kind may raise anything
         raise LotteryError(
-            "Expected a model that Keras saved (.keras), of layers that it knows. "
-            f"Received: {source}, of which it says: {' '.join(str(error).split())[:160]}"
+            f"Keras can't load {source}. Name a model that Keras saved (.keras), whose layers it knows. "
+            f"Keras says: {' '.join(str(error).split())[:160]}"
         ) from error
 
 
 def _dataset(name: str | None) -> Dataset | None:
     if name is None:
         return None
-    own = Path(name).exists()
-    # Nothing is chosen here, so next to nothing is held out.
-    config = DataConfig(name="npz" if own else name, path=name if own else None, validation=1)
+    is_file = Path(name).exists()
+    # Nothing is chosen here, so only one example is held out for validation.
+    config = DataConfig(name="npz" if is_file else name, path=name if is_file else None, validation=1)
     return split(sources.load(config), config)
 
 
 def _examples(dataset: Dataset, pixels: bool) -> dict[str, Any]:
-    def taken(part: Split):
+    def inputs(part: Split):
         return part.take(slice(None)) if pixels else part.x
 
     test, train = dataset.test, dataset.train
-    return {"test_data": (taken(test), test.y), "train_data": (train.x, train.y)}
+    return {"test_data": (inputs(test), test.y), "train_data": (train.x, train.y)}

@@ -21,8 +21,10 @@ def run(
         int | None, typer.Option("--workers", "-w", help="Processes that train side by side \\[one a core].")
     ] = None,
     executor: Annotated[str, typer.Option(help="local, or ray: a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster \\[a local one].")] = None,
-    gpus: Annotated[float | None, typer.Option(help="Of each run on a Ray cluster: 1, 0.25.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The address of a running Ray cluster \\[a local one].")
+    ] = None,
+    gpus: Annotated[float | None, typer.Option(help="GPUs for each run on a Ray cluster: 1, 0.25.")] = None,
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Train every N-th replicate, beginning with the I-th.")
     ] = None,
@@ -32,11 +34,9 @@ def run(
     strict_environment: Annotated[
         bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
     ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Train runs again that failed for cause.")
-    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")] = False,
 ) -> None:
-    """Run a study, or go on with one that was interrupted."""
+    """Run a study, or resume one that was interrupted."""
     from tf_lottery import config_file
     from tf_lottery.drivers.execution import Execution
 

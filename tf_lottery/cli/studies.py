@@ -11,7 +11,9 @@ from tf_lottery.cli.app import Study, app, find
 @app.command()
 def show(
     study: Study,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, an object a finished run.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="A JSON list, an object for each finished run.")
+    ] = False,
 ) -> None:
     """Show the finished runs of a study."""
     from tf_lottery.analysis import table
@@ -23,14 +25,14 @@ def show(
 
     paths = find(study)
     config = load(paths)
-    every = Store(paths).records()
-    records = collect(config, every)
+    all_records = Store(paths).records()
+    records = collect(config, all_records)
     if as_json:
         print(json.dumps([record.row() for record in records], indent=2))
         return
     for line in [*table.header(), *map(table.row, records), "", *verdict(records, config.tolerance)]:
         print(line)
-    failed = [failure for spec in plan(config, every) if (failure := failures.find(paths, spec.key))]
+    failed = [failure for spec in plan(config, all_records) if (failure := failures.find(paths, spec.key))]
     for line in [*(failure.describe() for failure in failed), *environment.described(records)]:
         print(line)
     kinds = upkeep.sizes(paths)
@@ -77,10 +79,10 @@ def verify(study: Study) -> None:
         except DamagedError as error:
             errors.append(error)
     for error in errors:
-        aside = store.set_aside(error)
-        print(f"{error} {f'Set aside as {aside}.' if aside else ''}")
-    whole = len(records) - len({error.key for error in errors} & {record.key for record in records})
-    print(f"{whole:,} runs are as they were written, {len(errors)} files weren't.")
+        new_path = store.set_aside(error)
+        print(f"{error} {f'Set aside as {new_path}.' if new_path else ''}")
+    intact = len(records) - len({error.key for error in errors} & {record.key for record in records})
+    print(f"{intact:,} runs are intact, {len(errors)} files are damaged.")
     if errors:
-        print("`tf-lottery run` with the study's config trains those runs again.")
+        print("`tf-lottery run` with the study's config trains the damaged runs again.")
         raise typer.Exit(1)

@@ -10,20 +10,20 @@ from tf_lottery.cli.app import Study, app, find
 @app.command()
 def gc(
     study: Study,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, delete nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be deleted.")] = False,
 ) -> None:
-    """Delete what a study has no use for: runs it no longer asks for, leftovers, what was set aside."""
+    """Delete what a study has no use for: runs it no longer asks for, leftovers, damaged files set aside."""
     from tf_lottery.store import upkeep
     from tf_lottery.store.store import Store
     from tf_lottery.store.study_file import load
 
     paths = find(study)
     config, store = load(paths), Store(paths)
-    found = upkeep.rubbish(config, store) if dry_run else upkeep.collect_rubbish(config, store)
-    for each in found:
+    rubbish = upkeep.rubbish(config, store) if dry_run else upkeep.collect_rubbish(config, store)
+    for each in rubbish:
         print(f"{each.path} ({each.why}, {upkeep.readable(each.size)})")
-    done = "would be" if dry_run else "are"
-    print(f"{upkeep.readable(sum(each.size for each in found))} {done} free.")
+    freed = "would be freed" if dry_run else "freed"
+    print(f"{upkeep.readable(sum(each.size for each in rubbish))} {freed}.")
 
 
 @app.command()

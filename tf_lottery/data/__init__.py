@@ -1,1 +1,1 @@
-"""Data sets: sources verified by content, splits and batch order, all seeded."""
+"""Data sets from verified sources, with seeded splits and batch orders."""

@@ -1,8 +1,8 @@
-"""Augmentation of training images: stateless, a function of (seed, step) alone.
+"""Augmentation of training images: stateless, as a function of (seed, step) alone.
 
-A further one is a function `(images, seed, **options) -> images` and a line in
+To add one, write a function `(images, seed, **options) -> images` and add a line to
 `AUGMENTATIONS`; a user's own is named as `package.module:function`. Images are float32 of
-shape (batch, height, width, channels), pixels in [0, 1]; the seed is an int32 tensor of shape
+shape (batch, height, width, channels) with pixels in [0, 1]. The seed is an int32 tensor of shape
 (2,), for the `tf.random.stateless_*` functions.
 """
 
@@ -24,10 +24,15 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def pad_and_crop(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
-    """Shift each image by up to `padding` pixels each way, zeros coming in (He et al. 2016).
+    """Shift each image by up to `padding` pixels each way and fill with zeros (He et al. 2016).
+
+    Args:
+        images: The images to shift.
+        seed: The seed of the offsets.
+        padding: The largest shift, in pixels.
 
     Raises:
-        LotteryError: if the padding isn't a number of pixels that an image has.
+        LotteryError: If the padding isn't an integer from 0 to the smaller side of the images.
     """
     most = min(images.shape[1:3])
     if type(padding) is not int or not 0 <= padding <= most:
@@ -46,12 +51,12 @@ def make_augment(settings: Mapping[str, Mapping], input_shape: tuple[int, ...]) 
     """Return one function that applies all augmentations in turn, None if there are none.
 
     Args:
-        settings: name -> options, in order, as in `data.augment`.
-        input_shape: of one example.
+        settings: A mapping of name -> options, in the order of application, as in `data.augment`.
+        input_shape: The shape of one example.
 
     Raises:
-        LotteryError: an unknown name, a function that can't be imported or fails, options
-            that it doesn't take, inputs that aren't images, or images of another shape out.
+        LotteryError: If a name is unknown, a function can't be imported, fails, doesn't take its
+            options or returns images of another shape, or the inputs aren't images.
     """
     functions = [(name, _function(name), dict(options)) for name, options in settings.items()]
     if not functions:
@@ -77,26 +82,28 @@ def _function(name: str) -> Callable[..., tf.Tensor]:
         return import_function(name, "data.augment")
     if name not in AUGMENTATIONS:
         raise LotteryError(
-            f"Expected data.augment of {', '.join(AUGMENTATIONS)} or 'package.module:function'. "
+            f"Expected data.augment as one of {', '.join(AUGMENTATIONS)}, or as 'package.module:function'. "
             f"Received: {name!r}"
         )
     return AUGMENTATIONS[name]
 
 
 def _try(name: str, function: Callable, options: dict, input_shape: tuple[int, ...]) -> None:
-    """Call it once as it will be called: traced, so what isn't TensorFlow fails here."""
+    """Trace an augmentation as it will be traced later, so that code that isn't TensorFlow fails here."""
     images = tf.zeros((2, *input_shape))
     try:
         inspect.signature(function).bind(images, None, **options)
         result = tf.function(lambda images, seed: function(images, seed, **options))(
             images, tf.zeros(2, tf.int32)
         )
-        given = f"{result.dtype.name} {tuple(result.shape)}"
-    except Exception as error:  # whatever a user's function raises
+        received = f"{result.dtype.name} {tuple(result.shape)}"
+    except Exception as error:  # a user's function may raise anything
         # TensorFlow puts the stack of calls before the error's own words, between empty lines.
-        traced, text = str(error).startswith("in user code:"), str(error).strip()
-        text = text.rpartition("\n\n")[2] if traced else f"{type(error).__name__}: {text}"
-        given = " ".join(text.split())[:200]
+        is_traced, text = str(error).startswith("in user code:"), str(error).strip()
+        text = text.rpartition("\n\n")[2] if is_traced else f"{type(error).__name__}: {text}"
+        received = " ".join(text.split())[:200]
     expected = f"float32 {tuple(images.shape)}"
-    if given != expected:
-        raise LotteryError(f"Expected {expected} from the augmentation {name} {options}. Received: {given}")
+    if received != expected:
+        raise LotteryError(
+            f"Expected {expected} from the augmentation {name} {options}. Received: {received}"
+        )

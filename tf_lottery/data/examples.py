@@ -1,4 +1,4 @@
-"""`Examples`: what a source gives, before it is split and scaled."""
+"""`Examples`: the data of a source, before it is split and scaled."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ NAMES = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True)
 class Examples:
-    """Training and test examples as their source has them.
+    """Training and test examples as their source provides them.
 
     Attributes:
-        x_train: inputs, examples first; `uint8` pixels or floats.
-        y_train: integer labels, one an example.
-        x_test: as `x_train`.
-        y_test: as `y_train`.
-        source: in words, where they came from.
+        x_train: Training inputs, examples first: `uint8` pixels or other numbers.
+        y_train: Integer labels, one for each training example.
+        x_test: Test inputs, in the form of `x_train`.
+        y_test: Test labels, in the form of `y_train`.
+        source: Where the examples came from, in words.
     """
 
     x_train: np.ndarray
@@ -33,5 +33,5 @@ class Examples:
 
     @property
     def digest(self) -> str:
-        """sha256 of the contents, whatever the source."""
+        """The sha256 of the four arrays, whatever their source."""
         return arrays.digest(self.arrays())

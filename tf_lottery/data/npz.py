@@ -1,5 +1,8 @@
-"""The user's own data: an npz file with `x_train, y_train, x_test, y_test`, or a directory with
-`x_train.npy` and so on, whose inputs are mapped into memory and may be larger than it."""
+"""Reading the user's own data from an npz file or from a directory of npy files.
+
+The file holds `x_train, y_train, x_test, y_test`; the directory holds `x_train.npy` and so on, whose inputs
+are mapped into memory and may be larger than it.
+"""
 
 from pathlib import Path
 
@@ -13,43 +16,47 @@ from tf_lottery.errors import LotteryError
 def load(path: str | None) -> Examples:
     """Return the examples of an npz file or of a directory of npy files.
 
-    Labels are integers from 0, one an example. `uint8` inputs are taken for pixels and
+    Labels are integers from 0, one for each example. `uint8` inputs are taken for pixels and
     scaled to [0, 1] later; other inputs are used as they are.
 
+    Args:
+        path: The file or the directory, as in `data.path`.
+
     Raises:
-        LotteryError: no path, no such file, not an npz or npy, an array missing or out of form.
+        LotteryError: If there is no path or no such file, it isn't an npz or npy file, or an array is
+            missing or has the wrong form.
     """
     if not path:
         raise LotteryError(
             "Expected data.path, an npz file or a directory of npy files, since data.name is npz. "
             "Received: nothing"
         )
-    found = _read(Path(path).expanduser())
-    missing = [name for name in NAMES if name not in found]
+    data = _read(Path(path).expanduser())
+    missing = [name for name in NAMES if name not in data]
     if missing:
         raise LotteryError(
-            f"Expected arrays {', '.join(NAMES)} in {path}. Received: {', '.join(found) or 'none'}; "
+            f"Expected arrays {', '.join(NAMES)} in {path}. Received: {', '.join(data) or 'none'}; "
             f"missing {', '.join(missing)}"
         )
     for part in ("train", "test"):
-        _check(path, part, found[f"x_{part}"], found[f"y_{part}"])
-    if found["x_train"].shape[1:] != found["x_test"].shape[1:]:
+        _check(path, part, data[f"x_{part}"], data[f"y_{part}"])
+    if data["x_train"].shape[1:] != data["x_test"].shape[1:]:
         raise LotteryError(
             f"Expected x_train and x_test of one shape in {path}. "
-            f"Received: {found['x_train'].shape[1:]} and {found['x_test'].shape[1:]}"
+            f"Received: {data['x_train'].shape[1:]} and {data['x_test'].shape[1:]}"
         )
-    if found["x_train"].dtype != found["x_test"].dtype:
+    if data["x_train"].dtype != data["x_test"].dtype:
         raise LotteryError(
             f"Expected x_train and x_test of one type in {path}, since uint8 pixels are scaled. "
-            f"Received: {found['x_train'].dtype} and {found['x_test'].dtype}"
+            f"Received: {data['x_train'].dtype} and {data['x_test'].dtype}"
         )
-    labels = {part: np.asarray(found[f"y_{part}"]).reshape(-1).astype(np.int32) for part in ("train", "test")}
+    labels = {part: np.asarray(data[f"y_{part}"]).reshape(-1).astype(np.int32) for part in ("train", "test")}
     if labels["test"].max() > labels["train"].max() or labels["train"].max() < 1:
         raise LotteryError(
             f"Expected at least two classes, all of them in y_train, in {path}. Received: labels up to "
             f"{labels['train'].max()} in y_train, {labels['test'].max()} in y_test"
         )
-    return Examples(found["x_train"], labels["train"], found["x_test"], labels["test"], source=str(path))
+    return Examples(data["x_train"], labels["train"], data["x_test"], labels["test"], source=str(path))
 
 
 def _read(path: Path) -> arrays.Arrays:
@@ -64,9 +71,9 @@ def _check(path: str, part: str, x: np.ndarray, y: np.ndarray) -> None:
             f"Expected x_{part} in {path} as numbers, examples first, at least two dimensions. "
             f"Received: {x.dtype} of shape {x.shape}"
         )
-    form = y.ndim > 0 and y.dtype.kind in "ui" and len(y) == y.size == len(x)
-    if not form or y.min() < 0 or y.max() > np.iinfo(np.int32).max:
-        values = f", {y.min()} to {y.max()}" if form else ""
+    has_form = y.ndim > 0 and y.dtype.kind in "ui" and len(y) == y.size == len(x)
+    if not has_form or y.min() < 0 or y.max() > np.iinfo(np.int32).max:
+        values = f", {y.min()} to {y.max()}" if has_form else ""
         raise LotteryError(
             f"Expected y_{part} in {path} as {len(x)} integer labels from 0. "
             f"Received: {y.dtype} of shape {y.shape}{values}"

@@ -1,17 +1,17 @@
-"""Which examples make up each step's batch: a function of (seed, step) alone."""
+"""Which examples make up each step's batch, as a function of (seed, step) alone."""
 
 import numpy as np
 
 
 class BatchOrder:
-    """Seeded batch order. Any stretch of steps can be asked for, so resuming is exact.
+    """A seeded batch order that gives the batches of any range of steps, so that resuming is exact.
 
-    Each epoch is a new permutation; what doesn't fill a batch is dropped.
+    Each epoch is a new permutation; examples that don't fill a batch are dropped.
 
     Args:
-        seed: of the permutations.
-        examples: number of training examples.
-        batch_size: examples a step.
+        seed: The seed of the permutations.
+        examples: The number of training examples.
+        batch_size: The number of examples in a step.
     """
 
     def __init__(self, seed: int, examples: int, batch_size: int):

@@ -1,4 +1,4 @@
-"""Data sets by name. A further one is a function and a line in `SOURCES`."""
+"""Data sets by name. To add one, write a function and add a line to `SOURCES`."""
 
 from collections.abc import Callable
 
@@ -16,22 +16,25 @@ SOURCES: dict[str, Callable[[DataConfig], Examples]] = {
 }
 
 OWN = ("npz",)
-"""The user's own files, whose contents can change under the same name."""
+"""The sources that read the user's own files, whose contents can change under the same name."""
 
 
 def load(config: DataConfig) -> Examples:
     """Return the examples that a config names.
 
+    Args:
+        config: The study's data settings.
+
     Raises:
-        LotteryError: an unknown name, data that can't be had, or contents that aren't
-            those that `config.digest` names.
+        LotteryError: If the name is unknown, the data isn't available, or its digest isn't
+            `config.digest`.
     """
     if config.name not in SOURCES:
         raise LotteryError(f"Expected data.name as one of {', '.join(SOURCES)}. Received: {config.name!r}")
     examples = SOURCES[config.name](config)
     if config.digest and config.digest != examples.digest:
         raise LotteryError(
-            f"Expected the data that the study began with (data.digest {config.digest[:16]}...). "
-            f"Received: other contents from {examples.source}. Use --output for a study of its own."
+            f"The data from {examples.source} differs from the data that the study started with "
+            f"(data.digest {config.digest[:16]}...). Use --output for a study of its own."
         )
     return examples

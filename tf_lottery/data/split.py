@@ -1,4 +1,4 @@
-"""Examples -> training, validation and test sets."""
+"""Splitting examples into training, validation and test sets."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,19 @@ from tf_lottery.data.examples import Examples
 from tf_lottery.errors import LotteryError
 
 PIXEL = np.float32(1 / 255)
-"""What `uint8` inputs are multiplied by. A product, not a quotient: XLA would turn a
-division into one, and the bits must not depend on who scales."""
+"""The factor that `uint8` inputs are multiplied by. XLA would turn a division into a product, and
+the bits must not depend on what does the scaling."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of the data, as its source has it: bytes stay bytes until they are used.
+    """One part of the data, as its source provides it: bytes stay bytes until they are used.
 
     Attributes:
-        source: inputs, examples first; `uint8` pixels or other numbers. May be a file
-            mapped into memory.
-        y: int32 labels, one an example.
-        rows: which of `source` belong to this part, in order; None for all.
+        source: Inputs, examples first: `uint8` pixels or other numbers. They may be a file
+            that is mapped into memory.
+        y: int32 labels, one for each example of this part.
+        rows: Indices of the examples of `source` that belong to this part, in order. None for all.
     """
 
     source: np.ndarray
@@ -39,7 +39,7 @@ class Split:
 
     @property
     def bytes_an_example(self) -> int:
-        """As it is stored."""
+        """The bytes that one example takes as it is stored."""
         return int(np.prod(self.shape)) * self.source.dtype.itemsize
 
     @property
@@ -48,7 +48,7 @@ class Split:
         return isinstance(self.source, np.memmap)
 
     def take(self, indices: np.ndarray | slice) -> np.ndarray:
-        """Return some examples as the source has them."""
+        """Return some examples as the source provides them."""
         return np.asarray(self.source[indices if self.rows is None else self.rows[indices]])
 
     @property
@@ -63,10 +63,10 @@ class Dataset:
     """A study's data, the same for all its replicates.
 
     Attributes:
-        train: what is trained on.
-        validation: what early stop and every choice is read from.
-        test: what is reported and chooses nothing.
-        classes: number of classes.
+        train: The examples that networks are trained on.
+        validation: The examples that determine early stop and every choice.
+        test: The examples whose results are reported; they determine no choice.
+        classes: The number of classes.
     """
 
     train: Split
@@ -81,13 +81,17 @@ class Dataset:
 
 
 def split(examples: Examples, config: DataConfig) -> Dataset:
-    """Hold out the validation examples.
+    """Split examples into training, validation and test sets.
 
-    Images without channels (two dimensions an example) get one. Which examples are held
-    out follows from `config.split_seed` alone.
+    Images without channels (two dimensions an example) get one. The seed `config.split_seed`
+    alone determines which examples are held out for validation.
+
+    Args:
+        examples: The examples to split.
+        config: The study's data settings.
 
     Raises:
-        LotteryError: if validation leaves nothing to train on.
+        LotteryError: If the validation set leaves nothing to train on.
     """
     count = len(examples.y_train)
     if config.validation >= count:
@@ -96,7 +100,7 @@ def split(examples: Examples, config: DataConfig) -> Dataset:
         )
     seed = seeding.derive(config.split_seed, 0, "split")
     order = np.random.default_rng(seed).permutation(count)
-    # Sorted, so that the order of training depends on the order's own seed only.
+    # Sorted, so that the order of training depends on its own seed only.
     held_out, kept = np.sort(order[: config.validation]), np.sort(order[config.validation :])
     x, y = _inputs(examples.x_train), examples.y_train.astype(np.int32)
     return Dataset(

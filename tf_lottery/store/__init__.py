@@ -1,1 +1,1 @@
-"""Studies and their runs on disk: written whole, verified when read. No TensorFlow."""
+"""Studies and their runs on disk: written atomically, verified when read. Imports no TensorFlow."""

@@ -1,7 +1,7 @@
-"""Runs that a neighbouring study has trained already: they are taken over, not trained again.
+"""Taking over runs that a neighbouring study has trained already, so that they aren't trained again.
 
-Each study's directory holds all its runs, so that it can be copied or deleted as it is. What
-two studies share lies on the disk once, as hard links.
+Each study's directory holds all its runs, so that it can be copied or deleted as a whole. Files that
+two studies share are hard links and take up disk space once.
 """
 
 import os
@@ -20,39 +20,38 @@ from tf_lottery.workers import MULTI_WORKER
 
 
 class Elsewhere:
-    """The studies beside one, in the same parent directory.
+    """The other studies in the same parent directory.
 
     Args:
-        store: of the study that takes over.
-        strict_environment: take nothing from another environment.
+        store: The store of the study that takes runs over.
+        strict_environment: Whether to take only runs that were trained in this process's environment.
     """
 
     def __init__(self, store: Store, strict_environment: bool = False):
         self._store, self._strict = store, strict_environment
-        self._sources = (
-            [Store(StudyPaths(root)) for root in self._neighbours()] if store.writes and store.adopts else []
-        )
-        self._looked: set[str] = set()
+        looks = store.writes and store.adopts
+        self._sources = [Store(StudyPaths(root)) for root in self._neighbours()] if looks else []
+        self._asked_for: set[str] = set()
 
     def adopt(self, spec: RunSpec, noted: Callable[[str], None]) -> bool:
-        """Take a run over, if one that can be proven to be the same is there.
+        """Take a run over, if a neighbouring study has one that is provably the same.
 
-        A run whose network or augmentation is a user's own function isn't: its code isn't
-        part of the key. Nor is one that several workers train together.
+        A run whose network or augmentation is a user's own function isn't taken over, because
+        the function's code isn't part of the key. Nor is one that several workers train together.
 
         Args:
-            spec: of the run.
-            noted: hears of it.
+            spec: The run to take over.
+            noted: A function that is called with a message if the run was taken over.
 
         Returns:
-            Whether the run is finished now.
+            Whether the run was taken over. A run is looked for only once.
         """
-        if spec.key in self._looked:
+        if spec.key in self._asked_for:
             return False
-        self._looked.add(spec.key)
-        for source, record in self._found(spec):
-            with self._store.claim(spec.key) as mine:
-                if not mine or self._store.find(spec.key) is not None:
+        self._asked_for.add(spec.key)
+        for source, record in self._matches(spec):
+            with self._store.claim(spec.key) as is_claimed:
+                if not is_claimed or self._store.find(spec.key) is not None:
                     return False
                 if _link(source.paths.run(spec.key), self._store.paths.run(spec.key), record):
                     noted(f"{spec.describe()}: taken over from {source.paths.root}")
@@ -61,10 +60,10 @@ class Elsewhere:
 
     def has(self, spec: RunSpec) -> bool:
         """Return whether a run can be taken over."""
-        return next(self._found(spec), None) is not None
+        return next(self._matches(spec), None) is not None
 
-    def _found(self, spec: RunSpec) -> Iterator[tuple[Store, Record]]:
-        for source in self._sources if _can_be_proven(spec) else []:
+    def _matches(self, spec: RunSpec) -> Iterator[tuple[Store, Record]]:
+        for source in self._sources if _is_provable(spec) else []:
             try:
                 record = source.find(spec.key)
                 if record is None or not set(spec.snapshots) <= set(record.spec.snapshots):
@@ -74,7 +73,7 @@ class Elsewhere:
                 if source.complete(record):
                     yield source, record
             except LotteryError:
-                continue  # damaged, or of another environment
+                continue  # damaged, or from another environment
 
     def _neighbours(self) -> list[Path]:
         own = self._store.paths.root.resolve()
@@ -82,39 +81,39 @@ class Elsewhere:
         return [root for root in studies if root.resolve() != own]
 
 
-def _can_be_proven(spec: RunSpec) -> bool:
-    """Not if a user's code is in it, or if other workers would have to take the run over, too."""
-    own_code = spec.model.build or any(":" in name for name in spec.data.augment)
-    return not own_code and spec.training.strategy != MULTI_WORKER
+def _is_provable(spec: RunSpec) -> bool:
+    """Return False if a user's code is part of the run, or other workers would have to take it over, too."""
+    has_own_code = spec.model.build or any(":" in name for name in spec.data.augment)
+    return not has_own_code and spec.training.strategy != MULTI_WORKER
 
 
 def _link(source: RunPaths, target: RunPaths, record: Record) -> bool:
-    """Bring a run's files over beside its place, then rename: whole, or not at all.
+    """Link a run's files into a temporary directory and rename it, so that all of them arrive, or none.
 
     Returns:
-        Whether they were still there.
+        Whether the run was linked. It isn't if its files were deleted meanwhile, or if the target holds files
+        that aren't a run's.
     """
     if foreign_in(target.root):
-        return False  # what isn't ours isn't replaced
-    beside = RunPaths(target.root.with_name(f".{target.root.name}"))
-    shutil.rmtree(beside.root, ignore_errors=True)
+        return False
+    temporary = RunPaths(target.root.with_name(f".{target.root.name}"))
+    shutil.rmtree(temporary.root, ignore_errors=True)
     names = [source.artefact(name).relative_to(source.root) for name in record.digests]
     try:
         for name in (*names, source.record.relative_to(source.root)):
-            atomic.make_directory((beside.root / name).parent)
+            atomic.make_directory((temporary.root / name).parent)
             try:
-                os.link(source.root / name, beside.root / name)
-            except OSError:  # another file system
-                shutil.copyfile(source.root / name, beside.root / name)
+                os.link(source.root / name, temporary.root / name)
+            except OSError:  # such as on another file system
+                shutil.copyfile(source.root / name, temporary.root / name)
         shutil.rmtree(target.root, ignore_errors=True)
-        os.replace(beside.root, target.root)
+        os.replace(temporary.root, target.root)
     except FileNotFoundError:
-        shutil.rmtree(beside.root, ignore_errors=True)
+        shutil.rmtree(temporary.root, ignore_errors=True)
         return False
     except OSError as error:
-        shutil.rmtree(beside.root, ignore_errors=True)
+        shutil.rmtree(temporary.root, ignore_errors=True)
         raise StudyError(
-            f"Expected to write {target.root}. Received: {error.strerror or error}. Make room, then "
-            "repeat the command."
+            f"{target.root} can't be written ({error.strerror or error}). Make room, then repeat the command."
         ) from error
     return True

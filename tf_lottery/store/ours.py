@@ -1,4 +1,4 @@
-"""What in a study's directory is the study's, by exact names: nothing else is ever deleted."""
+"""Which files in a study's directory are the study's, by their exact names. No others are ever deleted."""
 
 import re
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ from pathlib import Path
 from tf_lottery.atomic import is_temporary
 from tf_lottery.paths import ARTEFACT, RUN_NAME, StudyPaths
 
-_ASIDE = re.compile(r"[0-9a-f]{16}(-checkpoint)?-\d{1,6}(\.npz)?")
+_SET_ASIDE = re.compile(r"[0-9a-f]{16}(-checkpoint)?-\d{1,6}(\.npz)?")
 _LOCKS = re.compile(r"[0-9a-f]{16}|tensorboard|shard_\d+_of_\d+")
 _EVENTS = re.compile(r"events\.out\.tfevents\..+")
 _IN_PROGRESS = {"record.json", "checkpoint.npz", "progress.json", "failed.json"}
 
 
-def is_aside(path: Path) -> bool:
-    """Return whether something in `damaged/` was set aside there by us."""
-    return bool(_ASIDE.fullmatch(path.name))
+def is_set_aside(path: Path) -> bool:
+    """Return whether tf_lottery set aside something that lies in `damaged/`."""
+    return bool(_SET_ASIDE.fullmatch(path.name))
 
 
 def foreign(paths: StudyPaths) -> Iterator[Path]:
-    """Yield what lies in a study's directory and isn't the study's."""
+    """Yield the paths in a study's directory that aren't the study's."""
     own = {paths.study.name, paths.picture.name, paths.ticket.name, ".lock"}
     directories = {path.name for path in (paths.locks, paths.damaged, paths.runs, paths.tensorboard)}
     for path in sorted(paths.root.iterdir()):
@@ -32,7 +32,7 @@ def foreign(paths: StudyPaths) -> Iterator[Path]:
         else:
             yield from foreign_in(run)
     for path in entries(paths.damaged):
-        yield from foreign_in(path) if is_aside(path) else [path]
+        yield from foreign_in(path) if is_set_aside(path) else [path]
     for path in entries(paths.locks):
         if not _LOCKS.fullmatch(path.name) or path.is_dir():
             yield path
@@ -42,17 +42,17 @@ def foreign(paths: StudyPaths) -> Iterator[Path]:
 
 
 def foreign_in(run: Path) -> list[Path]:
-    """Return what lies in a run's directory and isn't the run's. Args: run: a directory, or a file of it."""
-    found = []
+    """Return the paths in a run's directory that aren't the run's; [] if `run` isn't a directory."""
+    foreign = []
     for path in sorted(run.rglob("*")) if run.is_dir() else []:
         name = str(path.relative_to(run))
         artefact = bool(ARTEFACT.fullmatch(name.removesuffix(".npz").removesuffix(".json")))
         known = path.is_dir() if name == "rewind" else path.is_file() and (artefact or name in _IN_PROGRESS)
         if path.is_symlink() or not (known or is_temporary(path)):
-            found.append(path)
-    return found
+            foreign.append(path)
+    return foreign
 
 
 def entries(directory: Path) -> list[Path]:
-    """Return what lies in a directory, in order; [] if there is none."""
+    """Return a directory's entries, sorted; [] if there is no such directory."""
     return sorted(directory.iterdir()) if directory.is_dir() else []

@@ -1,4 +1,4 @@
-"""A study's directory: begun, gone on with, read."""
+"""Starting a study's directory, resuming it, and reading the study that it holds."""
 
 import hashlib
 
@@ -17,12 +17,12 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
     """Make the study's directory and return the study with its data's digest filled in.
 
     Args:
-        study: that is to begin there, or to go on.
-        paths: of it.
-        make: whether to make the directory; to look only, it isn't.
+        study: The study to start or resume there.
+        paths: The paths of the study.
+        make: Whether to make the directory. If not, nothing is written.
 
     Raises:
-        LotteryError: if the study names a criterion, an arm or data that there isn't, or the
+        LotteryError: If the study names an unknown criterion, arm or data set, or the
             directory holds another study or can't be written.
     """
     _check_names(study)
@@ -30,20 +30,20 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
         atomic.make_directory(paths.root)
     present = [path.name for path in paths.root.iterdir()] if paths.root.is_dir() else []
     if paths.study.exists():
-        study = _go_on(study, paths)
+        study = _resume(study, paths)
     elif others := [name for name in present if not paths.is_ours(name)]:
         raise LotteryError(
-            f"Expected {paths.root} to be new, empty or a study's directory. Received: one that holds "
-            f"{', '.join(sorted(others)[:3])}. Use --output for another one."
+            f"{paths.root} isn't a study's directory: it holds {', '.join(sorted(others)[:3])}. "
+            "Use --output for another one."
         )
     return _with_digest(study)
 
 
 def follow(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
-    """As `prepare`, for a worker that isn't the chief: it makes and writes nothing."""
+    """Return what `prepare` returns, in a worker that isn't the chief: nothing is made or written."""
     _check_names(study)
-    if paths.study.exists():  # what the chief refuses is refused here, too
-        study = _go_on(study, paths)
+    if paths.study.exists():  # refuse what the chief refuses
+        study = _resume(study, paths)
     return _with_digest(study)
 
 
@@ -52,44 +52,44 @@ def _check_names(study: StudyConfig) -> None:
     for arm in study.arms:
         if (criterion := study.of_arm(arm).pruning.criterion) not in CRITERIA:
             raise LotteryError(
-                f"Expected pruning.criterion of {', '.join(CRITERIA)}. Received: {criterion!r}"
+                f"Expected pruning.criterion as one of {', '.join(CRITERIA)}. Received: {criterion!r}"
             )
 
 
 def _with_digest(study: StudyConfig) -> StudyConfig:
-    if study.data.digest and study.data.name not in sources.OWN:  # whoever trains checks it
+    if study.data.digest and study.data.name not in sources.OWN:  # the process that trains checks it
         return study
     data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
     return study.model_copy(update={"data": data})
 
 
-def _go_on(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
+def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
     """Return the study with the digest of the data that its finished runs were trained on."""
     present = load(paths)
     if present.data.digest is None:
         raise LotteryError(
-            f"Expected {paths.study} to be written by a study. Received: a config of your own, which "
-            "would be overwritten. Use --output for another directory."
+            f"{paths.study} is a config of your own, which the study would overwrite. "
+            "Use --output for another directory."
         )
     if not any(paths.runs.glob("[!.]*/record.json")):
         return study
     if not present.same_runs_as(study):
         raise LotteryError(
-            f"Expected {paths.root} to be new or to hold this study. Received: one that differs in "
-            f"{', '.join(_differences(present, study))}. Use --output for a study of its own."
+            f"{paths.root} holds another study, which differs in {', '.join(_differences(present, study))}. "
+            "Use --output for a study of its own."
         )
     digest = study.data.digest or present.data.digest
     return study.model_copy(update={"data": study.data.model_copy(update={"digest": digest})})
 
 
 def written(study: StudyConfig) -> str:
-    """Return a study as its own file holds it: YAML, with a digest in its first line."""
+    """Return the text of a study's own file: YAML, with a digest in its first line."""
     text = config_file.dump(study)
     return f"{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n{text}"
 
 
 def is_sealed(paths: StudyPaths) -> bool:
-    """Return whether a directory's study is one that we wrote, and as it was written."""
+    """Return whether tf_lottery wrote a directory's study file, and it passes its checksum."""
     try:
         first, _, text = paths.study.read_bytes().decode("utf-8").partition("\n")
         return first == _SEAL + hashlib.sha256(text.encode()).hexdigest()
@@ -101,21 +101,19 @@ def load(paths: StudyPaths) -> StudyConfig:
     """Return the study that a directory holds.
 
     Raises:
-        LotteryError: if there is none, or its file is damaged.
+        LotteryError: If there is none, or its file is damaged.
     """
     if not paths.study.exists():
-        raise LotteryError(
-            f"Expected a study's directory. Received: {paths.root}, without {paths.study.name}"
-        )
+        raise LotteryError(f"{paths.root} isn't a study's directory: it has no {paths.study.name}.")
     try:
         study = config_file.load_config(paths.study)
         first, _, text = paths.study.read_text(encoding="utf-8").partition("\n")
         if first.startswith("#") and first != _SEAL + hashlib.sha256(text.encode()).hexdigest():
-            raise LotteryError(f"Expected {paths.study} as it was written. Received: other contents.")
+            raise LotteryError(f"{paths.study} fails its checksum.")
     except (LotteryError, OSError, UnicodeDecodeError) as error:
         raise LotteryError(
-            f"The study's own file is damaged: {error} Restore it; or delete it and run the study's config "
-            "again, which finds its runs."
+            f"The study's own file is damaged: {error} Restore it, or delete it and run the study's config "
+            "again; finished runs are kept."
         ) from error
     return study
 

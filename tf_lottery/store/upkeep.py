@@ -1,4 +1,4 @@
-"""What a study's runs take on the disk, and what of it can go."""
+"""How much space a study's runs take on the disk, and what can be deleted."""
 
 import contextlib
 import itertools
@@ -17,7 +17,7 @@ from tf_lottery.lock import held
 from tf_lottery.method.plan import foreseen, reached, spent
 from tf_lottery.method.spec import Record
 from tf_lottery.paths import RUN_NAME, StudyPaths
-from tf_lottery.store.ours import entries, foreign, foreign_in, is_aside
+from tf_lottery.store.ours import entries, foreign, foreign_in, is_set_aside
 from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import is_sealed
 
@@ -25,12 +25,12 @@ _KINDS = ("weights", "optimizer", "masks", "rewind", "checkpoint")
 
 
 def sizes(paths: StudyPaths) -> Counter[str]:
-    """Return kind of file -> bytes on the disk: `weights`, `masks`, ..., `other`."""
-    found: Counter[str] = Counter()
+    """Return the bytes on the disk of each kind of file: `weights`, `masks`, ..., `other`."""
+    totals: Counter[str] = Counter()
     for path, size in _files(paths.root):
         name = path.parent.name if path.parent.name == "rewind" else path.name
-        found[next((kind for kind in _KINDS if name.startswith(kind)), "other")] += size
-    return found
+        totals[next((kind for kind in _KINDS if name.startswith(kind)), "other")] += size
+    return totals
 
 
 def readable(size: int) -> str:
@@ -64,7 +64,13 @@ def trim(study: StudyConfig, store: Store, records: Iterable[Record], winner: st
 
 @dataclass(frozen=True)
 class Rubbish:
-    """Something that can go: where it lies, why, and its bytes."""
+    """Something that can be deleted.
+
+    Attributes:
+        path: The file or directory.
+        why: The reason, in words.
+        size: The number of bytes that it takes on the disk.
+    """
 
     path: Path
     why: str
@@ -72,47 +78,49 @@ class Rubbish:
 
 
 def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
-    """Return what the study has no use for: runs that its config asks for no longer, what was
-    interrupted and belongs to none, what was set aside as damaged, what was half written.
+    """Return what the study has no use for.
+
+    These are runs that its config no longer asks for, leftovers of interrupted runs, what was set aside as
+    damaged, and files that were written only in part.
 
     Args:
-        study: as its directory holds it.
-        store: of the study.
+        study: The study, as its directory holds it.
+        store: The store of the study.
     """
     paths, records = store.paths, store.records()
     wanted = _wanted(study, records)
-    found = [(path, "damaged") for path in entries(paths.damaged) if is_aside(path)]
+    candidates = [(path, "damaged") for path in entries(paths.damaged) if is_set_aside(path)]
     for run in entries(paths.runs):
         if run.name.startswith(".") and RUN_NAME.fullmatch(run.name[1:]):
-            found.append((run, "half taken over"))
+            candidates.append((run, "half taken over"))
         elif RUN_NAME.fullmatch(run.name) and run.name not in wanted:
-            found.append((run, "not asked for"))
+            candidates.append((run, "not asked for"))
         elif RUN_NAME.fullmatch(run.name) and (run / "record.json").exists():
-            left = [path for path in run.glob(".*") if is_temporary(path)]
-            found += [(path, "left over") for path in (*left, *run.glob("checkpoint.npz"))]
-    found += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
-    found = [(path, why) for path, why in found if not foreign_in(path)]
-    found = [(path, why) for path, why in found if why != "half written" or _is_old(path)]
-    return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in found]
+            temporary = [path for path in run.glob(".*") if is_temporary(path)]
+            candidates += [(path, "left over") for path in (*temporary, *run.glob("checkpoint.npz"))]
+    candidates += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
+    candidates = [(path, why) for path, why in candidates if not foreign_in(path)]
+    candidates = [(path, why) for path, why in candidates if why != "half written" or _is_old(path)]
+    return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in candidates]
 
 
 def collect_rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
-    """Delete what `rubbish` finds, runs that another process trains excepted; return what went."""
-    gone = []
+    """Delete what `rubbish` finds, except runs that another process trains, and return what was deleted."""
+    deleted = []
     for each in rubbish(study, store):
         is_run = each.path.parent == store.paths.runs
         of_run = each.path if is_run else each.path.parent
-        with held(store.paths.run_lock(of_run.name.lstrip("."))) as free:
-            # It may have been finished, or trained again, meanwhile.
-            if free and each in rubbish(study, store):
+        with held(store.paths.run_lock(of_run.name.lstrip("."))) as is_free:
+            # The run may have been finished, or trained again, meanwhile.
+            if is_free and each in rubbish(study, store):
                 _delete(each.path)
-                gone.append(each)
-    return gone
+                deleted.append(each)
+    return deleted
 
 
 def _wanted(study: StudyConfig, records: list[Record]) -> set[str]:
-    """Names of the directories of all runs that the study asks for, or may come to ask for,
-    though an earlier run is missing now."""
+    """Return the directory names of all runs that the study asks for, or may ask for once missing earlier
+    runs are finished."""
     finished = {record.key: record for record in records}
     wanted = {spec.key for spec in (*reached(study, finished), *(foreseen(study) or []))}
     if study.pruning.rounds is None:
@@ -121,46 +129,43 @@ def _wanted(study: StudyConfig, records: list[Record]) -> set[str]:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether nobody is writing it any more."""
+    """Return whether a file is so old that no process can still be writing it."""
     with contextlib.suppress(FileNotFoundError):
         return time.time() - path.stat().st_mtime > 600
     return False
 
 
 def remove(paths: StudyPaths) -> int:
-    """Delete a study's directory; return the bytes that it took.
+    """Delete a study's directory and return how many bytes it took on the disk.
 
     Raises:
-        LotteryError: if it isn't a study that we wrote, holds anything else, or another process trains one of
-            its runs.
+        LotteryError: If tf_lottery didn't write the study, the directory holds anything else, or another
+            process uses it.
     """
     if paths.root.is_symlink():
-        raise LotteryError(f"Expected a directory. Received: {paths.root}, a link. Name where it leads.")
+        raise LotteryError(f"{paths.root} is a link. Name the directory that it leads to.")
     if not is_sealed(paths):
         raise LotteryError(
-            f"Expected a study that tf_lottery wrote. Received: {paths.root}, whose {paths.study.name} isn't "
-            "sealed: a project of yours, or damaged. Delete it yourself."
+            f"{paths.root} may be a project of yours: its {paths.study.name} wasn't written by tf_lottery, "
+            "or is damaged. Delete it yourself."
         )
     if others := list(itertools.islice(foreign(paths), 4)):
         raise LotteryError(
-            f"Expected a directory with nothing but a study in it. Received: {paths.root}, with "
+            f"{paths.root} holds more than a study: "
             f"{', '.join(str(path.relative_to(paths.root)) for path in others[:3])}"
             f"{', ...' * (len(others) > 3)}. Move that away first."
         )
     for lock in entries(paths.locks):
-        with held(lock) as free:
-            if not free:
-                raise LotteryError(
-                    f"Expected {paths.root} to be nobody's now. Received: a study that another process is "
-                    "running. Stop that first."
-                )
+        with held(lock) as is_free:
+            if not is_free:
+                raise LotteryError(f"{paths.root} is in use by another process. Stop that process first.")
     size = sum(size for _, size in _files(paths.root))
     shutil.rmtree(paths.root)
     return size
 
 
 def _files(path: Path) -> Iterator[tuple[Path, int]]:
-    """Yield files and their bytes; what another process deletes meanwhile is passed over."""
+    """Yield files and their sizes, without those that another process deletes meanwhile."""
     if path.is_file():
         yield path, path.stat().st_size
     for root, _, names in os.walk(path):
