@@ -11,6 +11,7 @@ from typing import Any
 from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import Pruning, RunSpec
+from tf_lottery.pruning.criteria import DRAWING
 from tf_lottery.seeding import derive
 
 
@@ -116,7 +117,7 @@ def check_names(study: StudyConfig) -> None:
 def _pruned(place: Place, **start: Any) -> RunSpec:
     """Return the run that prunes the arm's previous one."""
     pruning = place.study.pruning
-    draws = pruning.criterion == "random"
+    draws = pruning.criterion in DRAWING
     return _run(
         place,
         root=place.dense.key,

@@ -71,8 +71,8 @@ class RunSpec(_FromJson):
     training: TrainingConfig
     order_seed: int
     """Of the order of training examples."""
-    start: Literal["initialize", "rewind", "reinitialize"]
-    """Where the weights come from: drawn, the rewind point, or drawn afresh as a control."""
+    start: str
+    """Where the weights come from: a line of `tf_lottery.runs.start.STARTS`."""
     init_seed: int | None = None
     """Of the draw."""
     rewind: RewindConfig | None = None

@@ -1,6 +1,6 @@
 """Criteria: weights of the last training step -> scores. The lowest scores are pruned.
 
-A new criterion is a function and a line in `CRITERIA`.
+A new criterion is a function and a line in `CRITERIA`. One that draws has its name in `DRAWING`, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,3 +39,6 @@ CRITERIA: dict[str, Callable[[Evidence], Scores]] = {
     "magnitude": magnitude,
     "random": random,
 }
+
+DRAWING = frozenset({"random"})
+"""Criteria that draw: each round and replicate gives them a seed of their own."""

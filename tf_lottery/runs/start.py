@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from tf_lottery import steps
 from tf_lottery.arrays import Arrays
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.redraw import Redrawn
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning import masks as masks_
@@ -76,6 +77,8 @@ def start_run(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: in
         LotteryError: If a layer would be emptied, or a reinitialization isn't one.
     """
     masks = subject.named(next_masks(spec, store, subject.shapes()), "")
+    if spec.start not in STARTS:
+        raise LotteryError(f"Expected a start of {', '.join(STARTS)}. Received: {spec.start!r}")
     start = STARTS[spec.start](spec, store, subject, steps_per_epoch)
     weights = subject.named(start.weights, _MODEL)
     subject.begin(masks, weights, start.first_step, start.optimizer)
