@@ -17,7 +17,7 @@ def test_the_contracts_are_frozen():
     """Change these on purpose only: other rooms, and files on disk, build on them."""
     assert set(RunSpec.model_fields) == {
         *("arm", "replicate", "round", "trial", "data", "model", "training", "order_seed", "start"),
-        *("init_seed", "rewind", "root", "parent", "pruning", "snapshots"),
+        *("init_seed", "rewind", "root", "parent", "pruning", "masks_of", "snapshots"),
     }
     assert {*Record.model_fields, *Record.model_computed_fields} == {
         *(
