@@ -105,7 +105,7 @@ def test_under_strict_environment_nothing_of_another_one_is_taken_over_or_used(n
     from tf_lottery.store import environment
 
     real = environment.environment()
-    for module in ("store.environment", "runs.execute"):
+    for module in ("store.environment", "runs.execute", "runs.keep"):
         monkeypatch.setattr(f"tf_lottery.{module}.environment", lambda: real | elsewhere)
     _, notes = adopt(neighbour, "stricter", strict)
     assert len(notes.trained) == 3
