@@ -101,7 +101,7 @@ def test_a_damaged_rewind_point_is_never_used(setup, tmp_path, damage):
     else:
         path.unlink()
     before = setup.weights()
-    with pytest.raises(LotteryError, match=f"Expected .*{path}"):
+    with pytest.raises(LotteryError, match=f"{path}"):
         manager.restore(0, setup.model)
     assert same_bits(setup.weights(), before)
 

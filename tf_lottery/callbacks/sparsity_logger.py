@@ -1,14 +1,13 @@
 """`SparsityLogger`: the sparsity curves in TensorBoard."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tf_lottery import atomic
 from tf_lottery.layers.access import get_masks, sparsity
+from tf_lottery.training.events import EventFile
 
 
 class SparsityLogger(keras.callbacks.Callback):
@@ -32,12 +31,12 @@ class SparsityLogger(keras.callbacks.Callback):
     def __init__(self, log_dir: str | Path, first_epoch: int = 0):
         super().__init__()
         self.log_dir, self.first_epoch = Path(log_dir), first_epoch
-        self._writer: Any = None
+        self._events: EventFile | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Open the file."""
         sparsity(self.model)  # a plain model is refused before it is trained
-        self._writer = tf.summary.create_file_writer(str(atomic.make_directory(self.log_dir)))
+        self._events = EventFile(atomic.make_directory(self.log_dir))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the curves; the sparsity is in the history too."""
@@ -45,13 +44,15 @@ class SparsityLogger(keras.callbacks.Callback):
         whole = sparsity(self.model)
         if logs is not None:
             logs["sparsity"] = whole
-        with self._writer.as_default(step=self.first_epoch + epoch):
-            tf.summary.scalar("sparsity", whole)
-            tf.summary.scalar("sparsity of all parameters", sparsity(self.model, over="all"))
-            for path, mask in masks.items():
-                tf.summary.scalar(f"sparsity by kernel/{path}", 1 - np.count_nonzero(mask) / mask.size)
-        self._writer.flush()
+        curves = {"sparsity": whole, "sparsity of all parameters": sparsity(self.model, over="all")}
+        curves |= {
+            f"sparsity by kernel/{path}": 1 - np.count_nonzero(mask) / mask.size
+            for path, mask in masks.items()
+        }
+        for tag, value in curves.items():
+            self._events.scalar(tag, value, self.first_epoch + epoch)
+        self._events.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Close the file."""
-        self._writer.close()
+        self._events.close()
