@@ -134,9 +134,9 @@ class Ticket:
             LotteryError: the ticket doesn't know its network and `build` isn't given, another
                 network, or one that draws the same weights again.
         """
-        from tf_lottery.models.redraw import redraw
+        from tf_lottery.models.redraw import redraw_ticket
 
-        weights = redraw(self.masks, self.weights, self.provenance, seed, build)
+        weights = redraw_ticket(self.masks, self.weights, self.provenance, seed, build)
         return Ticket(self.masks, weights, {}, {**self.provenance, "reinitialized": seed})
 
     def compare(self, other: "Ticket") -> Comparison:

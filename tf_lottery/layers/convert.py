@@ -14,7 +14,7 @@ from tf_lottery.layers.access import kernels, set_masks
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
 from tf_lottery.layers.in_place import calls, held_in_place, make_prunable_in_place, strip_in_place
-from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice, Rule
+from tf_lottery.layers.kernels import DECLARES, KERNELS, PrunableChoice, Rule
 from tf_lottery.layers.paths import holders, variables_without_masks, walk
 from tf_lottery.layers.prunable import PrunableLayer
 from tf_lottery.layers.table import UNDECLARED, rows
@@ -65,11 +65,11 @@ def make_prunable(
         >>> lottery.sparsity(model)
         0.5
     """
-    return make_prunable_choice(model, Choice.of(include, exclude, kernels, frozen))
+    return make_prunable_choice(model, PrunableChoice.of(include, exclude, kernels, frozen))
 
 
 def make_prunable_choice(
-    model: keras.Model, choice: Choice, inputs: Any = None, in_place: str | None = None
+    model: keras.Model, choice: PrunableChoice, inputs: Any = None, in_place: str | None = None
 ) -> keras.Model:
     """As `make_prunable`.
 

@@ -62,11 +62,11 @@ def copy_model(
         raise CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
     check_attributes(model, copy)
     carry_state(model, copy)
-    check_same(model, copy, inputs, close)
+    check_copy(model, copy, inputs, close)
     return copy
 
 
-def check_same(model: keras.Model, copy: keras.Model, inputs: Any = None, close: bool = False) -> None:
+def check_copy(model: keras.Model, copy: keras.Model, inputs: Any = None, close: bool = False) -> None:
     """Check that a copy is the model. Args: as of `difference`.
 
     Raises:

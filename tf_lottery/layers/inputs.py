@@ -17,7 +17,7 @@ _INTEGERS = 10
 _WORDS = ("a", "a word", "Another one!")
 
 
-def drawn(
+def draw_inputs(
     model: keras.Model,
     structure: Any = None,
     seed: int = 0,

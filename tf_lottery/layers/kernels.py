@@ -46,7 +46,7 @@ Rule = type | str | Callable[[keras.Layer], bool]
 
 
 @dataclass(frozen=True)
-class Choice:
+class PrunableChoice:
     """What to prune.
 
     Attributes:
@@ -66,7 +66,7 @@ class Choice:
     strict: bool = True
 
     @classmethod
-    def of(cls, include: Any, exclude: Any, kernels: Mapping | None, frozen: Any = False) -> "Choice":
+    def of(cls, include: Any, exclude: Any, kernels: Mapping | None, frozen: Any = False) -> "PrunableChoice":
         """Return the choice that arguments of `make_prunable` make.
 
         Raises:

@@ -9,7 +9,7 @@ from keras import ops, tree
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers import in_place  # noqa: F401  registers its models with Keras where ours are
-from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice
+from tf_lottery.layers.kernels import DECLARES, KERNELS, PrunableChoice
 from tf_lottery.layers.masking import MaskedScope, add_mask
 from tf_lottery.layers.paths import HoldsMasks, children, named_variables
 
@@ -83,7 +83,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         """Return name -> variable, in the order of the inner layer's weights."""
         named, weights = named_variables(self.layer), self.layer.weights
         if self._chosen is None:
-            chosen = {id(v) for v in Choice(frozen=True).kernels_of(self.layer).values()}
+            chosen = {id(v) for v in PrunableChoice(frozen=True).kernels_of(self.layer).values()}
         else:
             try:
                 chosen = {id(weights[k] if isinstance(k, int) else named[k]) for k in self._chosen}

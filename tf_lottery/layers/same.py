@@ -13,7 +13,7 @@ from keras import ops, tree
 from tensorflow.python.eager import context as tf_context
 
 from tf_lottery.errors import reason_of
-from tf_lottery.layers.inputs import drawn
+from tf_lottery.layers.inputs import draw_inputs
 from tf_lottery.layers.paths import holders, named_variables, variables_without_masks, walk
 
 
@@ -117,8 +117,8 @@ def _calls(source: keras.Model, inputs: Any) -> tuple[Any, dict[bool, _Answer]] 
 
 
 def _drawn(source: keras.Model) -> Iterator[Any]:
-    yield from drawn(source)
-    yield from drawn(source, indices=range(len(source.inputs)))  # floats that stand for indices
+    yield from draw_inputs(source)
+    yield from draw_inputs(source, indices=range(len(source.inputs)))  # floats that stand for indices
 
 
 def _answer(model: keras.Model, inputs: Any, training: bool) -> _Answer:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.kernels import ON_REQUEST, Choice, unfit
+from tf_lottery.layers.kernels import ON_REQUEST, PrunableChoice, unfit
 from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 
 PRUNABLE = "prunable"
@@ -46,7 +46,7 @@ def rows(model: keras.Model) -> list[Row]:
     """Return a row for each weight of a prunable or plain model that is trained or a kernel."""
     paths = {id(variable): path for path, variable in named_variables(model).items()}
     masks = {id(kernel): kernel_mask for holder in holders(model) for kernel, kernel_mask in holder.masked()}
-    by_default = {id(v) for v in Choice(frozen=True, strict=False).kernels_of(model).values()}
+    by_default = {id(v) for v in PrunableChoice(frozen=True, strict=False).kernels_of(model).values()}
     trained = {id(variable) for variable in model.trainable_variables}
     found = []
     for _, layer, _ in walk(model):

@@ -1,13 +1,13 @@
 """A ticket's masks and weights put into a model."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import keras
 import numpy as np
 
+from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.convert import make_prunable_kernels
@@ -17,9 +17,6 @@ from tf_lottery.pruning.correspond import Correspondence, correspond
 
 _OTHER = "other/"
 """Seeds of dropout and the like, which a ticket of another library doesn't have."""
-
-
-Arrays = Mapping[str, np.ndarray]
 
 
 def apply_ticket(

@@ -8,21 +8,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_lottery.arrays import Arrays
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.paths import named_variables
-from tf_lottery.layers.redraw import frozen
-from tf_lottery.layers.redraw import redraw as redraw_weights
+from tf_lottery.layers.redraw import frozen, redraw
 from tf_lottery.models.build import build as build_named
 from tf_lottery.models.seeded import seeded
 from tf_lottery.pruning.correspond import correspond
 from tf_lottery.pruning.masks import zeroed
 from tf_lottery.seeding import derive
 
-Arrays = Mapping[str, np.ndarray]
 
-
-def redraw(
+def redraw_ticket(
     masks: Arrays,
     start: Arrays,
     known: Mapping[str, Any],
@@ -56,7 +54,7 @@ def redraw(
     if not found.complete:
         raise LotteryError(f"Expected the ticket's network. Received: another one ({found.differences()})")
     theirs = {there: start[path] for path, there in found.pairs.items()}
-    fresh = redraw_weights(model, [found.pairs[path] for path in masks], other, drawn)
+    fresh = redraw(model, [found.pairs[path] for path in masks], other, drawn)
     # What is frozen is the ticket's own, whatever the network was built with.
     new = fresh.weights | {path: theirs[path] for path in frozen(model) if path in theirs}
     weights = {path: new[there] for path, there in found.pairs.items()}

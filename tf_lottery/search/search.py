@@ -12,7 +12,7 @@ from tf_lottery.config import RewindConfig, StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
 from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
-from tf_lottery.layers.kernels import Choice, Rule
+from tf_lottery.layers.kernels import PrunableChoice, Rule
 from tf_lottery.lock import held
 from tf_lottery.method.plan import plan
 from tf_lottery.paths import StudyPaths
@@ -138,7 +138,7 @@ class LotterySearch:
             rate, rounds, until, target_density, criterion, scope, layer_rates, min_density
         )
         self._rewind = _rewind(rewind_to, rewind_optimizer)
-        self._model, self._choice = model, Choice.of(include, exclude, kernels, frozen)
+        self._model, self._choice = model, PrunableChoice.of(include, exclude, kernels, frozen)
         self._controls, self._seed = controls, seed
         self._directory, self._engine, self._verbose = directory, engine, verbose
 
