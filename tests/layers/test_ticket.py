@@ -111,9 +111,11 @@ def test_an_earlier_mask_is_replaced(ticket):
 @pytest.mark.parametrize("weights", ["start", None])
 def test_another_number_of_classes_takes_the_rest_and_names_what_it_leaves(ticket, weights):
     model = network(classes=3)
-    refused(ticket, model, "output/kernel (10, 10) is (10, 3) here", weights=weights)
+    refused(ticket, model, "output/kernel has (10, 3), not (10, 10)", weights=weights)
     before = state(model)
-    with pytest.warns(UserWarning, match="left as it is: other shapes: output/kernel.*output/bias") as warned:
+    with pytest.warns(
+        UserWarning, match="left as it is: different shapes: output/kernel.*output/bias"
+    ) as warned:
         applied = ticket.apply(model, weights, partial=True)
     assert [each.filename for each in warned if each.category is UserWarning] == [__file__]
     after = state(applied)
@@ -129,15 +131,15 @@ def test_another_number_of_classes_takes_the_rest_and_names_what_it_leaves(ticke
 
 
 def test_what_does_not_fit_is_refused_and_the_model_not_touched(ticket):
-    refused(ticket, table(), "not here: hidden/kernel", partial=False)
+    refused(ticket, table(), "missing: hidden/kernel", partial=False)
     for build in (subclassed, lambda: subclassed(3)):
         without = lottery.Ticket(ticket.masks, ticket.weights)
         refused(without, build(), "without", weights="trained") if build is subclassed else refused(
-            without, build(), "output/kernel (10, 10) is (10, 3) here"
+            without, build(), "output/kernel has (10, 3), not (10, 10)"
         )
-    refused(ticket, network(units=11), "hidden/kernel (64, 10) is (64, 11) here")
+    refused(ticket, network(units=11), "hidden/kernel has (64, 11), not (64, 10)")
     refused(ticket, network(), "'last'", weights="last")
-    assert "partial=True" in refused(ticket, network(use_bias=False), "not here: hidden/bias")
+    assert "partial=True" in refused(ticket, network(use_bias=False), "missing: hidden/bias")
 
 
 def test_nothing_in_common_is_refused_also_in_part(ticket):
@@ -283,8 +285,8 @@ def test_a_layer_of_which_nothing_remains_is_drawn_like_any_other(ticket):
         (None, "neither"),
         (lambda: None, "None"),
         (lambda: keras.Sequential([layers.Dense(3)]), "built=False"),
-        (lambda: network(units=11), "hidden/kernel (64, 10) is (64, 11) here"),
-        (table, "not here: hidden/kernel"),
+        (lambda: network(units=11), "hidden/kernel has (64, 11), not (64, 10)"),
+        (table, "missing: hidden/kernel"),
     ],
 )
 def test_networks_that_are_not_the_tickets(ticket, build, received):
