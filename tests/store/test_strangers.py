@@ -220,5 +220,5 @@ def test_masks_of_weights_that_the_ticket_has_not_are_refused(tmp_path):
     with pytest.raises(LotteryError, match="gone/kernel has a mask of shape .* and no weights"):
         lottery.Ticket.load(tmp_path / "odd.npz")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2, use_bias=False, name="hidden")])
-    with pytest.raises(LotteryError, match="Received: gone/kernel, of which it has none"):
+    with pytest.raises(LotteryError, match="Received: gone/kernel, which has no weights"):
         odd.apply(model)

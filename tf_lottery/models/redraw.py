@@ -42,9 +42,9 @@ def redraw_ticket(
         raise LotteryError(f"Expected a seed that is a whole number from 0. Received: {seed!r}")
     if build is None and (names := provenance.get("given")):
         raise LotteryError(
-            f"Some of the ticket's weights were given or trained ({', '.join(map(str, names[:4]))}), so a random "
-            "reinitialization can't draw them again. Give build=, a function that builds the plain model and "
-            "loads them: what it loads is kept."
+            f"Some of the ticket's weights were given or trained ({', '.join(map(str, names[:4]))}), so "
+            "a random reinitialization can't draw them again. Give build=, a function that builds the plain "
+            "model and loads them: what it loads is kept."
         )
     model, drawn = _drawn(provenance, derive(seed, 0, "reinit"), build)
     _, other = _drawn(provenance, derive(seed, 0, "another"), build)
