@@ -61,5 +61,5 @@ def test_a_model_for_which_none_can_be_drawn_says_why():
     inputs = keras.Input((3,))
     model = keras.Model(inputs, Picky()(inputs))
     found = difference(model, model)
-    assert found.startswith("it fails on inputs drawn for it: ")
+    assert found.startswith("the model fails on inputs drawn for it: ")
     assert "only on Sundays" in found
