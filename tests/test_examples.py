@@ -129,7 +129,7 @@ def test_transfer(tmp_path):
         "random masks",
     ]
     assert percent(r"Three classes: ([\d.]+)%, 25.0% of the weights", out)[0] > 75
-    assert "output/kernel (100, 5) is (100, 3) here" in err
+    assert "output/kernel has (100, 3), not (100, 5)" in err
 
 
 @pytest.mark.slow

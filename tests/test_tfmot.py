@@ -182,7 +182,7 @@ def test_initial_weights_must_be_of_the_same_model(ticket, pruned):
     del weights["output/bias"]
     with pytest.raises(LotteryError, match=r"missing \['output/bias'\], not in the model \['x'\]"):
         ticket_from_tfmot(pruned, {**weights, "x": np.zeros(1)})
-    with pytest.raises(LotteryError, match=r"output/bias with shape \(10,\). Received: \(11,\)"):
+    with pytest.raises(LotteryError, match=r"output/bias of shape \(10,\). Received: \(11,\)"):
         ticket_from_tfmot(pruned, {**weights, "output/bias": np.zeros(11)})
 
 
@@ -235,23 +235,23 @@ def test_what_is_no_pruned_model_is_refused(tf_keras, here, tmp_path):
         ticket_from_tfmot(network(keras))
     with pytest.raises(LotteryError, match="Expected a tf_keras model.*Received: int 3"):
         ticket_from_tfmot(3)
-    with pytest.raises(LotteryError, match="'net', with no layer of prune_low_magnitude and no zero"):
+    with pytest.raises(LotteryError, match="'net', which has no prune_low_magnitude layer and no zero"):
         ticket_from_tfmot(here / "start.keras")
     with pytest.raises(LotteryError, match="not built"):
         ticket_from_tfmot(tf_keras.Sequential([tf_keras.layers.Dense(2)]))
-    with pytest.raises(LotteryError, match="nothing.h5, which isn't there"):
+    with pytest.raises(LotteryError, match="nothing.h5, which is missing"):
         ticket_from_tfmot(str(tmp_path / "nothing.h5"))
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(tmp_path / "three.keras")
     (tmp_path / "junk.h5").write_text("junk")
     for file in ("junk.h5", "three.keras", "."):
-        with pytest.raises(LotteryError, match="which tf_keras can't load") as caught:
+        with pytest.raises(LotteryError, match=f"tf_keras can't load .*{file}") as caught:
             ticket_from_tfmot(tmp_path / file)
         assert "\n" not in str(caught.value)
 
 
 def test_without_tfmot_one_line_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
-    with pytest.raises(LotteryError, match="Expected tensorflow-model-optimization, installed"):
+    with pytest.raises(LotteryError, match="tensorflow-model-optimization can't be imported .* pip install"):
         ticket_from_tfmot("pruned.h5")
 
 

@@ -1,8 +1,8 @@
-"""From tensorflow-model-optimization (tfmot): its pruned tf_keras models as tickets.
+"""Tickets from tf_keras models that tensorflow-model-optimization (tfmot) pruned.
 
-The only module that imports tfmot, and only inside functions: importing it sets
+This is the only module that imports tfmot, and it does so only inside functions: importing tfmot sets
 `TF_USE_LEGACY_KERAS=1` for this process and its children, and makes `tf.keras` the old Keras
-wherever `tf.keras` wasn't touched before.
+unless `tf.keras` was used before.
 """
 
 import importlib
@@ -24,13 +24,13 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 def load_tfmot() -> ModuleType:
-    """Return the package `tensorflow_model_optimization`, imported without its side effects.
+    """Import the package `tensorflow_model_optimization` without its side effects, and return it.
 
-    `tf.keras` stays what it is (Keras 3, unless the environment asks for another) and the
-    environment stays as it was.
+    `tf.keras` stays what it is (Keras 3, unless the environment asks for another), and the
+    environment is unchanged.
 
     Raises:
-        LotteryError: if it can't be imported.
+        LotteryError: If the package can't be imported.
 
     Example:
         >>> from tf_lottery.tfmot import load_tfmot
@@ -40,37 +40,37 @@ def load_tfmot() -> ModuleType:
         try:
             import tensorflow as tf
 
-            tf.keras.Model  # noqa: B018, the first touch decides for the whole process
+            tf.keras.Model  # noqa: B018, the first use decides for the whole process
             return importlib.import_module("tensorflow_model_optimization")
         except Exception as error:  # an old package can fail in any way: numpy, distutils, ...
             raise LotteryError(
-                "Expected tensorflow-model-optimization, installed and importable. "
-                f"Received: {_reason(error)}. Try: pip install tensorflow-model-optimization"
+                f"tensorflow-model-optimization can't be imported ({_reason(error)}). "
+                "Try: pip install tensorflow-model-optimization"
             ) from error
 
 
 def ticket_from_tfmot(model: Any, initial: Any = None) -> Ticket:
-    """Return the ticket that a model pruned by tfmot holds.
+    """Return the ticket of a model that tfmot pruned.
 
     Paths are those of the same model in Keras 3 with the same layer names: `dense/kernel`,
     `block/conv/bias`. A layer that tfmot wrapped has the name of the inner layer.
 
     Args:
-        model: a tf_keras model after `prune_low_magnitude`, or the path of one's file (`.h5`,
-            `.keras` or SavedModel; custom layers must be registered with tf_keras). Masks are
-            those of the wrappers. A model after `strip_pruning` will do, too: then each kernel
-            with zeros has the mask of its nonzeros, so a weight that is 0.0 by chance counts as
-            pruned, and a kernel without zeros as not prunable.
-        initial: the weights that the ticket starts from (theta_0): a tf_keras model, wrapped or
-            not, the path of one's file, or variable path -> array. Without it the ticket starts
-            from the trained weights, and its provenance says `rewind_to: "trained"`.
+        model: A tf_keras model after `prune_low_magnitude`, or the path of its file (`.h5`,
+            `.keras` or SavedModel; custom layers must be registered with tf_keras). The masks are
+            those of the wrappers. A model after `strip_pruning` works, too: each kernel with zeros
+            then has the mask of its nonzeros, so a weight that happens to be 0.0 counts as
+            pruned, and a kernel without zeros counts as not prunable.
+        initial: The weights that the ticket starts from (theta_0): a tf_keras model, wrapped or
+            not, the path of its file, or a mapping from variable path to array. By default the ticket
+            starts from the trained weights, and its provenance says `rewind_to: "trained"`.
 
     Returns:
         A ticket with masks, weights, trained weights and provenance; pruned weights are 0.0.
 
     Raises:
-        LotteryError: a model of Keras 3, one that isn't built or has nothing pruned, initial
-            weights of another model, a file that is missing or can't be read, no tfmot.
+        LotteryError: If the model is a Keras 3 model, isn't built or has nothing pruned, the initial
+            weights belong to another model, a file is missing or can't be read, or tfmot isn't installed.
 
     Example:
         >>> import numpy as np, tf_keras, tf_lottery as lottery
@@ -94,7 +94,7 @@ def ticket_from_tfmot(model: Any, initial: Any = None) -> Ticket:
         "masks_from": masks_from,
         "rewind_to": "trained" if initial is None else "initial",
     }
-    return Ticket(masks, _pruned(start, masks), _pruned(trained, masks), provenance)
+    return Ticket(masks, zeroed(start, masks), zeroed(trained, masks), provenance)
 
 
 @contextmanager
@@ -109,17 +109,19 @@ def _environment_kept() -> Iterator[None]:
 
 
 def _model(tfmot: ModuleType, model: Any) -> Any:
-    """Return a built tf_keras model, from a file if need be."""
+    """Return a built tf_keras model, loaded from a file if necessary."""
     import tf_keras
 
     path, loaded = (model, _load(tfmot, model)) if isinstance(model, (str, Path)) else (None, model)
     if not isinstance(loaded, tf_keras.Model):
-        received = f"{path}, which holds none" if path else f"{type(loaded).__name__} {loaded!r:.80}"
+        received = f"{path}, which doesn't contain one" if path else f"{type(loaded).__name__} {loaded!r:.80}"
         if isinstance(loaded, keras.Model):
             received = f"{loaded.name!r}, a Keras 3 model, which tf_lottery prunes itself"
-        raise LotteryError(f"Expected a tf_keras model (tfmot prunes no others). Received: {received}")
+        raise LotteryError(
+            f"Expected a tf_keras model, the only kind that tfmot prunes. Received: {received}"
+        )
     if not loaded.built:
-        raise LotteryError(f"Expected a built model. Received: {loaded.name!r}, not built")
+        raise LotteryError(f"Expected a built model. Received: {loaded.name!r}, which is not built")
     return loaded
 
 
@@ -127,14 +129,14 @@ def _load(tfmot: ModuleType, path: str | Path) -> Any:
     import tf_keras
 
     if not Path(path).exists():
-        raise LotteryError(f"Expected the file of a tf_keras model. Received: {path}, which isn't there")
+        raise LotteryError(f"Expected the file of a tf_keras model. Received: {path}, which is missing")
     try:
         with tfmot.sparsity.keras.prune_scope():
             return tf_keras.models.load_model(str(path), compile=False)
-    except Exception as error:  # each format has failures of its own
+    except Exception as error:  # each file format fails in its own ways
         raise LotteryError(
-            "Expected a whole model that tf_keras saved, its custom layers registered. "
-            f"Received: {path}, which tf_keras can't load ({_reason(error)})"
+            f"tf_keras can't load {path} ({_reason(error)}). Save the whole model with tf_keras, and "
+            "register its custom layers."
         ) from error
 
 
@@ -151,7 +153,7 @@ def _children(layer: Any) -> list[Any]:
 
 
 def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """Yield path and layer of a model and all that is in it, each once, as `layers.paths` does.
+    """Yield path and layer of a model and of every layer in it, each once, as `layers.paths` does.
 
     A wrapper has the path of the layer that it wraps.
     """
@@ -165,9 +167,9 @@ def _walk(layer: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _named_variables(model: Any) -> dict[str, Any]:
-    """Return path -> variable, as the same model has them in Keras 3.
+    """Return path -> variable, with the paths that the same model has in Keras 3.
 
-    Names of variables are read from the last part only: what stands before it depends on
+    Only the last part of a variable's name is used: what precedes it depends on
     whether the model was built, wrapped or loaded, and from which format.
     """
     named: dict[str, Any] = {}
@@ -190,12 +192,12 @@ def _named_variables(model: Any) -> dict[str, Any]:
 def _own_name(layer: Any, variable: Any) -> str:
     name = variable.name.split(":")[0].rpartition("/")[2]
     if name == "depthwise_kernel" and type(layer).__name__.startswith("DepthwiseConv"):
-        return "kernel"  # its name in Keras 3; SeparableConv's is the same in both
+        return "kernel"  # Its name in Keras 3; SeparableConv's has the same name in both.
     return name
 
 
 def _masks(model: Any, variables: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], str]:
-    """Return masks and where they come from, `wrappers` or `zeros`."""
+    """Return the masks and where they come from: `wrappers` or `zeros`."""
     layers = [layer for _, layer in _walk(model, "", set())]
     wrappers = [layer for layer in layers if _is_wrapper(layer)]
     if wrappers:
@@ -213,38 +215,39 @@ def _masks(model: Any, variables: Mapping[str, Any]) -> tuple[dict[str, np.ndarr
         masks, source = {p: k != 0 for p, k in kernels.items() if not k.all()}, "zeros"
     if not masks:
         raise LotteryError(
-            f"Expected a model that tfmot pruned. Received: {model.name!r}, with no layer of "
-            f"prune_low_magnitude{' that has kernels' if wrappers else ' and no zero in a kernel'}"
+            f"Expected a model that tfmot pruned. Received: {model.name!r}, "
+            + (
+                "whose prune_low_magnitude layers have no kernels"
+                if wrappers
+                else "which has no prune_low_magnitude layer and no zero in a kernel"
+            )
         )
     return masks, source
 
 
 def _is_kernel(path: str, variable: Any) -> bool:
-    """Return whether a variable is a kernel, by what tf_keras calls it. (Not by its dimensions
-    alone: GRU's biases have two, and are zeros at first.)"""
+    """Return whether a variable is a kernel, judged by its name in tf_keras.
+
+    Its dimensions alone don't tell: GRU's biases have two, and start as zeros.
+    """
     name = path.rpartition("/")[2]
     return len(variable.shape) >= 2 and (name in ("kernel", "embeddings") or name.endswith("_kernel"))
 
 
 def _initial(tfmot: ModuleType, initial: Any, trained: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if isinstance(initial, Mapping):
-        found = {path: np.asarray(array) for path, array in initial.items()}
+        weights = {path: np.asarray(array) for path, array in initial.items()}
     else:
-        found = {p: v.numpy() for p, v in _named_variables(_model(tfmot, initial)).items()}
-    if found.keys() != trained.keys():
-        missing, foreign = sorted(trained.keys() - found.keys()), sorted(found.keys() - trained.keys())
+        weights = {p: v.numpy() for p, v in _named_variables(_model(tfmot, initial)).items()}
+    if weights.keys() != trained.keys():
+        missing, foreign = sorted(trained.keys() - weights.keys()), sorted(weights.keys() - trained.keys())
         raise LotteryError(
             "Expected initial weights of the same model, with the same layer names. "
             f"Received: missing {missing}, not in the model {foreign}"
         )
-    for path, array in found.items():
+    for path, array in weights.items():
         if array.shape != trained[path].shape:
             raise LotteryError(
-                f"Expected initial weights of {path} with shape {trained[path].shape}. "
-                f"Received: {array.shape}"
+                f"Expected initial weights for {path} of shape {trained[path].shape}. Received: {array.shape}"
             )
-    return {path: found[path].astype(array.dtype) for path, array in trained.items()}
-
-
-def _pruned(weights: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return zeroed(weights, masks)
+    return {path: weights[path].astype(array.dtype) for path, array in trained.items()}

@@ -1,13 +1,13 @@
-"""The ticket file: masks + rewind weights + provenance, portable, readable with NumPy alone.
+"""Tickets and their files: masks, rewind weights and provenance, portable and readable with NumPy alone.
 
-An npz archive without pickles:
+A file is an npz archive without pickles:
 
     header            JSON text: format, version, digest, provenance
     masks/<path>      boolean, True where a weight remains
-    weights/<path>    the weights that the ticket starts from, pruned ones 0.0
+    weights/<path>    the weights that the ticket starts from; pruned ones are 0.0
     trained/<path>    optional: the weights after training
 
-A path is the names of the layers from the outermost model down and the variable's name:
+A path consists of the names of the layers, from the outermost model down, and the variable's name:
 `hidden1/kernel`.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT = "tf_lottery.ticket"
 VERSION = 2
-"""Since 2 the provenance is under the digest, too. Files of version 1 are read as before."""
+"""Since version 2 the digest covers the provenance, too. Files of version 1 can still be read."""
 _HEADER_BYTES = 16 * 2**20
 _GROUPS = ("masks", "weights", "trained")
 
@@ -41,10 +41,10 @@ class Ticket:
     """A sparse subnetwork together with the weights that it starts from.
 
     Attributes:
-        masks: kernel path -> boolean array, True where a weight remains.
-        weights: variable path -> array at the rewind point, pruned weights 0.0.
-        trained: variable path -> array after training; empty if it doesn't travel along.
-        provenance: where the ticket comes from: study, round, seed, rewind point, ...
+        masks: Kernel path -> boolean array, True where a weight remains.
+        weights: Variable path -> array at the rewind point; pruned weights are 0.0.
+        trained: Variable path -> array after training; empty if the ticket doesn't include them.
+        provenance: Where the ticket comes from: study, round, seed, rewind point, ...
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -65,22 +65,22 @@ class Ticket:
 
     @property
     def density(self) -> float:
-        """Fraction of prunable weights that remain."""
+        """The fraction of prunable weights that remain."""
         return masks_.density(self.masks)
 
     @classmethod
     def of(cls, model: "keras.Model", provenance: Mapping[str, Any] | None = None) -> "Ticket":
-        """Return the ticket that a prunable model is: its masks and its present weights.
+        """Return a ticket with the masks and the current weights of a prunable model.
 
-        Bring the weights that the ticket is to start from back first (`RewindManager`, `set_weights`):
-        after a training they are the trained ones.
+        After a training, the current weights are the trained ones: first restore those that the ticket
+        should start from (`RewindManager`, `set_weights`).
 
         Args:
-            model: from `make_prunable`.
-            provenance: where it comes from; plain values that JSON can hold.
+            model: A prunable model, from `make_prunable`.
+            provenance: Where the ticket comes from, as plain values that JSON can hold.
 
         Raises:
-            LotteryError: if the model isn't prunable.
+            LotteryError: If the model isn't prunable.
         """
         from tf_lottery.layers.access import get_masks
         from tf_lottery.layers.paths import named_variables
@@ -95,72 +95,76 @@ class Ticket:
         weights: Literal["start", "trained"] | None = "start",
         partial: bool = False,
     ) -> "keras.Model":
-        """Give a model the ticket's masks, and weights if asked for.
+        """Give a model the ticket's masks and, unless `weights` is None, its weights.
 
-        What corresponds is found by path; where only Keras's numbering of layers differs, in order.
+        Arrays are matched by path, or in order where only Keras's numbering of layers differs.
         The optimizer's slots of pruned weights become zero.
 
         Args:
-            model: a built model of the same architecture, plain or prunable.
-            weights: `start`: those that the ticket starts from, everything else (biases,
-                normalization) included. `trained`: those after training, if they travel along.
-                None: masks only; the model keeps its weights (mask transfer).
-            partial: whether parts of the network may differ, such as the output layer on another
-                data set (Morcos et al. 2019): those stay as they are, dense, and a warning names them.
+            model: A built model of the same architecture, plain or prunable.
+            weights: `start` applies the weights that the ticket starts from, including everything that isn't
+                pruned (biases, normalization). `trained` applies the weights after training, if the ticket
+                includes them. None applies masks only; the model keeps its weights (mask transfer).
+            partial: Whether parts of the network may differ, such as the output layer on another
+                data set (Morcos et al. 2019). They stay unchanged and dense, and a warning names them.
 
         Returns:
-            The prunable model: the one given if it was prunable, else as of `make_prunable`.
+            The prunable model: the given one if it was prunable, otherwise one as from `make_prunable`.
 
         Raises:
-            LotteryError: a ticket of another architecture, or without trained weights; the model isn't
-                touched.
+            LotteryError: If the ticket belongs to another architecture, or lacks the weights asked for. The
+                model is unchanged then.
         """
         from tf_lottery.layers.ticket import apply_ticket
 
         return apply_ticket(model, self.masks, self.weights, self.trained, weights, partial)
 
     def reinitialize(self, seed: int, build: "Callable[[], keras.Model] | None" = None) -> "Ticket":
-        """Return the same masks with weights drawn afresh: the control of the paper.
+        """Return a ticket with the same masks and newly drawn weights: the paper's control.
 
-        The whole network is built again, so biases, normalization and whatever its layers draw are
-        drawn as they were.
+        The whole network is built again, so biases, normalization and everything else that its layers
+        draw come from the same distributions as before.
 
         Args:
-            seed: of the draw.
-            build: builds the network, plain. Not needed where the ticket knows how: those of studies, and
-                of searches over models that Keras can write down.
+            seed: Seed of the draw.
+            build: Function that builds the plain network. Not needed if the ticket knows its network, as
+                those of studies do, and of searches over models that Keras can serialize.
 
         Raises:
-            LotteryError: the ticket doesn't know its network and `build` isn't given, another
-                network, or one that draws the same weights again.
+            LotteryError: If the ticket doesn't know its network and `build` isn't given, or if `build`
+                returns another network, or one that draws the same weights again.
         """
-        from tf_lottery.models.redraw import redraw
+        from tf_lottery.models.redraw import redraw_ticket
 
-        weights = redraw(self.masks, self.weights, self.provenance, seed, build)
+        weights = redraw_ticket(self.masks, self.weights, self.provenance, seed, build)
         return Ticket(self.masks, weights, {}, {**self.provenance, "reinitialized": seed})
 
     def compare(self, other: "Ticket") -> Comparison:
-        """Return how far two tickets agree: kept by both, by chance, Jaccard, distance; print it.
+        """Return how far two tickets agree: weights kept by both, by chance, Jaccard index, distance.
+
+        Printing the result gives a table.
 
         Raises:
-            LotteryError: if they are of different architectures.
+            LotteryError: If the tickets belong to different architectures.
         """
         if not isinstance(other, Ticket):
             raise LotteryError(f"Expected a Ticket. Received: {type(other).__name__}")
         shapes = [{path: mask.shape for path, mask in ticket.masks.items()} for ticket in (self, other)]
-        found = correspond(*shapes)
-        if not found.complete:
-            raise LotteryError(f"Expected a ticket of the same architecture. Received: {found.differences()}")
-        theirs = {path: other.masks[there] for path, there in found.pairs.items()}
-        return compare_masks(self.masks, theirs, self._starts_as(other, found.pairs))
+        matches = correspond(*shapes)
+        if not matches.complete:
+            raise LotteryError(
+                f"Expected a ticket of the same architecture. Received: {matches.differences()}"
+            )
+        other_masks = {path: other.masks[other_path] for path, other_path in matches.pairs.items()}
+        return compare_masks(self.masks, other_masks, self._starts_as(other, matches.pairs))
 
     def _starts_as(self, other: "Ticket", pairs: Mapping[str, str]) -> bool:
-        """Whether survivors that both keep start from the same bits."""
-        if any(path not in self.weights or there not in other.weights for path, there in pairs.items()):
-            return False  # masks only: nobody knows
-        for path, there in pairs.items():
-            both = self.masks[path] & other.masks[there]
-            if self.weights[path][both].tobytes() != other.weights[there][both].tobytes():
+        """Return whether the weights that both tickets keep start from the same bits."""
+        if any(path not in self.weights or match not in other.weights for path, match in pairs.items()):
+            return False  # A ticket with masks only doesn't say what it starts from.
+        for path, match in pairs.items():
+            both = self.masks[path] & other.masks[match]
+            if self.weights[path][both].tobytes() != other.weights[match][both].tobytes():
                 return False
         return True
 
@@ -168,7 +172,7 @@ class Ticket:
         """Write the ticket to one npz file, atomically.
 
         Raises:
-            LotteryError: if the file can't be written.
+            LotteryError: If the file can't be written.
         """
         contents = {
             f"{group}/{name}": array for group in _GROUPS for name, array in getattr(self, group).items()
@@ -183,10 +187,10 @@ class Ticket:
 
     @classmethod
     def load(cls, path: str | Path) -> "Ticket":
-        """Read a ticket.
+        """Read a ticket from its file.
 
         Raises:
-            LotteryError: missing, truncated, changed, not a ticket, or of a later version.
+            LotteryError: If the file is missing, truncated, changed, not a ticket, or of a later version.
         """
         contents = arrays.load(Path(path))
         try:
@@ -197,10 +201,10 @@ class Ticket:
             provenance = header["provenance"]
             if not isinstance(provenance, dict):
                 raise TypeError
-            json.dumps(provenance, ensure_ascii=False).encode()  # ValueError for half of a character
+            json.dumps(provenance, ensure_ascii=False).encode()  # a lone surrogate raises ValueError
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise LotteryError(
-                f"Expected a ticket. Received: {path}, an npz file without its header"
+                f"Expected a ticket. Received: {path}, an npz file without a ticket's header"
             ) from error
         if header["version"] not in (1, VERSION):
             raise LotteryError(
@@ -210,7 +214,7 @@ class Ticket:
         covered = provenance if header["version"] > 1 else None
         if header["digest"] != _digest(contents, covered):
             raise LotteryError(
-                f"Expected {path} as it was written. Received: other contents (digest differs)"
+                f"{path} fails its checksum: it differs from what was written. Use another copy of it."
             )
         groups = {
             group: {
@@ -225,21 +229,25 @@ class Ticket:
 
 
 def _digest(contents: Mapping[str, np.ndarray], provenance: Mapping[str, Any] | None) -> str:
-    """sha256 of the arrays, and since version 2 of the provenance. It tells accidents, not forgers."""
-    found = arrays.digest(contents)
+    """Return the sha256 of the arrays, and since version 2 of the provenance, too.
+
+    It detects accidents, not forgery.
+    """
+    digest = arrays.digest(contents)
     if provenance is None:
-        return found
-    return hashlib.sha256((found + json.dumps(dict(provenance), sort_keys=True)).encode()).hexdigest()
+        return digest
+    return hashlib.sha256((digest + json.dumps(dict(provenance), sort_keys=True)).encode()).hexdigest()
 
 
 def _check_groups(path: str | Path, masks: Any, weights: Any, trained: Any) -> None:
-    """Check that masks are masks, and of the weights that lie beside them."""
+    """Check that masks are boolean and fit the weights in the same file."""
     for name, mask in masks.items():
         if mask.dtype != bool:
-            raise LotteryError(f"Expected masks of booleans. Received: {path}, with {name} of {mask.dtype}")
+            raise LotteryError(f"Expected boolean masks. Received: {path}, in which {name} is {mask.dtype}")
         for group in (weights, trained):
             if group and (name not in group or group[name].shape != mask.shape):
+                other = f"weights of shape {group[name].shape}" if name in group else "no weights"
                 raise LotteryError(
-                    f"Expected masks of the weights that lie beside them. Received: {path}, with {name} of "
-                    f"shape {mask.shape}, {'of which there is no weight' if name not in group else 'another'}"
+                    f"Expected masks that fit the ticket's weights. Received: {path}, in which {name} has "
+                    f"a mask of shape {mask.shape} and {other}"
                 )

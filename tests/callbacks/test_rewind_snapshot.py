@@ -100,7 +100,7 @@ def test_a_step_within_steps_that_keras_takes_at_once_is_refused(tmp_path, taken
     model = lottery.make_prunable(with_state())
     model.compile("adam", "sparse_categorical_crossentropy", steps_per_execution=taken)
     with pytest.raises(
-        lottery.LotteryError, match=f"steps_per_execution.*Received: 5it, within steps {before} to "
+        lottery.LotteryError, match=f"steps_per_execution.*Received: 5it, between steps {before} and "
     ) as caught:
         trained("5it", tmp_path, model)
     assert "\n" not in str(caught.value)

@@ -4,12 +4,12 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from tf_lottery.layers.inputs import drawn
+from tf_lottery.layers.inputs import draw_inputs
 from tf_lottery.layers.same import difference
 
 
 def first(model):
-    return next(drawn(model))
+    return next(draw_inputs(model))
 
 
 def test_integers_lie_within_the_vocabulary():
@@ -44,7 +44,7 @@ def test_what_a_model_leaves_open_is_tried_in_several_sizes():
     inputs = keras.Input((None, None, 1))
     x = layers.MaxPooling2D(5)(layers.Conv2D(2, 5)(inputs))
     model = keras.Model(inputs, layers.Conv2D(2, 5)(layers.MaxPooling2D(3)(x)))
-    assert [each.shape[1] for each in drawn(model)] == [8, 32, 128]
+    assert [each.shape[1] for each in draw_inputs(model)] == [8, 32, 128]
     with pytest.raises((ValueError, tf.errors.OpError)):
         model(first(model))
     assert difference(model, model) is None
@@ -61,5 +61,5 @@ def test_a_model_for_which_none_can_be_drawn_says_why():
     inputs = keras.Input((3,))
     model = keras.Model(inputs, Picky()(inputs))
     found = difference(model, model)
-    assert found.startswith("it fails on inputs drawn for it: ")
+    assert found.startswith("the model fails on inputs drawn for it: ")
     assert "only on Sundays" in found

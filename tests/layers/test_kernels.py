@@ -130,9 +130,7 @@ def test_only_what_is_chosen_is_pruned():
     ],
 )
 def test_a_rule_that_concerns_nothing_is_one_clear_error(choice, named):
-    with pytest.raises(
-        lottery.LotteryError, match=f"Expected .* Received: {named}, which concerns none"
-    ) as e:
+    with pytest.raises(lottery.LotteryError, match=f"Expected .* Received: {named}, which matches none") as e:
         masks(**choice)
     assert "\n" not in str(e.value)
 
@@ -141,15 +139,15 @@ def test_a_rule_that_concerns_nothing_is_one_clear_error(choice, named):
 @pytest.mark.parametrize(
     ("choice", "received"),
     [
-        ({"include": 3}, "include as layer classes.*Received: 3"),
-        ({"exclude": [None]}, "exclude as layer classes.*Received: None"),
-        ({"include": int}, "include as layer classes.*Received: <class 'int'>"),
-        ({"kernels": {Block: 3}}, "kernels as .*Received"),
-        ({"kernels": {Block: ()}}, "kernels as .*Received"),
-        ({"kernels": {Block: [3]}}, "kernels as .*Received"),
-        ({"kernels": {3: "matrix"}}, "kernels as .*Received: 3"),
+        ({"include": 3}, "include to be layer classes.*Received: 3"),
+        ({"exclude": [None]}, "exclude to be layer classes.*Received: None"),
+        ({"include": int}, "include to be layer classes.*Received: <class 'int'>"),
+        ({"kernels": {Block: 3}}, "kernels to be .*Received"),
+        ({"kernels": {Block: ()}}, "kernels to be .*Received"),
+        ({"kernels": {Block: [3]}}, "kernels to be .*Received"),
+        ({"kernels": {3: "matrix"}}, "kernels to be .*Received: 3"),
         ({"kernels": {int: "matrix"}}, "Received"),
-        ({"kernels": "matrix"}, "kernels as .*Received: 'matrix'"),
+        ({"kernels": "matrix"}, "kernels to be .*Received: 'matrix'"),
         ({"kernels": {Block: "nowhere"}}, "a variable 'nowhere'.*Received: 'block' with"),
     ],
 )
@@ -305,9 +303,9 @@ def test_a_frozen_layer_is_left_out_and_named():
     table = lottery.prunable_table(model)
     assert table.endswith(
         "16 of 20 weights (80.0%) are prunable; 16 of those remain (100.0%), 20 of all 20 (100.0%). "
-        "16 more are frozen, and left out."
+        "16 more are frozen and not counted."
     )
-    with pytest.raises(LotteryError, match="whose kernels are all frozen. frozen=True prunes them"):
+    with pytest.raises(LotteryError, match="whose kernels are all frozen. Pass frozen=True"):
         lottery.make_prunable(frozen(), exclude="free")
 
 

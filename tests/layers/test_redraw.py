@@ -111,9 +111,9 @@ def test_what_was_loaded_or_trained_is_told():
 
 def test_nothing_but_constants_or_frozen_kernels_has_no_control():
     settings = {"initializer": "zeros"}
-    with pytest.raises(LotteryError, match="kernels that begin constant"):
+    with pytest.raises(LotteryError, match="no new weights: the kernels are constant at first"):
         redraw(network(**settings), KERNELS[:1], drawn(0, **settings), drawn(1, **settings))
-    with pytest.raises(LotteryError, match="frozen ones only"):
+    with pytest.raises(LotteryError, match="no new weights: the kernels are all frozen"):
         redraw(network(), ["embedding/embeddings"], drawn(0), drawn(1))
 
 

@@ -127,9 +127,9 @@ def test_files_load_in_a_fresh_process(tmp_path):
 @pytest.mark.parametrize(
     ("shape", "kwargs", "received"),
     [
-        ((8, 8, 1), {"patch": 3}, r"patches of 3 x 3 tile.*\(8, 8, 1\)"),
+        ((8, 8, 1), {"patch": 3}, r"divide into patches of 3 x 3.*\(8, 8, 1\)"),
         ((64,), {}, r"images.*\(64,\)"),
-        ((8, 8, 1), {"heads": 3}, "divide width 8.*3"),
+        ((8, 8, 1), {"heads": 3}, "divides the width, 8.*3"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(shape, kwargs, received):

@@ -44,14 +44,14 @@ def test_a_missing_and_a_foreign_array_are_named():
         ("b/kernel",),
         ("c/kernel",),
     )
-    assert found.differences() == "not here: b/kernel; only here: c/kernel"
+    assert found.differences() == "missing: b/kernel; unexpected: c/kernel"
 
 
 def test_other_shapes_are_told():
     found = correspond(PAIR, {**PAIR, "dense_1/kernel": (3, 9), "dense_1/bias": (9,)})
     assert found.misshapen == {"dense_1/kernel": ((3, 2), (3, 9)), "dense_1/bias": ((2,), (9,))}
     assert set(found.pairs) == {"dense/kernel", "dense/bias"}
-    assert found.differences().startswith("other shapes: dense_1/kernel (3, 2) is (3, 9) here, ")
+    assert found.differences().startswith("different shapes: dense_1/kernel has (3, 9), not (3, 2), ")
 
 
 def test_the_head_of_another_task_is_what_differs_also_under_other_numbers():
@@ -70,5 +70,5 @@ def test_another_number_of_layers_called_alike_is_not_guessed():
 
 def test_long_lists_are_cut():
     first = {f"layer{i}/kernel": (1,) for i in range(9)}
-    assert correspond(first, {}).differences(limit=2) == "not here: layer0/kernel, layer1/kernel, ..."
+    assert correspond(first, {}).differences(limit=2) == "missing: layer0/kernel, layer1/kernel, ..."
     assert correspond({}, {}).complete

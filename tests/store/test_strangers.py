@@ -43,7 +43,9 @@ def of_function(**known):
 
 def test_a_ticket_calls_no_function_that_it_names(tmp_path):
     of_function().save(tmp_path / "theirs.npz")
-    with pytest.raises(LotteryError, match="Expected build=.*'tests.store.test_strangers:emptied'"):
+    with pytest.raises(
+        LotteryError, match="The ticket names 'tests.store.test_strangers:emptied'.*give build="
+    ):
         lottery.Ticket.load(tmp_path / "theirs.npz").reinitialize(0)
     assert not CALLED
     build = lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, use_bias=False, name="hidden")])  # noqa: E731
@@ -203,7 +205,7 @@ def test_the_provenance_is_under_the_digest_and_version_1_is_read(tmp_path):
     assert header["version"] == 2
     changed = header | {"provenance": {"study": "yours"}}
     arrays.save(tmp_path / "new.npz", content | {"header": np.array(json.dumps(changed))})
-    with pytest.raises(LotteryError, match="digest differs"):
+    with pytest.raises(LotteryError, match="fails its checksum"):
         lottery.Ticket.load(tmp_path / "new.npz")
     old = header | {"version": 1, "digest": arrays.digest(content)}
     arrays.save(tmp_path / "old.npz", content | {"header": np.array(json.dumps(old))})
@@ -214,8 +216,8 @@ def test_masks_of_weights_that_the_ticket_has_not_are_refused(tmp_path):
     masks = {"hidden/kernel": np.ones((4, 2), bool), "gone/kernel": np.zeros((4, 2), bool)}
     odd = lottery.Ticket(masks, {"hidden/kernel": np.ones((4, 2), np.float32)})
     odd.save(tmp_path / "odd.npz")
-    with pytest.raises(LotteryError, match="gone/kernel.*of which there is no weight"):
+    with pytest.raises(LotteryError, match="gone/kernel has a mask of shape .* and no weights"):
         lottery.Ticket.load(tmp_path / "odd.npz")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2, use_bias=False, name="hidden")])
-    with pytest.raises(LotteryError, match="Received: gone/kernel, of which it has none"):
+    with pytest.raises(LotteryError, match="Received: gone/kernel, which has no weights"):
         odd.apply(model)

@@ -1,4 +1,4 @@
-"""Keras callbacks for people who run rounds by hand around their own `model.fit`."""
+"""Keras callbacks for those who run rounds by hand, around their own `model.fit`."""
 
 from tf_lottery.callbacks.gradual_pruning import GradualPruning
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot

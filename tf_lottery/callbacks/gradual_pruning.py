@@ -12,24 +12,24 @@ from tf_lottery.tfmot import load_tfmot
 
 
 class GradualPruning(keras.callbacks.Callback):
-    """Prunes a model to more and more sparsity while it trains (Zhu & Gupta 2017).
+    """Prunes a model to increasing sparsity while it trains (Zhu & Gupta 2017).
 
-    The schedule is tensorflow-model-optimization's `PolynomialDecay`. Counts are exact, and a weight
-    that is pruned stays so.
+    The schedule is tensorflow-model-optimization's `PolynomialDecay`. Counts are exact, and a pruned
+    weight stays pruned.
 
     Args:
-        final_sparsity: fraction of the kernels' weights that is pruned at the end, in (0, 1).
-        end_step: the training step at which it is reached.
-        begin_step: the first step at which weights are pruned.
-        frequency: steps from one pruning to the next.
-        initial_sparsity: at `begin_step`.
-        power: of the polynomial: sparsity rises fast first, then slower.
-        criterion: as of `prune`.
-        scope: as of `prune`.
-        exclude: kernel paths that stay as they are.
+        final_sparsity: Fraction of the kernels' weights that are pruned at the end, in (0, 1).
+        end_step: Training step at which the final sparsity is reached.
+        begin_step: First step at which weights are pruned.
+        frequency: Number of steps from one pruning to the next.
+        initial_sparsity: Sparsity at `begin_step`.
+        power: Exponent of the polynomial: sparsity rises fast at first, then more slowly.
+        criterion: Which weights are pruned first, as in `prune`.
+        scope: Where scores compete, as in `prune`.
+        exclude: Paths of kernels that are not pruned.
 
     Raises:
-        LotteryError: numbers that make no schedule.
+        LotteryError: If the numbers don't make a schedule, or the criterion or scope is unknown.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -64,18 +64,21 @@ class GradualPruning(keras.callbacks.Callback):
         self._final, self._how = final_sparsity, (criterion, scope, tuple(exclude))
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begin with step 0."""
-        masks = get_masks(self.model)  # a plain model is refused before it is trained
+        """Start counting at step 0."""
+        masks = get_masks(self.model)  # refuses a plain model before any training
         if foreign := [path for path in self._how[2] if path not in masks]:
-            raise LotteryError(f"Expected exclude of {', '.join(masks)}. Received: {foreign[0]!r}")
+            raise LotteryError(
+                f"Expected exclude to name kernels of the model ({', '.join(masks)}). "
+                f"Received: {foreign[0]!r}"
+            )
         self._step = self._begun = 0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Count steps from here."""
+        """Note the step at which the epoch begins."""
         self._begun = self._step
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Prune, if the schedule asks for it at one of the steps that were taken."""
+        """Prune if the schedule is due at one of the steps just taken."""
         before, self._step = self._step, self._begun + batch + 1
         for step in range(before + 1, self._step + 1):
             due, sparsity = self._schedule(step)
@@ -84,7 +87,7 @@ class GradualPruning(keras.callbacks.Callback):
 
 
 def _check(initial: float, final: float, begin: int, end: int, frequency: int) -> None:
-    """Check the numbers of a schedule."""
+    """Check that the numbers make a schedule."""
     if (
         not all(isinstance(value, Real) for value in (initial, final))
         or not 0 <= initial <= final < 1
@@ -105,13 +108,13 @@ def _check(initial: float, final: float, begin: int, end: int, frequency: int) -
 def _check_choice(criterion: str, scope: str) -> None:
     if criterion not in CRITERIA or scope not in ("layer", "global"):
         raise LotteryError(
-            f"Expected a criterion of {', '.join(CRITERIA)} and scope 'layer' or 'global'. "
+            f"Expected a criterion from {', '.join(CRITERIA)} and scope 'layer' or 'global'. "
             f"Received: {criterion!r} and {scope!r}"
         )
 
 
 def _prune(model: keras.Model, sparsity: float, criterion: str, scope: str, exclude: tuple[str, ...]) -> None:
-    """Prune to a sparsity, counted over each kernel or over all that compete."""
+    """Prune to a sparsity, counted over each kernel (`layer`) or over all that compete (`global`)."""
     masks = get_masks(model)
     competing = [path for path in masks if path not in exclude]
     rates = dict.fromkeys(masks, 0.0)

@@ -1,4 +1,4 @@
-"""`RewindSnapshot`: a rewind point, kept on disk in the middle of a `fit`."""
+"""`RewindSnapshot`: saves a rewind point to disk in the middle of a `fit`."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from tf_lottery.training.rewind import RewindManager
 
 
 class RewindSnapshot(keras.callbacks.Callback):
-    """Keeps every variable of model and optimizer after a training step; `RewindManager` restores it.
+    """Saves every variable of model and optimizer after a training step, for `RewindManager` to restore.
 
     Args:
-        step: the rewind point: `500it` (steps), `2ep` (epochs), or a number of steps (0: the start).
-        directory: where it is kept; another state that is there already is never overwritten.
-        first_step: steps that the network has had before this `fit`.
+        step: The rewind point: `500it` (steps), `2ep` (epochs), or a number of steps (0 is the start).
+        directory: Directory to save to. A different state that is already saved there is never overwritten.
+        first_step: Number of steps that the network was trained for before this `fit`.
 
     Attributes:
-        digest: of what was kept, None as long as nothing is.
-        kept_at: the training step at which it was.
+        digest: Digest of the saved state, or None if nothing has been saved yet.
+        kept_at: Training step at which the state was saved.
 
     Raises:
-        LotteryError: in `fit`, if the step isn't reached, or lies within steps that Keras takes at once
+        LotteryError: In `fit`, if the step isn't reached, or lies between steps that Keras takes at once
             (`steps_per_execution`).
 
     Example:
@@ -46,7 +46,7 @@ class RewindSnapshot(keras.callbacks.Callback):
         self.digest = self.kept_at = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Keep step 0."""
+        """Save the state if the rewind point is the step at which this training starts."""
         self.digest, self._at = None, self.first_step
         per_epoch = self.params.get("steps") or 0
         known = per_epoch or not int(self.step[:-2]) or self.step.endswith("it")
@@ -55,23 +55,23 @@ class RewindSnapshot(keras.callbacks.Callback):
             self._keep()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Keep the step, if it is this one."""
+        """Save the state if this step is the rewind point."""
         before, now = self._at, self._begun + batch + 1
         self._at = now
         if self._target is not None and before < self._target < now:
             raise LotteryError(
-                "Expected a rewind point that isn't within steps taken at once (steps_per_execution). "
-                f"Received: {self.step}, within steps {before} to {now}"
+                "Expected a rewind point at which Keras pauses (steps_per_execution takes several at once). "
+                f"Received: {self.step}, between steps {before} and {now}"
             )
         if now == self._target:
             self._keep()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Count steps from here."""
+        """Note the step at which the epoch begins."""
         self._begun = self._at
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Where Keras didn't know how many steps an epoch has, it does now."""
+        """Set the rewind point if the steps per epoch, unknown to Keras before, are known only now."""
         if self._target is None:
             self._target = steps.iterations(self.step, self._at - self._begun)
             if self._target == self._at:

@@ -1,4 +1,4 @@
-"""`SparsityLogger`: the sparsity curves in TensorBoard."""
+"""`SparsityLogger`: sparsity curves for TensorBoard."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from tf_lottery.training.events import EventFile
 
 
 class SparsityLogger(keras.callbacks.Callback):
-    """Writes the sparsity of a prunable model, whole and by kernel, after each epoch.
+    """Writes the sparsity of a prunable model, in total and by kernel, after each epoch.
 
     Args:
-        log_dir: of TensorBoard; the same as `keras.callbacks.TensorBoard`'s, or another.
-        first_epoch: counted from here on: the epochs of earlier rounds.
+        log_dir: Log directory for TensorBoard; it may be the one of `keras.callbacks.TensorBoard`.
+        first_epoch: Number to count epochs from: how many epochs earlier rounds have taken.
 
     Example:
         >>> import keras, numpy as np, tempfile, tf_lottery as lottery
@@ -34,12 +34,12 @@ class SparsityLogger(keras.callbacks.Callback):
         self._events: EventFile | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Open the file."""
-        sparsity(self.model)  # a plain model is refused before it is trained
+        """Open the log file."""
+        sparsity(self.model)  # refuses a plain model before any training
         self._events = EventFile(atomic.make_directory(self.log_dir))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the curves; the sparsity is in the history too."""
+        """Write the curves, and add the sparsity to the history."""
         masks = get_masks(self.model)
         whole = sparsity(self.model)
         if logs is not None:
@@ -54,5 +54,5 @@ class SparsityLogger(keras.callbacks.Callback):
         self._events.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the file."""
+        """Close the log file."""
         self._events.close()

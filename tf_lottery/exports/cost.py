@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from tf_lottery.exports.compact.channels import nodes_of
 from tf_lottery.layers.convert import check_plain
-from tf_lottery.layers.kernels import Choice
+from tf_lottery.layers.kernels import PrunableChoice
 from tf_lottery.layers.paths import children, named_variables
 
 # Of these, each weight is used once at each position of the outputs; of transposed ones, of the inputs.
@@ -76,7 +76,9 @@ def cost(model: keras.Model) -> Cost:
         40
     """
     check_plain(model)
-    kernels = {id(kernel): _sizes(kernel) for kernel in Choice(frozen=True).kernels_of(model).values()}
+    kernels = {
+        id(kernel): _sizes(kernel) for kernel in PrunableChoice(frozen=True).kernels_of(model).values()
+    }
     flops, uncounted = np.zeros(2, np.int64), {}
     for path, layer, positions in _calls(model, ""):
         used = [kernels[id(variable)] for variable in layer.weights if id(variable) in kernels]
@@ -97,7 +99,7 @@ def cost(model: keras.Model) -> Cost:
 
 def unknown_kernels(model: keras.Model) -> dict[str, keras.Variable]:
     """Return path -> variable of trained matrices that hold zeros and aren't known as kernels."""
-    known = {id(kernel) for kernel in Choice(frozen=True).kernels_of(model).values()}
+    known = {id(kernel) for kernel in PrunableChoice(frozen=True).kernels_of(model).values()}
     trained = {id(variable) for variable in model.trainable_variables} - known
     return {
         path: variable

@@ -155,7 +155,7 @@ def _that_it_takes(
 ) -> Inputs:
     """The first of several draws that the model answers, else the last."""
     arrays: Inputs = {}
-    for candidate in drawn_inputs.drawn(model, count=count, indices=tokens):
+    for candidate in drawn_inputs.draw_inputs(model, count=count, indices=tokens):
         generator = np.random.default_rng(0)
         flat = [each.numpy() for each in tree.flatten(candidate)]
         arrays = {

@@ -17,7 +17,7 @@ from tf_lottery.exports.examples import also_called, array_of, drawn, named
 from tf_lottery.exports.recurrent import fixed_batch, from_initial_state
 from tf_lottery.exports.signature import BATCH, Inputs, Signature, function_of, in_batches, signature_of
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
-from tf_lottery.layers.kernels import Choice, unfit
+from tf_lottery.layers.kernels import PrunableChoice, unfit
 from tf_lottery.layers.paths import holders, named_variables, walk
 from tf_lottery.ticket import Ticket
 
@@ -111,7 +111,10 @@ class Source:
 
     def kernels(self) -> dict[str, np.ndarray]:
         """Return path -> array of all kernels that can be pruned."""
-        return {path: kernel.numpy() for path, kernel in Choice(frozen=True).kernels_of(self.plain).items()}
+        return {
+            path: kernel.numpy()
+            for path, kernel in PrunableChoice(frozen=True).kernels_of(self.plain).items()
+        }
 
 
 def make_source(
@@ -208,7 +211,7 @@ def filled(model: keras.Model, seed: int = 0) -> keras.Model | None:
     except CannotCopy:
         return None
     generator = np.random.default_rng(seed)
-    for kernel in (*Choice(frozen=True).kernels_of(copy).values(), *unknown_kernels(copy).values()):
+    for kernel in (*PrunableChoice(frozen=True).kernels_of(copy).values(), *unknown_kernels(copy).values()):
         value = kernel.numpy()
         zeros = value == 0
         survivors = value[~zeros] if not zeros.all() else np.ones(1, value.dtype)

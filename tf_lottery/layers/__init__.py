@@ -1,1 +1,1 @@
-"""The only place where a mask meets a kernel."""
+"""Prunable layers and models: the only code in which a mask is applied to a kernel."""

@@ -1,4 +1,4 @@
-"""Masks of a whole model: read, set, prune by, count."""
+"""Reads, sets and counts the masks of a whole model, and prunes it."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -20,7 +20,8 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
     """Return kernel path -> (kernel, its mask variable) of a prunable model.
 
     Raises:
-        LotteryError: if it isn't one, or a layer has LoRA or was quantized since it is.
+        LotteryError: If the model isn't prunable, or a layer was quantized or given LoRA after it became
+            prunable.
     """
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
@@ -33,9 +34,9 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
     for path, layer, _ in walk(model):
         if unfit(layer) and any(id(variable) in masks for variable in own_weights(layer)):
             raise LotteryError(
-                "Expected layers that compute with their kernels as they are. Received: "
+                "Expected layers that use their kernels directly. Received: "
                 f"{path!r}, {unfit(layer)}. "
-                "Prune, count and strip before that."
+                "Prune, count and strip the model before that."
             )
     return {
         path: (variable, masks[id(variable)])
@@ -45,7 +46,7 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
 
 
 def get_masks(model: keras.Model) -> masks_.Masks:
-    """Return the masks of a prunable model: kernel path -> boolean array, True = remains.
+    """Return the masks of a prunable model: kernel path -> boolean array, True where a weight remains.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -67,16 +68,16 @@ def set_masks(model: keras.Model, masks: Mapping[str, np.ndarray]) -> None:
     """Replace the masks of a prunable model.
 
     Pruned weights become exactly 0.0, and so do their slots in the model's optimizer (a
-    stale moment would bring them back). Weights that the new masks keep start from the
-    value they have, which is 0.0 for those that were pruned.
+    stale moment would bring them back). Weights that the new masks keep start from their current
+    value, which is 0.0 for those that were pruned.
 
     Args:
-        model: from `make_prunable`.
-        masks: kernel path -> array of booleans (or zeros and ones) of the kernel's shape;
-            all kernels of the model, no others.
+        model: A prunable model, from `make_prunable`.
+        masks: Kernel path -> array of booleans (or zeros and ones) in the kernel's shape, for all
+            kernels of the model and no others.
 
     Raises:
-        LotteryError: paths, shapes or values that don't fit.
+        LotteryError: If the paths, shapes or values don't fit the model.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -86,29 +87,31 @@ def set_masks(model: keras.Model, masks: Mapping[str, np.ndarray]) -> None:
         >>> lottery.sparsity(model)
         0.5
     """
-    found = kernels(model)
-    if masks.keys() != found.keys():
-        missing, foreign = sorted(found.keys() - masks.keys()), sorted(masks.keys() - found.keys())
+    by_path = kernels(model)
+    if masks.keys() != by_path.keys():
+        missing, foreign = sorted(by_path.keys() - masks.keys()), sorted(masks.keys() - by_path.keys())
         raise LotteryError(
-            f"Expected a mask for each of {', '.join(found)}. "
+            f"Expected a mask for each of {', '.join(by_path)}. "
             f"Received: missing {missing}, not in the model {foreign}"
         )
-    checked = {path: _checked(path, mask, found[path][0].shape) for path, mask in masks.items()}
-    for path, (_, kernel_mask) in found.items():
+    checked = {path: _checked(path, mask, by_path[path][0].shape) for path, mask in masks.items()}
+    for path, (_, kernel_mask) in by_path.items():
         kernel_mask.force(checked[path])
     if getattr(model, "optimizer", None) is not None:
         mask_slots(model.optimizer, model)
 
 
 def mask_slots(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> None:
-    """Zero what an optimizer remembers (moments, averages, accumulated gradients) of pruned
-    weights. Does nothing before the optimizer is built."""
-    found = list(kernels(model).values())
-    prefixes = [kernel.path.replace("/", "_") + "_" for kernel, _ in found]
+    """Set an optimizer's slots (moments, averages, accumulated gradients) of pruned weights to zero.
+
+    This does nothing before the optimizer is built.
+    """
+    pairs = list(kernels(model).values())
+    prefixes = [kernel.path.replace("/", "_") + "_" for kernel, _ in pairs]
     if len(set(prefixes)) != len(prefixes):
-        raise LotteryError(f"Expected kernels with paths of their own. Received: {sorted(prefixes)}")
+        raise LotteryError(f"Expected kernels with distinct paths. Received: {sorted(prefixes)}")
     for slot in optimizer.variables:
-        for prefix, (kernel, kernel_mask) in zip(prefixes, found, strict=True):
+        for prefix, (kernel, kernel_mask) in zip(prefixes, pairs, strict=True):
             if slot.name.startswith(prefix) and tuple(slot.shape) == tuple(kernel.shape):
                 value = ops.convert_to_tensor(slot)
                 slot.assign(ops.where(kernel_mask, value, ops.zeros_like(value)))
@@ -123,22 +126,22 @@ def prune(
     seed: int = 0,
     min_density: float = 0.0,
 ) -> None:
-    """Prune the lowest-scored of the remaining weights of a model, in place.
+    """Prune the remaining weights of a model that have the lowest scores, in place.
 
     Args:
-        model: from `make_prunable`.
-        rate: fraction of the remaining weights that go, in (0, 1); exactly
-            round(rate x remaining), ties by index.
-        criterion: a line of `CRITERIA`: `magnitude` (Frankle & Carbin 2018), `random`.
-        scope: `layer` or `global`: where scores compete.
-        layer_rates: layer name pattern -> rate, e.g. `{"output": 0.1}`.
-        seed: for the random criterion.
-        min_density: fraction of each layer's weights that stays at least: with scope `global`, layers
-            whose weights are small by their initialization may collapse otherwise.
+        model: A prunable model, from `make_prunable`.
+        rate: Fraction of the remaining weights to prune, in (0, 1): exactly round(rate x remaining), ties
+            by index.
+        criterion: A line of `CRITERIA`: `magnitude` (Frankle & Carbin 2018) or `random`.
+        scope: Where scores compete: `layer` or `global`.
+        layer_rates: Layer name pattern -> rate, for example `{"output": 0.1}`.
+        seed: Seed for the random criterion.
+        min_density: Fraction of each layer's weights that is always kept. Without it, layers whose weights
+            are small by initialization may collapse with scope `global`.
 
     Raises:
-        LotteryError: an unknown criterion or scope, a rate out of range, a pattern that
-            matches no layer, a layer that would be left empty.
+        LotteryError: If the criterion or scope is unknown, a rate is out of range, a pattern
+            matches no layer, or a layer would be left empty.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -153,11 +156,11 @@ def prune(
         number = isinstance(value, Real) and not isinstance(value, bool)
         if not number or not 0 <= value < 1 or (value is rate and not rate):
             raise LotteryError(
-                "Expected a pruning rate between 0 and 1, as a fraction (a layer's may be 0). "
+                "Expected a pruning rate between 0 and 1, as a fraction (0 is allowed for a layer). "
                 f"Received: {value!r}"
             )
     if not isinstance(min_density, Real) or not 0 <= min_density < 1:
-        raise LotteryError(f"Expected min_density from 0 up to, not including, 1. Received: {min_density!r}")
+        raise LotteryError(f"Expected min_density of at least 0 and less than 1. Received: {min_density!r}")
     prune_at(
         model, rates_of(list(get_masks(model)), rate, layer_rates or {}), criterion, scope, seed, min_density
     )
@@ -171,9 +174,9 @@ def prune_at(
     seed: int = 0,
     min_density: float = 0.0,
 ) -> None:
-    """As `prune`, with a rate for each kernel: path -> rate from 0 up to, not including, 1."""
+    """Prune like `prune`, with a rate for each kernel: path -> rate in [0, 1)."""
     if criterion not in CRITERIA:
-        raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
+        raise LotteryError(f"Expected a criterion from {', '.join(CRITERIA)}. Received: {criterion!r}")
     scores = CRITERIA[criterion](Evidence(get_kernels(model), seed))
     set_masks(model, select(scores, get_masks(model), rates, scope, min_density))
 
@@ -182,12 +185,12 @@ def sparsity(model: keras.Model, over: str = "prunable") -> float:
     """Return the fraction of weights that are pruned.
 
     Args:
-        model: from `make_prunable`.
-        over: `prunable`: of the prunable weights. `all`: of all parameters, biases and
-            normalization included.
+        model: A prunable model, from `make_prunable`.
+        over: What to count: `prunable` weights only, or `all` parameters, including biases and
+            normalization.
 
     Raises:
-        LotteryError: for another `over`, or a model without prunable layers.
+        LotteryError: If `over` is neither of these, or the model has no prunable layers.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -205,7 +208,7 @@ def sparsity(model: keras.Model, over: str = "prunable") -> float:
 
 
 def parameters(model: keras.Model) -> int:
-    """Return the number of parameters that are trainable or prunable, pruned ones included."""
+    """Return the number of parameters that are trainable or prunable, including pruned ones."""
     counted = [*model.trainable_variables, *(kernel for kernel, _ in kernels(model).values())]
     return sum(int(np.prod(v.shape)) for v in {id(v): v for v in counted}.values())
 

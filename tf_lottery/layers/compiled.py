@@ -1,4 +1,4 @@
-"""How a model was compiled, carried over to a copy."""
+"""Compiles a copy of a model the way the model was compiled."""
 
 import warnings
 from collections.abc import Sequence
@@ -12,19 +12,20 @@ from tf_lottery.layers.copying import CannotCopy, alike
 from tf_lottery.layers.paths import variables_without_masks
 from tf_lottery.layers.refers import refers
 
-_OF_ITS_OWN = ("_lock", "_tracker", "_exclude_from_weight_decay_cache", "_distribution_strategy", "built")
+_NOT_SETTINGS = ("_lock", "_tracker", "_exclude_from_weight_decay_cache", "_distribution_strategy", "built")
 """Attributes of an optimizer that aren't settings."""
 
 
 def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
-    """Compile a copy as the model was, if it was; return the copy.
+    """Compile a copy of a model like the model itself, if that is compiled, and return the copy.
 
     The optimizer is copied with its state, and with the settings that aren't in its configuration
-    (`exclude_from_weight_decay`, attributes). Losses are shared, also those that Keras couldn't read
+    (`exclude_from_weight_decay`, attributes). Losses are shared, even those that Keras couldn't load
     from a file; metrics are copied.
 
     Raises:
-        CannotCopy: a loss or metric that refers to the model, a setting that refers to its variables.
+        CannotCopy: If the optimizer can't be copied, a loss or metric refers to the model, or the copy
+            can't be compiled.
     """
     if not model.compiled:
         return copy
@@ -35,7 +36,7 @@ def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
     for name in ("loss", "metrics", "weighted_metrics"):
         if any(refers(each, model) for each in tree.flatten(settings.get(name))):
             raise CannotCopy(f"its {name} refer{'s' if name == 'loss' else ''} to the model itself")
-    if model.optimizer is not None:  # wrapped by loss scaling or not, whatever the policy is now
+    if model.optimizer is not None:  # keeps its loss scaling, or has none, whatever the policy is now
         settings |= {"optimizer": new_optimizer(model.optimizer), "auto_scale_loss": False}
     try:
         copy.compile(**settings)
@@ -43,9 +44,9 @@ def compile_like(model: keras.Model, copy: keras.Model) -> keras.Model:
             pairs = zip(variables_without_masks(model), variables_without_masks(copy), strict=True)
             carry_settings(model.optimizer, copy.optimizer, list(pairs))
             copy.optimizer.build(copy.trainable_variables)
-            _carry_over(model.optimizer, copy.optimizer)
+            _carry_state(model.optimizer, copy.optimizer)
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise CannotCopy(f"the copy can't be compiled as it is: {reason_of(error)}") from error
+        raise CannotCopy(f"the copy can't be compiled like the model: {reason_of(error)}") from error
     return copy
 
 
@@ -53,7 +54,7 @@ def compile_settings(model: keras.Model) -> dict[str, Any]:
     """Return the arguments of `compile`, with a fresh optimizer and fresh metrics.
 
     Raises:
-        LotteryError: if the model isn't compiled.
+        LotteryError: If the model isn't compiled.
     """
     if not model.compiled or getattr(model, "_compile_config", None) is None:
         raise LotteryError(
@@ -63,10 +64,10 @@ def compile_settings(model: keras.Model) -> dict[str, Any]:
 
 
 def new_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-    """Return an optimizer of the same configuration, not built.
+    """Return a new, unbuilt optimizer of the same configuration.
 
-    A schedule, or a function, that gives the learning rate is shared: Keras can't read all of them from
-    a configuration.
+    A schedule or function that gives the learning rate is shared, since Keras can't restore all of
+    them from a configuration.
     """
     config = config_of(optimizer)
     if (inner := getattr(optimizer, "inner_optimizer", None)) is None:
@@ -76,22 +77,22 @@ def new_optimizer(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Opt
 
 
 def config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    """Return an optimizer's configuration, where its learning rate is the schedule or function itself."""
+    """Return an optimizer's configuration, with the learning rate's schedule or function itself in it."""
     inner = getattr(optimizer, "inner_optimizer", None)
-    held = {
+    schedules = {
         id(each): (each, rate)
         for each in (optimizer, inner)
         if each is not None and not isinstance(rate := vars(each).get("_learning_rate"), keras.Variable)
     }
     try:
-        for each, _ in held.values():
+        for each, _ in schedules.values():
             vars(each)["_learning_rate"] = keras.Variable(0.0)
         config = optimizer.get_config()
     finally:
-        for each, rate in held.values():
+        for each, rate in schedules.values():
             vars(each)["_learning_rate"] = rate
-    if id(optimizer) in held:
-        config["learning_rate"] = held[id(optimizer)][1]
+    if id(optimizer) in schedules:
+        config["learning_rate"] = schedules[id(optimizer)][1]
     return config if inner is None else {**config, "inner_optimizer": config_of(inner)}
 
 
@@ -100,48 +101,48 @@ def carry_settings(
     target: keras.optimizers.Optimizer,
     variables: Sequence[tuple[keras.Variable, keras.Variable]],
 ) -> None:
-    """Give an optimizer, not built yet, the settings of another that its configuration leaves out.
+    """Give an unbuilt optimizer the settings of another one that its configuration leaves out.
 
     Args:
-        source: whose settings.
-        target: of the same class and configuration.
-        variables: pairs of a variable of the source's model and the target's.
+        source: The optimizer whose settings to copy.
+        target: An unbuilt optimizer of the same class and configuration.
+        variables: Pairs of a variable of the source's model and its counterpart in the target's model.
 
     Raises:
-        CannotCopy: a setting that can't be told from state.
+        CannotCopy: If the source excludes variables of another model from weight decay.
     """
-    ours, theirs = vars(source), {id(v): other for v, other in variables}
-    if keys := ours.get("_exclude_from_weight_decay"):
-        found = {target._var_key(other) for v, other in variables if source._var_key(v) in keys}
-        if len(found) != len(keys):
+    settings, counterparts = vars(source), {id(v): other for v, other in variables}
+    if keys := settings.get("_exclude_from_weight_decay"):
+        target_keys = {target._var_key(other) for v, other in variables if source._var_key(v) in keys}
+        if len(target_keys) != len(keys):
             raise CannotCopy("its optimizer excludes variables of another model from weight decay")
-        target._exclude_from_weight_decay = found
-    for name, value in ours.items():
-        if name in _OF_ITS_OWN or name.startswith("_self_") or name == "_exclude_from_weight_decay":
+        target._exclude_from_weight_decay = target_keys
+    for name, value in settings.items():
+        if name in _NOT_SETTINGS or name.startswith("_self_") or name == "_exclude_from_weight_decay":
             continue
         if isinstance(value, keras.optimizers.Optimizer):
             carry_settings(value, getattr(target, name), variables)
         elif not _holds_variables(value) and not alike(value, getattr(target, name, None)):
             setattr(target, name, value)
-        elif name not in vars(target) and any(id(v) in theirs for v in tree.flatten(value)):
-            # Variables of the model's own: what an optimizer makes itself, it makes when it is built.
-            setattr(target, name, tree.map_structure(lambda v: theirs.get(id(v), v), value))
+        elif name not in vars(target) and any(id(v) in counterparts for v in tree.flatten(value)):
+            # These are variables of the model. The optimizer creates its own when it is built.
+            setattr(target, name, tree.map_structure(lambda v: counterparts.get(id(v), v), value))
 
 
 def _holds_variables(value: Any) -> bool:
     return any(isinstance(each, keras.Variable) for each in tree.flatten(value))
 
 
-def _carry_over(source: keras.optimizers.Optimizer, target: keras.optimizers.Optimizer) -> None:
+def _carry_state(source: keras.optimizers.Optimizer, target: keras.optimizers.Optimizer) -> None:
     variables = list(zip(source.variables, target.variables, strict=False))
     same = len(source.variables) == len(target.variables) and all(a.shape == b.shape for a, b in variables)
     if source.built and same:
-        for ours, theirs in variables:
-            theirs.assign(ours)
+        for source_variable, target_variable in variables:
+            target_variable.assign(source_variable)
     elif source.built and int(source.iterations):
         warnings.warn(
-            "The optimizer's state doesn't go along with the copy: what is trainable has changed since it "
-            "was built. Training goes on from a fresh one.",
+            "The optimizer's state isn't copied, since other weights are trainable than when it was built. "
+            "Training continues with a new optimizer state.",
             stacklevel=5,
         )
 
@@ -154,4 +155,4 @@ def _fresh(value: Any) -> Any:
     try:
         return type(value).from_config(value.get_config())
     except (TypeError, ValueError, NotImplementedError):
-        return value  # it is reset each epoch
+        return value  # shared, which is harmless: metrics are reset every epoch

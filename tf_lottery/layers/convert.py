@@ -1,4 +1,4 @@
-"""Plain Keras model -> prunable model, and back."""
+"""Makes plain Keras models prunable, and prunable models plain again."""
 
 import contextlib
 import warnings
@@ -14,7 +14,7 @@ from tf_lottery.layers.access import kernels, set_masks
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.copying import CannotCopy, copy_layer, copy_model
 from tf_lottery.layers.in_place import calls, held_in_place, make_prunable_in_place, strip_in_place
-from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice, Rule
+from tf_lottery.layers.kernels import DECLARES, KERNELS, PrunableChoice, Rule
 from tf_lottery.layers.paths import holders, variables_without_masks, walk
 from tf_lottery.layers.prunable import PrunableLayer
 from tf_lottery.layers.table import UNDECLARED, rows
@@ -27,35 +27,35 @@ def make_prunable(
     kernels: Mapping[type | str, str | Sequence[str]] | None = None,
     frozen: bool = False,
 ) -> keras.Model:
-    """Return a model whose kernels have masks. It computes the same, to the last bit, until it is pruned.
+    """Return a model whose kernels have masks. Its outputs are the same, bit for bit, until it is pruned.
 
-    A Sequential or Functional model is copied, its layers wrapped in `PrunableLayer`s; the model
-    that was given stays as it is. All weights are carried over, whatever layers have adapted to, what is
-    frozen, and how the model was compiled, the optimizer's state included. The copy is then held against
-    the model: on the same inputs it answers the same, and nothing in it refers to the model's own weights.
-    What Keras can't copy (subclassed models), and what isn't the same once it is copied (an operation
-    that reads another layer's kernel, a constant drawn when a layer is made), is made prunable in
-    place, and returned.
+    A Sequential or Functional model is copied, with its layers wrapped in `PrunableLayer`s; the given
+    model is unchanged. The copy gets all weights, whatever layers have adapted to, what is frozen,
+    and how the model was compiled, including the optimizer's state. The copy is then compared with
+    the model: on the same inputs its outputs must be the same, and nothing in it may refer to the model's
+    own weights. Models that Keras can't copy (subclassed models), and models whose copy isn't the same
+    (because an operation reads another layer's kernel, or a layer draws a constant when it is created), are
+    made prunable in place, and returned.
 
-    Prunable are the kernels of Dense, EinsumDense, all convolutions, recurrent cells, and
-    of what is made of them (attention, Bidirectional, TimeDistributed, your own blocks), unless they
-    are frozen. Your own layers with weights of their own declare them, in a method
-    `get_prunable_weights()` or in `kernels`. `prunable_table` tells what was made prunable, what not,
+    Prunable kernels are those of Dense, EinsumDense, all convolutions, recurrent cells, and
+    layers made of them (attention, Bidirectional, TimeDistributed, your own blocks), unless they
+    are frozen. Your own layers declare the kernels that they create themselves, in a method
+    `get_prunable_weights()` or in `kernels`. `prunable_table` shows what was made prunable, what wasn't,
     and why.
 
     Args:
-        model: any built Keras 3 model.
-        include: layers to prune: classes, name patterns (`"block1*"`) or predicates
-            `layer -> bool`; a layer within a chosen one is chosen too. Default: all.
-        exclude: layers to leave out; wins over `include`.
-        kernels: further layers and their kernels: `{MyLayer: "matrix"}`,
-            `{keras.layers.Embedding: "embeddings"}`; classes, or their names.
-        frozen: whether kernels of frozen layers are prunable, too.
+        model: Any built Keras 3 model.
+        include: Layers to prune: classes, name patterns (`"block1*"`) or predicates
+            `layer -> bool`. Layers inside a chosen layer are chosen, too. Default: all layers.
+        exclude: Layers to leave out; this takes precedence over `include`.
+        kernels: Further layers and their kernels, such as `{MyLayer: "matrix"}` or
+            `{keras.layers.Embedding: "embeddings"}`; the keys are classes or names of classes.
+        frozen: Whether kernels of frozen layers are prunable, too.
 
     Raises:
-        LotteryError: not a Keras 3 model on the TensorFlow backend, not built, already prunable,
-            without a layer that can be pruned, with LoRA or quantized, or with a rule that concerns no
-            layer.
+        LotteryError: If the model isn't a built Keras 3 model on the TensorFlow backend, is already
+            prunable, has no layer that can be pruned, or has a layer with LoRA or quantization, or if a
+            rule matches no layer.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -65,25 +65,26 @@ def make_prunable(
         >>> lottery.sparsity(model)
         0.5
     """
-    return make_prunable_choice(model, Choice.of(include, exclude, kernels, frozen))
+    return make_prunable_choice(model, PrunableChoice.of(include, exclude, kernels, frozen))
 
 
 def make_prunable_choice(
-    model: keras.Model, choice: Choice, inputs: Any = None, in_place: str | None = None
+    model: keras.Model, choice: PrunableChoice, inputs: Any = None, in_place: str | None = None
 ) -> keras.Model:
-    """As `make_prunable`.
+    """Make a model prunable like `make_prunable`.
 
     Args:
-        model, choice: of it.
-        inputs: examples to hold a copy against the model on. Default: drawn.
-        in_place: a reason not to copy the model.
+        model: A built plain model.
+        choice: Which kernels to make prunable.
+        inputs: Examples on which to compare the copy with the model. By default they are drawn.
+        in_place: Reason not to copy the model, if there is one.
     """
     check_plain(model)
     chosen = choice.kernels_of(model)
     if not chosen and replace(choice, frozen=True).kernels_of(model):
         raise LotteryError(
-            f"Expected a model with kernels that are trained. Received: {model.name!r}, whose kernels are "
-            "all frozen. frozen=True prunes them nevertheless."
+            f"Expected a model with trainable kernels. Received: {model.name!r}, whose kernels are "
+            "all frozen. Pass frozen=True to prune them anyway."
         )
     if not chosen:
         known = ", ".join(known if isinstance(known, str) else known.__name__ for known in KERNELS)
@@ -108,7 +109,14 @@ def make_prunable_kernels(
     inputs: Any = None,
     in_place: str | None = None,
 ) -> keras.Model:
-    """As `make_prunable_choice`, of exactly these kernels: path -> variable."""
+    """Make exactly the given kernels prunable, like `make_prunable_choice`.
+
+    Args:
+        model: A built plain model.
+        chosen: Path -> kernel variable.
+        inputs: As in `make_prunable_choice`.
+        in_place: As in `make_prunable_choice`.
+    """
     check_plain(model)
     ids = {id(variable) for variable in chosen.values()}
     with _scope(model):
@@ -116,24 +124,24 @@ def make_prunable_kernels(
             if in_place is not None:
                 raise CannotCopy(in_place)
             copy = copy_model(model, lambda layer: _wrap(layer, ids), inputs)
-            _check_meant(model, ids, copy)
+            _check_masked(model, ids, copy)
             return compile_like(model, copy)
         except CannotCopy as error:
             return make_prunable_in_place(model, chosen, str(error))
 
 
 def strip(model: keras.Model) -> keras.Model:
-    """Return the plain Keras model, zeros baked in: no `PrunableLayer`, no masks.
+    """Return the plain Keras model, without `PrunableLayer`s and masks; pruned weights stay 0.0.
 
-    It computes the same, to the last bit, and can be saved and loaded without
-    tf_lottery installed (but for `vit`, which has layers of ours). A model that was made prunable
+    Its outputs are the same, bit for bit, and it can be saved and loaded without
+    tf_lottery (except `vit`, which contains layers of tf_lottery). A model that was made prunable
     in place is stripped in place, and returned.
 
     Args:
-        model: from `make_prunable`.
+        model: A prunable model, from `make_prunable`.
 
     Raises:
-        LotteryError: if the model isn't prunable.
+        LotteryError: If the model isn't prunable.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -150,7 +158,12 @@ def strip(model: keras.Model) -> keras.Model:
 
 
 def strip_copy(model: keras.Model, inputs: Any = None) -> keras.Model:
-    """As `strip`, of a model that was copied. Args: inputs: as of `make_prunable_choice`."""
+    """Strip a model like `strip`, always by copying it.
+
+    Args:
+        model: A prunable model that wasn't made prunable in place.
+        inputs: Examples on which to compare the copy with the model. By default they are drawn.
+    """
     try:
         copy = copy_model(
             model,
@@ -165,17 +178,17 @@ def strip_copy(model: keras.Model, inputs: Any = None) -> keras.Model:
 
 
 def freeze_zeros(model: keras.Model, **choice: Any) -> keras.Model:
-    """Return a model in which weights that are zero stay so: for fine-tuning what was pruned anywhere.
+    """Return a model in which zero weights stay zero, for fine-tuning a model that was pruned anywhere.
 
     Args:
-        model: a built plain model that has zeros, as `strip`, another library or a file gave it.
-        **choice: `include`, `exclude`, `kernels` and `frozen`, as of `make_prunable`.
+        model: A built plain model with zeros, from `strip`, another library or a file.
+        **choice: `include`, `exclude`, `kernels` and `frozen`, as in `make_prunable`.
 
     Returns:
-        The prunable model, as of `make_prunable`, its masks the weights that aren't 0.0.
+        A prunable model, as from `make_prunable`, whose masks keep the weights that aren't 0.0.
 
     Raises:
-        LotteryError: as `make_prunable`.
+        LotteryError: For the same reasons as `make_prunable`.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -196,18 +209,18 @@ def check_plain(model: keras.Model) -> None:
     """Check that a model can be made prunable.
 
     Raises:
-        LotteryError: if it isn't a built plain Keras 3 model on TensorFlow.
+        LotteryError: If it isn't a built plain Keras 3 model on TensorFlow.
     """
     check_kind(model)
     if not model.built and calls(model):
         raise LotteryError(
-            f"Expected a built model. Received: {model.name!r}, not built. "
+            f"Expected a built model. Received: {model.name!r}, which is not built. "
             "Give it a keras.Input or call it once."
         )
 
 
 def check_kind(model: keras.Model) -> None:
-    """As `check_plain`, of a model that may be built later."""
+    """Check a model like `check_plain`, but allow it to be unbuilt."""
     if not isinstance(model, keras.Model):
         raise LotteryError(
             f"Expected a Keras 3 model. Received: {type(model).__module__}.{type(model).__name__}"
@@ -219,7 +232,7 @@ def check_kind(model: keras.Model) -> None:
     if next(holders(model), None) is not None:
         raise LotteryError(
             f"Expected a plain Keras model. Received: {model.name!r}, already prunable. lottery.strip(model) "
-            "makes it plain again; its weights stay as they are."
+            "makes it plain again and keeps its weights."
         )
 
 
@@ -230,16 +243,16 @@ def _wrap(layer: keras.Layer, chosen: set[int]) -> keras.Layer:
     return PrunableLayer(copy_layer(layer), kernels=indices)
 
 
-def _check_meant(model: keras.Model, chosen: set[int], copy: keras.Model) -> None:
-    """Check that the copy has masks for exactly the kernels that are meant."""
-    meant = [id(variable) in chosen for variable in variables_without_masks(model)]
+def _check_masked(model: keras.Model, chosen: set[int], copy: keras.Model) -> None:
+    """Check that the copy has masks for exactly the chosen kernels."""
+    expected = [id(variable) in chosen for variable in variables_without_masks(model)]
     masked = {id(kernel) for holder in holders(copy) for kernel, _ in holder.masked()}
-    if meant != [id(variable) in masked for variable in variables_without_masks(copy)]:
-        raise CannotCopy("the copy's masks would be of other weights")
+    if expected != [id(variable) in masked for variable in variables_without_masks(copy)]:
+        raise CannotCopy("the copy's masks would belong to other weights")
 
 
 def _scope(model: keras.Model):
-    """The scope of the strategy that a model was made under, unless we are in one."""
+    """Return the scope of the strategy under which a model was created, unless one is already active."""
     strategy = getattr(model, "distribute_strategy", None)
     outside = strategy is None or tf.distribute.has_strategy()
     return contextlib.nullcontext() if outside else strategy.scope()

@@ -1,4 +1,4 @@
-"""Copies of plain and prunable models, where Keras can make them and they are proven the same."""
+"""Copies plain and prunable models with Keras, and checks that the copies are the same."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -18,22 +18,22 @@ class CannotCopy(Exception):
 
 
 def copy_layer(layer: keras.Layer) -> keras.Layer:
-    """Return a layer of the same configuration, not built.
+    """Return a new, unbuilt layer of the same configuration.
 
     Raises:
-        CannotCopy: with the reason.
+        CannotCopy: If the layer can't be copied, with the reason.
     """
-    if type(layer) is keras.layers.Lambda:  # Keras reads its function from a file only if asked to trust it
+    if type(layer) is keras.layers.Lambda:  # Keras restores its function only if told to trust it
         settings = keras.Layer.get_config(layer)
         return keras.layers.Lambda(
             layer.function, layer._output_shape, layer.mask, layer.arguments, **settings
         )
     try:
         copy = type(layer).from_config(layer.get_config())
-    except Exception as error:  # whatever a layer of the user's own raises
+    except Exception as error:  # the user's layers may raise anything
         raise CannotCopy(f"{type(layer).__name__}: {reason_of(error)}") from error
     for source, target in zip(_with_activations(layer), _with_activations(copy), strict=False):
-        target.activation = source.activation  # a user's own function may have the name of one of Keras's
+        target.activation = source.activation  # the user's function may be called like one of Keras's
     return copy
 
 
@@ -43,75 +43,75 @@ def copy_model(
     inputs: Any = None,
     close: bool = False,
 ) -> keras.Model:
-    """Copy structure, weights and all other state of a Sequential or Functional model; not compiled.
+    """Copy structure, weights and all other state of a Sequential or Functional model.
 
-    The copy is held against the model: it answers the same, to the last bit, in inference and in
-    training, and refers to nothing of the model's.
+    The copy isn't compiled. It is compared with the model: its outputs must be the same, bit for bit, in
+    inference and in training, and it may not refer to any variable of the model.
 
     Args:
-        model: built.
-        clone_layer: layer -> its copy.
-        inputs: examples to compare the answers on. Default: drawn.
-        close: whether answers may differ by rounding: of a copy that adds up otherwise.
+        model: A built Sequential or Functional model.
+        clone_layer: Function that copies a layer.
+        inputs: Examples on which to compare the outputs. By default they are drawn.
+        close: Whether outputs may differ by rounding, because the copy adds in a different order.
 
     Raises:
-        CannotCopy: with the reason.
+        CannotCopy: If the model can't be copied, with the reason.
     """
     copy = _clone(model, clone_layer)
     if type(copy) is not type(model):
-        raise CannotCopy(f"Keras makes a {type(copy).__name__} of a {type(model).__name__}")
+        raise CannotCopy(f"Keras copies a {type(model).__name__} as a {type(copy).__name__}")
     check_attributes(model, copy)
     carry_state(model, copy)
-    check_same(model, copy, inputs, close)
+    check_copy(model, copy, inputs, close)
     return copy
 
 
-def check_same(model: keras.Model, copy: keras.Model, inputs: Any = None, close: bool = False) -> None:
-    """Check that a copy is the model. Args: as of `difference`.
+def check_copy(model: keras.Model, copy: keras.Model, inputs: Any = None, close: bool = False) -> None:
+    """Check that a copy is the same as the model; the arguments are those of `difference`.
 
     Raises:
-        CannotCopy: in what it isn't.
+        CannotCopy: If they differ, with the difference.
     """
-    if found := difference(model, copy, inputs, close):
-        raise CannotCopy(found)
+    if reason := difference(model, copy, inputs, close):
+        raise CannotCopy(reason)
 
 
 def carry_state(model: keras.Layer, copy: keras.Layer) -> None:
-    """Give a copy, of the same structure, the state of a model.
+    """Give a copy of the same structure the state of a model.
 
-    Variables; what layers keep besides and write into files of Keras (vocabularies, what they make of their
-    variables once those are there); what is trainable.
+    The state consists of the variables, of what layers keep besides them in Keras's files (vocabularies,
+    values that they derive from their variables), and of which layers and variables are trainable.
 
     Raises:
-        CannotCopy: if the structure isn't the same.
+        CannotCopy: If the structure isn't the same.
     """
     sources, targets = variables_without_masks(model), variables_without_masks(copy)
     if [v.shape for v in sources] != [v.shape for v in targets]:
-        raise CannotCopy("the copy has other weights")
+        raise CannotCopy("the copy has different weights")
     pairs = _pairs(model, copy)
     for source, target in zip(sources, targets, strict=True):
         target.assign(source)
     for source, target in pairs:
         _carry_own(source, target)
-    stands = {id(holder.stands_for()): holder for holder in holders(copy)}
-    for source, target in pairs:  # the outermost first: Keras hands it down
-        stands.get(id(target), target).trainable = source.trainable
+    wrappers = {id(holder.stands_for()): holder for holder in holders(copy)}
+    for source, target in pairs:  # outermost layers first: Keras passes the flag on to the inner ones
+        wrappers.get(id(target), target).trainable = source.trainable
         target.trainable = source.trainable
     for source, target in zip(sources, targets, strict=True):
         target.trainable = source.trainable
 
 
 def settle(model: keras.Layer) -> None:
-    """Let layers make anew what they make of their variables (Normalization does): those were assigned."""
+    """Let layers recompute what they derive from their variables (Normalization does) after an assignment."""
     for _, layer, _ in walk(model):
         _carry_variables(layer, layer)
 
 
 def check_attributes(model: keras.Model, copy: keras.Model) -> None:
-    """Check that a copy of a user's own class has the attributes that the model was given.
+    """Check that a copy of a user's own class has the attributes that were set on the model.
 
     Raises:
-        CannotCopy: naming one that it hasn't.
+        CannotCopy: If it lacks an attribute, with its name.
     """
     if type(model).__module__.startswith("keras."):
         return
@@ -120,35 +120,36 @@ def check_attributes(model: keras.Model, copy: keras.Model) -> None:
         if name in usual or name.startswith("_self_"):
             continue
         if not alike(value, getattr(copy, name, None)):
-            raise CannotCopy(f"the copy lacks the attribute {name!r} that it was given")
+            raise CannotCopy(f"the copy lacks its attribute {name!r}")
 
 
 def _carry_variables(source: keras.Layer, target: keras.Layer) -> None:
-    """Carry a layer's variables as Keras does in files, where its class has a way of its own."""
-    of_its_own = type(source).load_own_variables is not keras.Layer.load_own_variables
-    if of_its_own and source.built and not isinstance(source, (HoldsMasks, keras.Model)):
+    """Copy a layer's variables as Keras's files do, if its class has its own way to load them."""
+    own_way = type(source).load_own_variables is not keras.Layer.load_own_variables
+    if own_way and source.built and not isinstance(source, (HoldsMasks, keras.Model)):
         store: dict[str, Any] = {}
         source.save_own_variables(store)
         target.load_own_variables(store)
 
 
 def alike(value: Any, other: Any) -> bool:
-    """Return whether two attributes are the same setting, as far as can be told."""
+    """Return whether two attributes hold the same setting, as far as can be determined."""
     if value is other or isinstance(value, (keras.Layer, keras.metrics.Metric, keras.optimizers.Optimizer)):
         return type(value) is type(other)
     if isinstance(value, (list, tuple)) and isinstance(other, Sequence) and len(value) == len(other):
-        return all(alike(ours, theirs) for ours, theirs in zip(value, other, strict=True))
+        return all(alike(first, second) for first, second in zip(value, other, strict=True))
     try:
         return type(value) is type(other) and bool(np.all(np.asarray(value == other)))
-    except Exception:  # whatever the comparison of two objects raises
+    except Exception:  # comparing two objects may raise anything
         return False
 
 
 def _pairs(model: keras.Layer, copy: keras.Layer) -> list[tuple[keras.Layer, keras.Layer]]:
-    pairs = [(ours, theirs) for (_, ours, _), (_, theirs, _) in zip(walk(model), walk(copy), strict=False)]
-    for ours, theirs in pairs[1:]:
-        if getattr(ours, "_plain_class", type(ours)) is not type(theirs):
-            raise CannotCopy(f"{ours.name!r} is a {type(theirs).__name__} in the copy")
+    walks = zip(walk(model), walk(copy), strict=False)
+    pairs = [(source, target) for (_, source, _), (_, target, _) in walks]
+    for source, target in pairs[1:]:
+        if getattr(source, "_plain_class", type(source)) is not type(target):
+            raise CannotCopy(f"{source.name!r} is a {type(target).__name__} in the copy")
     return pairs
 
 
@@ -161,19 +162,19 @@ def _carry_own(source: keras.Layer, target: keras.Layer) -> None:
             with tempfile.TemporaryDirectory(prefix="tf_lottery_") as directory:
                 source.save_assets(directory)
                 target.load_assets(directory)
-    except Exception as error:  # whatever a layer of the user's own raises
+    except Exception as error:  # the user's layers may raise anything
         raise CannotCopy(f"{source.name!r}: {reason_of(error)}") from error
 
 
 def rebuild(model: keras.Model) -> keras.Model:
-    """Return a new plain model of the same structure, its weights drawn afresh.
+    """Return a new plain model of the same structure, with newly drawn weights.
 
     Args:
-        model: built; plain, or prunable, of which the plain one is built. A subclassed one needs a
-            configuration that Keras can read.
+        model: A built model, plain or prunable. A subclassed model needs a configuration that Keras can
+            load.
 
     Raises:
-        LotteryError: if there is no way to build it again.
+        LotteryError: If the model can't be built again.
     """
     prunable_class, plain_class = type(model), getattr(model, "_plain_class", type(model))
     try:
@@ -193,8 +194,8 @@ def rebuild(model: keras.Model) -> keras.Model:
         shapes = [[variable.shape for variable in variables_without_masks(each)] for each in (model, copy)]
         if shapes[0] == shapes[1] and type(copy) is plain_class:
             return copy
-        reason = "the copy has another class or other weights"
-    except Exception as error:  # whatever a model of the user's own raises
+        reason = "the copy has another class or different weights"
+    except Exception as error:  # the user's models may raise anything
         reason = reason_of(error)
     raise LotteryError(
         f"Expected a model that can be built again from its configuration. Received: {plain_class.__name__} "
@@ -210,7 +211,7 @@ def _copy_inner(layer: keras.Layer) -> keras.Layer:
 def _clone(model: keras.Model, clone_layer: Callable[[keras.Layer], keras.Layer]) -> keras.Model:
     if not isinstance(model, keras.Sequential) and not getattr(model, "inputs", None):
         raise CannotCopy(f"Keras can't copy a model of class {type(model).__name__}")
-    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
+    compiled, model.compiled = model.compiled, False  # otherwise Keras compiles some copies and not others
     try:
         return keras.models.clone_model(model, clone_function=clone_layer, recursive=True)
     except LotteryError:

@@ -1,7 +1,7 @@
-"""Models that Keras can't copy: the masks are the model's own, and its `call` runs under them.
+"""Prunable models that Keras can't copy: the model itself holds the masks, and its `call` applies them.
 
-The model gets a class of its own, derived from the one it had, until it is stripped. Of a model without a
-`call` (its `train_step` calls its layers) each layer that has kernels does.
+Until it is stripped, the model has a new class that is derived from its own. In a model without a
+`call` (whose `train_step` calls its layers), each layer that has kernels gets such a class instead.
 """
 
 import functools
@@ -18,21 +18,21 @@ _NAME = "PrunableModel"
 
 
 class PrunableModel(HoldsMasks):
-    """What a prunable model of the user's own class does besides."""
+    """Mixin that gives a model, or a layer, of any class its masks."""
 
     def masked(self) -> list[tuple[keras.Variable, keras.Variable]]:
-        """Return the pairs of kernel and mask variable."""
+        """Return pairs of a kernel and its mask variable."""
         return self._masked
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the model; gradients of pruned weights are zero."""
+        """Call the model, with zero gradients for pruned weights."""
         with MaskedScope(self._masked) as scope:
             outputs = super().call(*args, **kwargs)
         scope.give_losses(self)
         return outputs
 
     def get_config(self) -> dict[str, Any]:
-        """Return the plain model's, and which of its weights are kernels."""
+        """Return the plain model's configuration, and the indices of its kernels among its weights."""
         prunable, self.__class__ = type(self), self._plain_class
         try:
             plain = keras.saving.serialize_keras_object(self)
@@ -44,22 +44,22 @@ class PrunableModel(HoldsMasks):
         return {"plain": plain, "kernels": [i for i, v in enumerate(weights) if id(v) in chosen]}
 
     def get_build_config(self) -> None:
-        """Return nothing: the plain model is built by its own."""
+        """Return None: the plain model has its own build configuration."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Mapping | None = None) -> keras.Model:
-        """Return the model, prunable, all masks ones."""
+        """Return the prunable model, with masks of ones."""
         model = keras.saving.deserialize_keras_object(config["plain"], custom_objects=custom_objects)
         if not model.built:
             raise LotteryError(
-                f"Expected a model that Keras can build when it loads it. Received: {type(model).__name__}, "
-                "which needs a build method or get_build_config. Or build it yourself and use load_weights."
+                f"Expected a model that Keras can build when it loads it. Received: {type(model).__name__}. "
+                "Give it a build method or get_build_config, or build it yourself and use load_weights."
             )
         weights = list(named_variables(model).items())
         return make_prunable_in_place(model, dict(weights[index] for index in config["kernels"]))
 
     def load_own_variables(self, store: Mapping) -> None:
-        """Read the masks; a file of the plain model, which has none, leaves them as they are."""
+        """Load the masks. A file of the plain model has none, and leaves them unchanged."""
         if len(store.keys()) == len(self._trainable_variables + self._non_trainable_variables) - len(
             self._masked
         ):
@@ -79,12 +79,12 @@ keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)(Pruna
 def make_prunable_in_place(
     model: keras.Model, kernels: Mapping[str, keras.Variable], why: str = ""
 ) -> keras.Model:
-    """Give a built model masks, all ones.
+    """Give a built model masks of ones.
 
     Args:
-        model: plain.
-        kernels: path -> variable.
-        why: the reason why it isn't copied, for who asks.
+        model: A built plain model.
+        kernels: Path -> kernel variable.
+        why: Why the model isn't copied, for messages.
     """
     if calls(model):
         _hold(model, {path.replace("/", "_"): kernel for path, kernel in kernels.items()})
@@ -99,7 +99,7 @@ def make_prunable_in_place(
 
 
 def strip_in_place(model: keras.Model) -> keras.Model:
-    """Give a model its own class back; zeros stay."""
+    """Give a model its own class back. Pruned weights stay 0.0."""
     for layer in held_in_place(model):
         pairs = layer.__dict__.pop("_masked")
         layer.__class__ = layer._plain_class
@@ -112,17 +112,17 @@ def strip_in_place(model: keras.Model) -> keras.Model:
 
 
 def held_in_place(model: keras.Model) -> list["PrunableModel"]:
-    """Return the model, or the layers in it, that were made prunable in place; [] if none was."""
+    """Return the model, or the layers in it, that were made prunable in place (an empty list if none)."""
     return [holder for holder in holders(model) if isinstance(holder, PrunableModel)]
 
 
 def calls(model: keras.Model) -> bool:
-    """Return whether a model has a `call`; one that only trains its layers in a `train_step` has none."""
+    """Return whether a model has a `call`, rather than only a `train_step` that calls its layers."""
     return type(model).call not in (keras.Model.call, keras.Layer.call)
 
 
 def _hold(layer: keras.Layer, kernels: Mapping[str, keras.Variable]) -> None:
-    """Give a layer, or a model, masks and the class that runs it under them."""
+    """Give a layer or a model masks, and the class that applies them in its `call`."""
     prunable, pairs = _class_of(type(layer)), []
     layer._tracker.unlock()
     try:
@@ -130,13 +130,13 @@ def _hold(layer: keras.Layer, kernels: Mapping[str, keras.Variable]) -> None:
             pairs.append((kernel, add_mask(layer, name, kernel)))
     finally:
         layer._tracker.lock()
-    layer.__dict__["_masked"] = pairs  # not tracked: kernels are the layers'
+    layer.__dict__["_masked"] = pairs  # not tracked, since the kernels belong to the layers
     layer.__class__ = prunable
 
 
 @functools.cache
 def _class_of(plain: type) -> type:
-    # What is loaded is found under this name, whatever the class was.
+    # Keras finds this name in a file, whatever the plain class was.
     register = keras.saving.register_keras_serializable(package="tf_lottery", name=_NAME)
     return register(type(f"Prunable{plain.__name__}", (PrunableModel, plain), {"_plain_class": plain}))
 
@@ -156,5 +156,5 @@ def _track(model: keras.Model, variables: Sequence[keras.Variable]) -> None:
 
 
 def _forget_functions(model: keras.Model) -> None:
-    """Let `fit` and its like trace anew: they have seen the model as it was."""
+    """Make `fit`, `evaluate` and `predict` trace the model again, since it has changed."""
     model.train_function = model.test_function = model.predict_function = None

@@ -1,4 +1,4 @@
-"""Inputs of the right signature for a model, drawn: to hold two models against each other."""
+"""Draws inputs that fit a model, on which two models can be compared."""
 
 from collections.abc import Collection, Iterator
 from typing import Any
@@ -11,45 +11,45 @@ from tf_lottery.layers.paths import walk
 
 BATCH = 2
 SIZES = (8, 32, 128)
-"""Tried in this order for dimensions that a model leaves open: valid convolutions need some room."""
+"""Sizes tried, in this order, for dimensions that a model leaves open: valid convolutions need some room."""
 _INTEGERS = 10
-"""Below which integers are drawn where no layer says how many there are."""
+"""Integers are drawn below this limit where no layer says how many there are."""
 _WORDS = ("a", "a word", "Another one!")
 
 
-def drawn(
+def draw_inputs(
     model: keras.Model,
     structure: Any = None,
     seed: int = 0,
     count: int = BATCH,
     indices: Collection[int] = (),
 ) -> Iterator[Any]:
-    """Yield inputs for a model, as its call takes them: one of these may do.
+    """Yield candidates for a model's inputs, in the structure that its call takes; not all may work.
 
-    Floats are standard normal; integers lie below what each Embedding of the model, and each
-    layer with `num_tokens`, has room for; strings are from the vocabularies of its layers, and others.
+    Floats are standard normal. Integers are valid for every Embedding of the model and every
+    layer with `num_tokens`. Strings come from the vocabularies of its layers, with a few others.
 
     Args:
-        model: built.
-        structure: of symbolic tensors, as the call takes them. Default: the inputs of a Sequential or
-            Functional model.
-        seed: of the draw.
-        count: of examples, where the model takes any number.
-        indices: inputs, by number, that are drawn as integers whatever their type.
+        model: A built model.
+        structure: Symbolic tensors in the structure that the call takes. Default: the inputs of a
+            Sequential or Functional model.
+        seed: Seed of the draw.
+        count: Number of examples, if the model takes any number.
+        indices: Numbers of the inputs that are drawn as integers whatever their type.
     """
     if structure is None:
         structure = getattr(model, "_inputs_struct", None)
         structure = model.inputs[0] if structure is None else structure
     tensors = tree.flatten(structure)
-    whole = [_indexes(tensor) or number in indices for number, tensor in enumerate(tensors)]
+    integers = [_is_integer(tensor) or number in indices for number, tensor in enumerate(tensors)]
     limits = [*dict.fromkeys((_limit(model), 2, 1))]
     open_sizes = any(size is None for tensor in tensors for size in tensor.shape[1:])
     for size in SIZES if open_sizes else SIZES[:1]:
-        for limit in limits if any(whole) else limits[:1]:
+        for limit in limits if any(integers) else limits[:1]:
             generator = np.random.default_rng(seed)
             flat = [
-                _array(tensor, count, size, limit if index else None, _words(model), generator)
-                for tensor, index in zip(tensors, whole, strict=True)
+                _array(tensor, count, size, limit if integer else None, _words(model), generator)
+                for tensor, integer in zip(tensors, integers, strict=True)
             ]
             yield tree.pack_sequence_as(structure, flat)
 
@@ -70,18 +70,18 @@ def _array(
     return keras.ops.convert_to_tensor(generator.normal(size=shape), tensor.dtype)
 
 
-def _indexes(tensor: keras.KerasTensor) -> bool:
+def _is_integer(tensor: keras.KerasTensor) -> bool:
     return tensor.dtype.startswith(("int", "uint"))
 
 
 def _limit(model: keras.Model) -> int:
-    rooms = [
-        room
+    limits = [
+        limit
         for _, layer, _ in walk(model)
         for name in ("input_dim", "num_tokens")
-        if isinstance(room := getattr(layer, name, None), int) and room > 0
+        if isinstance(limit := getattr(layer, name, None), int) and limit > 0
     ]
-    return min(rooms, default=_INTEGERS)
+    return min(limits, default=_INTEGERS)
 
 
 def _words(model: keras.Model) -> list[str]:

@@ -1,7 +1,7 @@
-"""Which variables of a layer are kernels that can be pruned.
+"""Decides which variables of a layer are kernels that can be pruned.
 
-A further layer is a line in `KERNELS`. A layer of the user's own says so itself, in a method
-`get_prunable_weights()` that returns its kernels, or is declared to `make_prunable`.
+To support another layer of Keras, add a line to `KERNELS`. A user's own layer has a method
+`get_prunable_weights()` that returns its kernels, or is declared in a call of `make_prunable`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,32 +31,32 @@ KERNELS: dict[type | str, tuple[str, ...]] = {
     keras.layers.SimpleRNNCell: ("kernel", "recurrent_kernel"),
     keras.layers.LSTMCell: ("kernel", "recurrent_kernel"),
     keras.layers.GRUCell: ("kernel", "recurrent_kernel"),
-    "ConvLSTMCell": ("kernel", "recurrent_kernel"),  # Keras doesn't export it
+    "ConvLSTMCell": ("kernel", "recurrent_kernel"),  # not exported by Keras
 }
-"""Subclasses included. Attention, recurrent layers, `Bidirectional` and `TimeDistributed` hold
-layers of these."""
+"""Kernels by layer, including subclasses. Attention, recurrent layers, `Bidirectional` and `TimeDistributed`
+contain such layers."""
 
 ON_REQUEST: dict[type, tuple[str, ...]] = {keras.layers.Embedding: ("embeddings",)}
-"""Pruned only where `include` or `kernels` names them."""
+"""Kernels that are pruned only if `include` or `kernels` names their layer."""
 
 DECLARES = "get_prunable_weights"
-"""The method of a layer of the user's own; tensorflow-model-optimization calls it so, too."""
+"""The method of a user's own layer, with the same name as in tensorflow-model-optimization."""
 
 Rule = type | str | Callable[[keras.Layer], bool]
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What to prune.
+class PrunableChoice:
+    """The kernels to make prunable.
 
     Attributes:
-        include: layers to prune, each a class, a name pattern or a predicate; empty: all that have
-            kernels. A layer within a chosen one is chosen too.
-        exclude: layers to leave out; wins over `include`.
-        kernels: further layers: class or class name -> names of their kernels.
-        frozen: whether kernels that aren't trained are prunable, too.
-        strict: whether kernels that a layer doesn't compute with as they are (LoRA, quantization) are
-            refused, not passed over.
+        include: Layers to prune, each as a class, a name pattern or a predicate. If empty, all layers
+            that have kernels. Layers inside a chosen layer are chosen, too.
+        exclude: Layers to leave out; this takes precedence over `include`.
+        kernels: Further layers: class or class name -> names of their kernels.
+        frozen: Whether frozen kernels are prunable, too.
+        strict: Whether layers that don't use their kernels directly (LoRA, quantization) raise an error
+            instead of being skipped.
     """
 
     include: tuple[Rule, ...] = ()
@@ -66,48 +66,48 @@ class Choice:
     strict: bool = True
 
     @classmethod
-    def of(cls, include: Any, exclude: Any, kernels: Mapping | None, frozen: Any = False) -> "Choice":
-        """Return the choice that arguments of `make_prunable` make.
+    def of(cls, include: Any, exclude: Any, kernels: Mapping | None, frozen: Any = False) -> "PrunableChoice":
+        """Return the choice that the arguments of `make_prunable` describe.
 
         Raises:
-            LotteryError: arguments of another kind.
+            LotteryError: If an argument has the wrong type.
         """
         if not isinstance(kernels or {}, Mapping):
             raise LotteryError(
-                f"Expected kernels as {{layer class: names of its kernels}}. Received: {kernels!r}"
+                f"Expected kernels to be {{layer class: names of its kernels}}. Received: {kernels!r}"
             )
         declared = {}
         for layer, names in (kernels or {}).items():
             names = tuple(names) if isinstance(names, (list, tuple)) else (names,)
             if not isinstance(layer, (type, str)) or not names or not all(isinstance(n, str) for n in names):
                 raise LotteryError(
-                    "Expected kernels as {layer class: names of its kernels}. "
+                    "Expected kernels to be {layer class: names of its kernels}. "
                     f"Received: {layer!r}: {names!r}"
                 )
             declared[layer] = names
         if not isinstance(frozen, bool):
-            raise LotteryError(f"Expected frozen as True or False. Received: {frozen!r}")
+            raise LotteryError(f"Expected frozen to be True or False. Received: {frozen!r}")
         return cls(_rules("include", include), _rules("exclude", exclude), declared, frozen)
 
     def kernels_of(self, model: keras.Layer) -> dict[str, keras.Variable]:
-        """Return path -> variable of the kernels that are chosen in a built model, each once.
+        """Return path -> variable for the chosen kernels of a built model, each once.
 
         Raises:
-            LotteryError: a rule that concerns no layer, a declared kernel that isn't there, a layer that
-                doesn't compute with its kernel as it is.
+            LotteryError: If a rule matches no layer, a declared kernel is missing, or a layer doesn't use its
+                kernel directly.
         """
         trained = {id(variable) for variable in model.trainable_variables}
         paths = {id(variable): path for path, variable in named_variables(model).items()}
-        found, unused = {}, {*self.include, *self.exclude, *self.kernels}
-        meant = self._meant(model)
+        chosen_kernels, unused = {}, {*self.include, *self.exclude, *self.kernels}
+        patterns = self._patterns(model)
         for path, layer, above in walk(model):
             chosen = not self.include
             for rule in self.include:
-                if any(_matches(meant.get(rule, rule), *each) for each in (*above, (path, layer))):
+                if any(_matches(patterns.get(rule, rule), *each) for each in (*above, (path, layer))):
                     unused.discard(rule)
                     chosen = True
             for rule in self.exclude:
-                if any(_matches(meant.get(rule, rule), *each) for each in (*above, (path, layer))):
+                if any(_matches(patterns.get(rule, rule), *each) for each in (*above, (path, layer))):
                     unused.discard(rule)
                     chosen = False
             for declared in self.kernels:
@@ -115,61 +115,61 @@ class Choice:
                     unused.discard(declared)
             if not chosen:
                 continue
-            own = list(self._own_kernels(layer, meant))
+            own = list(self._own_kernels(layer, patterns))
             if own and (why := unfit(layer)):
                 if not self.strict:
                     continue
                 raise LotteryError(
-                    "Expected layers that compute with their kernels as they are. Received: "
-                    f"{path or layer.name!r}, {why}. Leave it out with exclude, or prune before."
+                    "Expected layers that use their kernels directly. Received: "
+                    f"{path or layer.name!r}, {why}. Leave it out with exclude, or prune before that."
                 )
-            found |= {paths[id(v)]: v for v in own if self.frozen or id(v) in trained}
+            chosen_kernels |= {paths[id(v)]: v for v in own if self.frozen or id(v) in trained}
         for rule in unused:
             layers = [path for path, _, _ in walk(model)]
             raise LotteryError(
-                f"Expected include, exclude and kernels to concern layers of the model "
+                f"Expected include, exclude and kernels to match layers of the model "
                 f"({', '.join(layers[:12])}{', ...' if len(layers) > 12 else ''}). "
-                f"Received: {getattr(rule, '__name__', rule)!r}, which concerns none"
+                f"Received: {getattr(rule, '__name__', rule)!r}, which matches none"
             )
-        return found
+        return chosen_kernels
 
-    def _meant(self, model: keras.Layer) -> dict[Rule, str]:
-        """Rule -> the pattern that is meant, of the rules that are text."""
+    def _patterns(self, model: keras.Layer) -> dict[Rule, str]:
+        """Return rule -> pattern for the rules that are strings."""
         rules = [rule for rule in (*self.include, *self.exclude) if isinstance(rule, str)]
         return as_patterns(rules, {name for path, layer, _ in walk(model) for name in (path, layer.name)})
 
-    def _own_kernels(self, layer: keras.Layer, meant: Mapping[Rule, str]) -> Iterator[keras.Variable]:
+    def _own_kernels(self, layer: keras.Layer, patterns: Mapping[Rule, str]) -> Iterator[keras.Variable]:
         if hasattr(layer, DECLARES):
             yield from _declared(layer)
         for known, names in (*self.kernels.items(), *KERNELS.items()):
             if _is(layer, known):
                 yield from _named(layer, names)
         for known, names in ON_REQUEST.items():
-            if isinstance(layer, known) and self._asks_for(layer, known, meant):
+            if isinstance(layer, known) and self._asks_for(layer, known, patterns):
                 yield from _named(layer, names)
 
-    def _asks_for(self, layer: keras.Layer, cls: type, meant: Mapping[Rule, str]) -> bool:
-        """Whether an Embedding is meant, not just a block that has one in it."""
+    def _asks_for(self, layer: keras.Layer, cls: type, patterns: Mapping[Rule, str]) -> bool:
+        """Return whether `include` names this layer itself, not just a block that contains it."""
         return any(isinstance(rule, type) and issubclass(rule, cls) for rule in self.include) or any(
-            not isinstance(rule, type) and _matches(meant.get(rule, rule), layer.name, layer)
+            not isinstance(rule, type) and _matches(patterns.get(rule, rule), layer.name, layer)
             for rule in self.include
         )
 
 
 def unfit(layer: keras.Layer) -> str | None:
-    """Return why a layer doesn't compute with its kernel as it is, in words; None if it does."""
+    """Return a reason why a layer doesn't use its kernel directly, or None if it does."""
     if getattr(layer, "lora_enabled", False):
-        return "which has LoRA enabled: what it computes with is the kernel plus a product"
+        return "which has LoRA enabled: it uses the sum of its kernel and a product"
     mode = getattr(layer, "quantization_mode", None)
     if mode:
-        return f"which is quantized ({mode}): its kernel holds whole numbers and scales"
+        return f"which is quantized ({mode}): its kernel consists of integers and scales"
     return None
 
 
 def _declared(layer: keras.Layer) -> Sequence[keras.Variable]:
     weights = getattr(layer, DECLARES)()
-    there = {id(v): v for v in layer.weights}
-    if not isinstance(weights, Sequence) or not all(id(w) in there for w in weights):
+    own = {id(v) for v in layer.weights}
+    if not isinstance(weights, Sequence) or not all(id(w) in own for w in weights):
         raise LotteryError(
             f"Expected {DECLARES}() of {type(layer).__name__} to return variables of the layer. "
             f"Received: {weights!r}"
@@ -179,9 +179,9 @@ def _declared(layer: keras.Layer) -> Sequence[keras.Variable]:
 
 def _named(layer: keras.Layer, names: Sequence[str]) -> list[keras.Variable]:
     by_name = {variable.name: variable for variable in own_weights(layer)}
-    found = []
+    variables = []
     for name in names:
-        # An attribute may be a property that hides a variable (Dense.kernel with LoRA).
+        # An attribute may be a property that hides the variable (Dense.kernel with LoRA).
         variable = by_name.get(name, getattr(layer, name, None))
         if variable is None:
             raise LotteryError(
@@ -189,8 +189,8 @@ def _named(layer: keras.Layer, names: Sequence[str]) -> list[keras.Variable]:
                 f"Received: {layer.name!r} with {', '.join(by_name) or 'none'}. "
                 "If it isn't built, call the model once."
             )
-        found.append(variable)
-    return found
+        variables.append(variable)
+    return variables
 
 
 def _rules(argument: str, given: Any) -> tuple[Rule, ...]:
@@ -199,7 +199,7 @@ def _rules(argument: str, given: Any) -> tuple[Rule, ...]:
         is_layer = isinstance(rule, type) and issubclass(rule, keras.Layer)
         if not is_layer and (isinstance(rule, type) or not (isinstance(rule, str) or callable(rule))):
             raise LotteryError(
-                f"Expected {argument} as layer classes, name patterns or predicates. Received: {rule!r}"
+                f"Expected {argument} to be layer classes, name patterns or predicates. Received: {rule!r}"
             )
     return rules
 

@@ -1,7 +1,7 @@
-"""Names for all that is in a model: the layers from the outermost down, and their variables.
+"""Paths of all layers and variables in a model, from the outermost layer down.
 
-A path is made of layers' names and the variable's own: `block/conv1/kernel`. A `PrunableLayer`
-isn't seen: what it wraps has the path that it has in the plain model.
+A path consists of the names of the layers and the variable: `block/conv1/kernel`. A `PrunableLayer`
+doesn't appear in it: the layer that it wraps has the same path as in the plain model.
 """
 
 import itertools
@@ -13,30 +13,30 @@ Above = tuple[tuple[str, keras.Layer], ...]
 
 
 class HoldsMasks:
-    """Base of what holds masks: a layer that stands for the one that it wraps, or a model."""
+    """Base class of everything that holds masks: a layer that wraps another, or a model."""
 
     def masked(self) -> list[tuple[keras.Variable, keras.Variable]]:
-        """Return the pairs of kernel and mask."""
+        """Return pairs of a kernel and its mask variable."""
         raise NotImplementedError
 
     def stands_for(self) -> keras.Layer | None:
-        """Return the layer that has its path, None if it has one of its own."""
+        """Return the wrapped layer, which has this one's path, or None if it wraps none."""
         return None
 
 
 def children(layer: keras.Layer) -> list[keras.Layer]:
-    """Return the layers that a layer holds, in the order in which Keras counts their weights."""
+    """Return the direct sublayers of a layer, in the order in which Keras lists their weights."""
     return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
 def own_weights(layer: keras.Layer) -> list[keras.Variable]:
-    """Return the variables of a layer that aren't those of a layer in it."""
+    """Return the variables of a layer that don't belong to one of its sublayers."""
     below = {id(variable) for child in children(layer) for variable in child.weights}
     return [variable for variable in layer.weights if id(variable) not in below]
 
 
 def walk(model: keras.Layer) -> Iterator[tuple[str, keras.Layer, Above]]:
-    """Yield path, layer and the layers above it, of a model and all that is in it, each once.
+    """Yield the path, the layer and the layers above it, for a model and every layer in it, each once.
 
     The model itself comes first, with the path "".
     """
@@ -58,7 +58,7 @@ def _walk(layer: keras.Layer, path: str, above: Above, seen: set[int]) -> Iterat
 
 
 def holders(model: keras.Layer) -> Iterator[HoldsMasks]:
-    """Yield all that holds masks in a model, in the order of their kernels, each once."""
+    """Yield everything in a model that holds masks, in the order of the kernels, each once."""
     stack, seen = [model], set()
     while stack:
         layer = stack.pop()
@@ -70,7 +70,7 @@ def holders(model: keras.Layer) -> Iterator[HoldsMasks]:
 
 
 def variables_without_masks(model: keras.Layer) -> list[keras.Variable]:
-    """Return every variable of a prunable or plain model but the masks.
+    """Return every variable of a prunable or plain model except the masks.
 
     Masks come before what they belong to, so the order is that of the plain model.
     """
@@ -79,24 +79,24 @@ def variables_without_masks(model: keras.Layer) -> list[keras.Variable]:
 
 
 def named_variables(model: keras.Layer) -> dict[str, keras.Variable]:
-    """Return every variable of a prunable or plain model but the masks: path -> variable.
+    """Return path -> variable for every variable of a prunable or plain model except the masks.
 
-    Paths are those of masks (`hidden1/kernel`, `hidden1/bias`), the same for both kinds of
-    model, in the same order. Where two variables would have one, the second is called
-    `...~2`. What belongs to no layer's weights, such as the seeds of dropout, is
+    The paths (`hidden1/kernel`, `hidden1/bias`) are those that masks have, and they and their order are the
+    same for both kinds of model. If two variables would have the same path, the second one gets
+    `...~2`. Variables that are no layer's weights, such as the seeds of dropout, are called
     `other/<index>`.
     """
     variables = variables_without_masks(model)
-    there = {id(variable) for variable in variables}
+    ids = {id(variable) for variable in variables}
     paths: dict[int, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     for path, layer, _ in walk(model):
         for variable in own_weights(layer):
-            if id(variable) in there and id(variable) not in paths:
+            if id(variable) in ids and id(variable) not in paths:
                 own = f"{path}/{variable.name}" if path else variable.name
                 numbers = (f"{own}~{number}" for number in itertools.count(2))
-                while own in taken:
+                while own in used:
                     own = next(numbers)
-                taken.add(own)
+                used.add(own)
                 paths[id(variable)] = own
     return {paths.get(id(v), f"other/{index:04d}"): v for index, v in enumerate(variables)}

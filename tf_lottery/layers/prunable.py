@@ -8,8 +8,8 @@ import keras
 from keras import ops, tree
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers import in_place  # noqa: F401  registers its models with Keras where ours are
-from tf_lottery.layers.kernels import DECLARES, KERNELS, Choice
+from tf_lottery.layers import in_place  # noqa: F401  registers its models with Keras, too
+from tf_lottery.layers.kernels import DECLARES, KERNELS, PrunableChoice
 from tf_lottery.layers.masking import MaskedScope, add_mask
 from tf_lottery.layers.paths import HoldsMasks, children, named_variables
 
@@ -18,21 +18,21 @@ from tf_lottery.layers.paths import HoldsMasks, children, named_variables
 class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
     """Wraps a layer and holds a non-trainable boolean mask beside each of its kernels.
 
-    A pruned weight is exactly 0.0 in the stored variable, its gradient and therefore its
-    optimizer slots too. The inner layer, whatever it is, runs as it is: only who reads a
-    kernel gets it with a masked gradient.
+    A pruned weight is exactly 0.0 in the stored variable; so are its gradient and therefore its
+    optimizer slots. The inner layer runs unchanged, whatever it is: only its kernels are
+    read with a masked gradient.
 
     Args:
-        layer: a layer that has kernels, or holds layers that have.
-        kernels: which of its weights are kernels: names (`"kernel"`, or a path such as
+        layer: A layer that has kernels, or contains layers that do.
+        kernels: Which of the layer's weights are kernels, as names (`"kernel"`, or a path such as
             `"query/kernel"`) or indices in `layer.weights`. Default: those of the classes in
-            `tf_lottery.layers.kernels.KERNELS`, and what a layer's own method
+            `tf_lottery.layers.kernels.KERNELS`, and those that a layer's own method
             `get_prunable_weights` returns.
-        **kwargs: as of `keras.layers.Layer`. The name defaults to the inner layer's, so
-            `model.get_layer` finds it under the name it had.
+        **kwargs: Arguments of `keras.layers.Layer`. The name defaults to the inner layer's, so that
+            `model.get_layer` finds the layer under its old name.
 
     Raises:
-        LotteryError: if the layer has no kernels that we can prune.
+        LotteryError: If the layer has no kernels that can be pruned.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -51,27 +51,27 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         kwargs.setdefault("dtype", layer.dtype_policy)
         kwargs.setdefault("trainable", layer.trainable)
         super().__init__(layer, **kwargs)
-        # Keras tells arguments apart by it, and finds masks of sequences for them.
+        # Keras uses the signature to match arguments, and to find the masks of sequences for them.
         self._call_signature = inspect.signature(layer.call)
         self.supports_masking = layer.supports_masking
         self.autocast = layer.autocast
         self._chosen = None if kernels is None else tuple(kernels)
-        self.__dict__["_masked"] = []  # not tracked: kernels are the inner layer's
+        self.__dict__["_masked"] = []  # not tracked, since the kernels belong to the inner layer
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Build the inner layer as a call of its own would, whatever its arguments are; call it."""
+        """Call the inner layer, after building it as its own call would, whatever the arguments are."""
         if not self.built and not _is_whole(self.layer):
             with keras.name_scope(self.name):
                 self.layer(*_symbolic(args), **_symbolic(kwargs))
         return super().__call__(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
-        """Build the inner layer if it isn't built, then the masks, all ones."""
+        """Build the inner layer if it isn't built, then create masks of ones."""
         super().build(input_shape)
         if not _is_whole(self.layer):
             raise LotteryError(
-                "Expected a layer whose kernels are all there once it is built. "
-                f"Received: {self.layer.name!r}. Call it before, or build what is in it in its build method."
+                "Expected a layer whose kernels all exist once it is built. "
+                f"Received: {self.layer.name!r}. Call it first, or build its sublayers in its build method."
             )
         for name, kernel in self._kernels().items():
             name = name.replace("/", "_")
@@ -80,16 +80,16 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
             self._masked.append((kernel, kernel_mask))
 
     def _kernels(self) -> dict[str, keras.Variable]:
-        """Return name -> variable, in the order of the inner layer's weights."""
+        """Return name -> kernel variable, in the order of the inner layer's weights."""
         named, weights = named_variables(self.layer), self.layer.weights
         if self._chosen is None:
-            chosen = {id(v) for v in Choice(frozen=True).kernels_of(self.layer).values()}
+            chosen = {id(v) for v in PrunableChoice(frozen=True).kernels_of(self.layer).values()}
         else:
             try:
                 chosen = {id(weights[k] if isinstance(k, int) else named[k]) for k in self._chosen}
             except (IndexError, KeyError) as error:
                 raise LotteryError(
-                    f"Expected kernels of {self.layer.name!r} as names of its weights "
+                    f"Expected kernels of {self.layer.name!r} to be names of its weights "
                     f"({', '.join(named)}) or indices. Received: {list(self._chosen)}"
                 ) from error
         if not chosen:
@@ -97,7 +97,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         return {name: variable for name, variable in named.items() if id(variable) in chosen}
 
     def masked(self) -> list[tuple[keras.Variable, keras.Variable]]:
-        """Return the pairs of kernel and mask variable."""
+        """Return pairs of a kernel and its mask variable."""
         return self._masked
 
     def stands_for(self) -> keras.Layer:
@@ -105,39 +105,39 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         return self.layer
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the inner layer; gradients of pruned weights are zero."""
+        """Call the inner layer, with zero gradients for pruned weights."""
         with MaskedScope(self._masked) as scope:
             outputs = self.layer(*args, **kwargs)
         scope.give_losses(self.layer)
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the inner layer's."""
+        """Return the inner layer's output spec."""
         return self.layer.compute_output_spec(*args, **kwargs)
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the inner layer's."""
+        """Return the inner layer's output shape."""
         return self.layer.compute_output_shape(*args, **kwargs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """Return nothing: the inner layer has set the mask of sequences, if there is one."""
+        """Return None: the inner layer has already set the mask of sequences, if there is one."""
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Return what builds the inner layer."""
+        """Return the build configuration of the inner layer."""
         return self.layer.get_build_config()
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Build the inner layer, then the masks."""
+        """Build the inner layer from its build configuration, then create the masks."""
         if not self.layer.built:
             self.layer.build_from_config(config)
         if self.layer.built:
             self.build()
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that build this layer again."""
+        """Return the arguments that create this layer."""
         config = super().get_config()
         if self._chosen is not None:
-            # Names that Keras numbers (`dense_3`) are others in another process.
+            # Names that Keras numbers (`dense_3`) differ in another process.
             chosen = {id(kernel) for kernel, _ in self._masked}
             indices = [i for i, v in enumerate(self.layer.weights) if id(v) in chosen]
             config["kernels"] = indices or list(self._chosen)
@@ -145,31 +145,31 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
 
 
 def _may_have_kernels(layer: keras.Layer) -> bool:
-    """Whether a layer, perhaps not built yet, is or holds one that has kernels."""
+    """Return whether a layer, which may be unbuilt, has kernels or contains a layer that does."""
     if hasattr(layer, DECLARES) or any(
         isinstance(layer, known) for known in KERNELS if isinstance(known, type)
     ):
         return True
-    # Keras makes the inner layers of attention when it is built.
+    # Keras creates the sublayers of attention only when it is built.
     return (not layer.built and not children(layer) and not _is_plain(layer)) or any(
         _may_have_kernels(child) for child in children(layer)
     )
 
 
 def _is_plain(layer: keras.Layer) -> bool:
-    """Whether a layer is of Keras and makes no layers when it is built."""
+    """Return whether a layer belongs to Keras and creates no sublayers when it is built."""
     attention = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
     return type(layer).__module__.startswith("keras.") and not isinstance(layer, attention)
 
 
 def _is_whole(layer: keras.Layer) -> bool:
-    """Whether a layer is built, and all that it holds that may have kernels."""
+    """Return whether a layer is built, and so are all of its sublayers that may have kernels."""
     below = (child for child in children(layer) if child.built or _may_have_kernels(child))
     return layer.built and all(_is_whole(child) for child in below)
 
 
 def _symbolic(arguments: Any) -> Any:
-    """Return arguments with a `KerasTensor` in place of each tensor."""
+    """Return the arguments with a `KerasTensor` in place of each tensor."""
 
     def replace(value):
         if not ops.is_tensor(value) and not hasattr(value, "__array__"):

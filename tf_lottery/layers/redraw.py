@@ -1,4 +1,4 @@
-"""What a random reinitialization draws anew, and what it keeps: decided here for all that have controls."""
+"""Decides what a random reinitialization draws again and what it keeps, wherever it is used as a control."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from tf_lottery.layers.paths import named_variables, own_weights, walk
 
 _SAMPLE = 20_000
 _CHANCE = 1e-9
-"""Probability with which weights that were drawn are taken for others."""
+"""Probability with which drawn weights are mistaken for weights that weren't drawn."""
 
 
 @dataclass(frozen=True)
 class Redrawn:
-    """A random reinitialization.
+    """The result of a random reinitialization.
 
     Attributes:
-        weights: name -> array; what was drawn is new, the rest as it was.
-        kept: names of the weights that were never drawn: of frozen layers, and those that come out the same
-            however the network is built (a function that loads them).
-        correlation: of the first drawn kernel with its original.
+        weights: Name -> array. Drawn weights are new, the others unchanged.
+        kept: Names of the weights that were never drawn: those of frozen layers, and those that are the same
+            whenever the network is built (because a function loads them).
+        correlation: Correlation of the first drawn kernel with its original.
     """
 
     weights: Arrays
@@ -37,19 +37,20 @@ def redraw(
 ) -> Redrawn:
     """Return a random reinitialization of a network.
 
-    What isn't trained is kept, but for the statistics of normalization, which a training makes. Asserts
-    that the draw is one: every drawn kernel differs from its original, and the first doesn't correlate
-    with it. Kernels that begin constant (zeros, say) draw nothing and are left out.
+    Weights that aren't trained are kept, except for the statistics of normalization, which training
+    produces. This checks that the weights were really drawn: every drawn kernel differs from its original,
+    and the first one doesn't correlate with it. Kernels that are constant at first (such as zeros) aren't
+    drawn, and are left out of the check.
 
     Args:
-        model: the network; its layers tell what is frozen.
-        kernels: paths of the prunable kernels, the first layer's first.
-        original: theta_0, or another draw where that isn't known: name -> array.
-        fresh: the network built anew, from another seed.
-        prefix: of names, before the paths.
+        model: The network, whose layers determine what is frozen.
+        kernels: Paths of the prunable kernels, from the first layer on.
+        original: Name -> array of theta_0, or of another draw if theta_0 isn't known.
+        fresh: Name -> array of the network built again from another seed.
+        prefix: Prefix that turns paths into names.
 
     Raises:
-        LotteryError: if the network draws the same weights again.
+        LotteryError: If the network draws the same weights again, or draws none.
     """
     kept = [prefix + path for path in frozen(model) if prefix + path in original]
     given = [prefix + path for path in kernels if prefix + path not in kept]
@@ -60,18 +61,18 @@ def redraw(
         if not varying or _seeded(model, name.removeprefix(prefix)):
             raise LotteryError(
                 f"Expected new weights from a random reinitialization. Received: the same in {name}. "
-                "Its initializer has a seed of its own, or the builder returns the same model again: "
-                "leave the seed out, build a new model each time."
+                "Its initializer has a seed of its own, or the builder returns the same model again. "
+                "Leave the seed out, and build a new model each time."
             )
     for name in () if varying else drawn:
         raise LotteryError(
-            "Expected new weights from a random reinitialization. Received: kernels that begin constant, "
-            f"{name} the first: nothing is drawn. Do without this control."
+            "A random reinitialization would draw no new weights: the kernels are constant at first "
+            f"({name} is one of them). Leave out this control."
         )
     if not drawn:
         raise LotteryError(
-            "Expected kernels that a random reinitialization draws anew. Received: frozen ones only. "
-            "Do without this control."
+            "A random reinitialization would draw no new weights: the kernels are all frozen. "
+            "Leave out this control."
         )
     correlation = _correlation(varying[0], original, fresh)
     weights = dict(fresh) | {name: original[name] for name in kept}
@@ -79,45 +80,45 @@ def redraw(
 
 
 def frozen(model: keras.Model) -> list[str]:
-    """Return the paths of what isn't trained in a model, statistics of normalization and seeds aside."""
+    """Return the paths of the weights that aren't trained, except statistics of normalization and seeds."""
     paths = {id(variable): path for path, variable in named_variables(model).items()}
     trained = {id(variable) for variable in model.trainable_variables}
-    found = []
+    untrained = []
     for _, layer, above in walk(model):
         statistics = isinstance(layer, keras.layers.BatchNormalization) and all(
             each.trainable for each in (layer, *(outer for _, outer in above))
         )
         if not statistics:
             own = [v for v in own_weights(layer) if id(v) not in trained]
-            found += [paths[id(v)] for v in own if id(v) in paths]
-    return found
+            untrained += [paths[id(v)] for v in own if id(v) in paths]
+    return untrained
 
 
 def given(original: Arrays, draws: tuple[Arrays, Arrays], names: Collection[str]) -> list[str]:
-    """Return which weights can't have been drawn: they were given, or trained, after the model was built.
+    """Return which weights can't have been drawn, but were given or trained after the model was built.
 
-    What two draws have in common (zeros of biases, ones) the original must have as well. What they draw is
-    compared by distribution (Kolmogorov and Smirnov's two-sample test, at a chance of 1e-9 a variable):
-    weights of a hundred values or more that were trained for long are told; a few values, or a kernel that
-    hardly moved and has no bias, aren't.
+    Whatever two draws have in common (such as biases of zeros) must be the same in the original. The rest
+    is compared by distribution (the two-sample Kolmogorov-Smirnov test, with an error probability of 1e-9 per
+    variable). This detects weights of a hundred values or more that were trained for long, but neither
+    a few values nor a kernel that hardly moved and has no bias.
 
     Args:
-        original: name -> array.
-        draws: two of them, from other seeds.
-        names: of what is trained.
+        original: Name -> array of the weights to judge.
+        draws: Two draws from other seeds, each as name -> array.
+        names: Names of the trainable weights.
     """
-    found = []
+    not_drawn = []
     for name in names:
         value, first, second = original[name], draws[0][name], draws[1][name]
         if np.array_equal(first, second):
             if not np.array_equal(value, first):
-                found.append(name)
-        elif not _from_the_same(value.ravel(), np.concatenate([first.ravel(), second.ravel()])):
-            found.append(name)
-    return found
+                not_drawn.append(name)
+        elif not _same_distribution(value.ravel(), np.concatenate([first.ravel(), second.ravel()])):
+            not_drawn.append(name)
+    return not_drawn
 
 
-def _from_the_same(first: np.ndarray, second: np.ndarray) -> bool:
+def _same_distribution(first: np.ndarray, second: np.ndarray) -> bool:
     generator = np.random.default_rng(0)
     first, second = (
         np.sort(generator.choice(each, _SAMPLE, replace=False) if each.size > _SAMPLE else each)
@@ -131,7 +132,7 @@ def _from_the_same(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def _correlation(name: str, original: Arrays, fresh: Arrays) -> float:
-    """Below 0.02, or five standard deviations of chance where the layer is small."""
+    """Return the correlation; it must be below 0.02, or below five deviations of chance in small layers."""
     correlation = float(np.corrcoef(original[name].ravel(), fresh[name].ravel())[0, 1])
     limit = max(0.02, 5 / np.sqrt(original[name].size))
     if not abs(correlation) < limit:
@@ -143,9 +144,9 @@ def _correlation(name: str, original: Arrays, fresh: Arrays) -> float:
 
 
 def _seeded(model: keras.Model, path: str) -> bool:
-    """Whether a weight that is the same each time is drawn by its initializer, from a seed of its own.
+    """Return whether a weight that is the same each time is drawn by an initializer with its own seed.
 
-    Where the initializer isn't known it is taken to be.
+    An initializer that isn't known, or isn't one of Keras, is assumed to have one.
     """
     variable = named_variables(model)[path]
     layer = next(each for _, each, _ in walk(model) if any(v is variable for v in own_weights(each)))
@@ -156,6 +157,7 @@ def _seeded(model: keras.Model, path: str) -> bool:
 
 
 def _initializer(layer: keras.Layer, name: str) -> Any:
-    """What draws a weight: `kernel_initializer`, `recurrent_initializer` of `recurrent_kernel`, and so on."""
+    """Return a weight's initializer, such as `recurrent_initializer` for `recurrent_kernel`."""
     names = [f"{name}_initializer", f"{name.removesuffix('_kernel')}_initializer", "depthwise_initializer"]
-    return next((found for each in names if (found := getattr(layer, each, None)) is not None), None)
+    initializers = (getattr(layer, each, None) for each in names)
+    return next((each for each in initializers if each is not None), None)

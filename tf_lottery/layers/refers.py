@@ -1,4 +1,4 @@
-"""Whether what a user wrote refers to a model itself, so that a copy of the model isn't what it sees."""
+"""Finds out whether a user's functions and objects refer to a model, and so wouldn't see a copy of it."""
 
 import dis
 import functools
@@ -13,26 +13,27 @@ import tensorflow as tf
 
 from tf_lottery.layers.paths import walk
 
-_DEPTH, _MANY = 6, 1000
-_TOLD = ("_model", "params")
+_MAX_DEPTH, _MAX_ITEMS = 6, 1000
+_SET_BY_FIT = ("_model", "params")
 _LIBRARIES = {"builtins", "keras", "tensorflow", "numpy", "tf_lottery", "typing", "abc", "pathlib"}
-_WHOLE = (
+_OPAQUE = (
     *(type, types.ModuleType, np.ndarray, np.generic, tf.Variable, tf.Tensor),
     *(keras.Layer, keras.Variable, keras.metrics.Metric, keras.optimizers.Optimizer),
 )
 
 
 def refers(thing: Any, model: keras.Model) -> bool:
-    """Return whether a function or object of the user's refers to a model, its layers or its variables."""
+    """Return whether a user's function or object refers to a model, its layers or its variables."""
     own = {id(layer) for _, layer, _ in walk(model)} | {id(variable) for variable in model.variables}
     return any(id(each) in own for each in reachable([thing]))
 
 
 def reachable(things: Sequence[Any]) -> Iterator[Any]:
-    """Yield what functions and objects of the user's hold, themselves included.
+    """Yield everything that a user's functions and objects refer to, including themselves.
 
-    Closures, defaults, globals that are named, attributes, what is in lists and dictionaries; not what is in
-    modules, classes, layers or arrays, nor what a callback was told by an earlier `fit`.
+    This follows closures, defaults, the globals that they use, attributes, and the items of lists and
+    dictionaries, but not the contents of modules, classes, layers or arrays, nor what an earlier `fit` set
+    on a callback.
     """
     stack, seen = [(thing, 0) for thing in things], set()
     while stack:
@@ -41,12 +42,12 @@ def reachable(things: Sequence[Any]) -> Iterator[Any]:
             continue
         seen.add(id(each))
         yield each
-        if depth < _DEPTH:
-            stack += [(found, depth + 1) for found in _held(each)]
+        if depth < _MAX_DEPTH:
+            stack += [(referenced, depth + 1) for referenced in _references(each)]
 
 
 def names_of_keras(cls: type, but: type = object) -> set[str]:
-    """Return the attributes that the methods use which a class has from Keras, but those of one class."""
+    """Return the attributes used by the methods that a class inherits from Keras, except those of `but`."""
     libraries = ("keras.", "tensorflow.")
     bases = [base for base in cls.__mro__ if base.__module__.startswith(libraries) and base is not but]
     methods = [method for base in bases for method in vars(base).values()]
@@ -60,39 +61,36 @@ def _function(method: Any) -> Any:
     return getattr(method, "__wrapped__", getattr(method, "__func__", method))
 
 
-def _held(thing: Any) -> list[Any]:
-    """What a function, or an object of the user's, holds."""
+def _references(thing: Any) -> list[Any]:
+    """Return what a user's function or object refers to directly."""
     if isinstance(thing, functools.partial):
         return [thing.func, *thing.args, *thing.keywords.values()]
     if isinstance(thing, types.MethodType):
         return [thing.__func__, thing.__self__]
     if isinstance(thing, types.FunctionType):
-        cells = [cell.cell_contents for cell in thing.__closure__ or () if _filled(cell)]
+        cells = [cell.cell_contents for cell in thing.__closure__ or () if _has_contents(cell)]
         globals_ = [thing.__globals__[n] for n in _global_names(thing.__code__) if n in thing.__globals__]
         return [*cells, *globals_, *(thing.__defaults__ or ()), *(thing.__kwdefaults__ or {}).values()]
     if isinstance(thing, (list, tuple, set)):
-        return list(itertools.islice(thing, _MANY))
+        return list(itertools.islice(thing, _MAX_ITEMS))
     if isinstance(thing, dict):
-        return list(itertools.islice(thing.values(), _MANY))
-    if isinstance(thing, _WHOLE):
+        return list(itertools.islice(thing.values(), _MAX_ITEMS))
+    if isinstance(thing, _OPAQUE):
         return []
     try:
-        held = dict(getattr(thing, "__dict__", {}))
-    except Exception:  # what stands for another object, and has none now
+        attributes = dict(getattr(thing, "__dict__", {}))
+    except Exception:  # such as a proxy that has lost its object
         return []
-    found = [value for name, value in held.items() if name not in _TOLD or not _is_callback(thing)]
-    return [*found, *_methods(type(thing))]
+    skipped = _SET_BY_FIT if isinstance(thing, keras.callbacks.Callback) else ()
+    values = [value for name, value in attributes.items() if name not in skipped]
+    return [*values, *_methods(type(thing))]
 
 
 def _methods(cls: type) -> list[types.FunctionType]:
-    """The functions of a class of the user's own: they may refer to what is global."""
+    """Return the functions of a user's own class, which may refer to globals."""
     own = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _LIBRARIES]
     functions = [_function(method) for base in own for method in vars(base).values()]
     return [function for function in functions if isinstance(function, types.FunctionType)]
-
-
-def _is_callback(thing: Any) -> bool:
-    return isinstance(thing, keras.callbacks.Callback)
 
 
 def _global_names(code: types.CodeType) -> set[str]:
@@ -101,7 +99,7 @@ def _global_names(code: types.CodeType) -> set[str]:
     return names.union(*(_global_names(each) for each in inner))
 
 
-def _filled(cell: types.CellType) -> bool:
+def _has_contents(cell: types.CellType) -> bool:
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

@@ -1,4 +1,4 @@
-"""What of a model is prunable, what not, and why."""
+"""Shows which weights of a model are prunable, which aren't, and why."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.layers.kernels import ON_REQUEST, Choice, unfit
+from tf_lottery.layers.kernels import ON_REQUEST, PrunableChoice, unfit
 from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 
 PRUNABLE = "prunable"
@@ -23,11 +23,11 @@ class Row:
     """One weight of a model.
 
     Attributes:
-        path: of the variable.
-        layer: the class of its layer.
-        shape: of it.
-        remaining: weights that aren't pruned.
-        why: `prunable`, or why not.
+        path: Path of the variable.
+        layer: Name of its layer's class.
+        shape: Shape of the variable.
+        remaining: Number of weights that aren't pruned.
+        why: `prunable`, or the reason why it isn't.
     """
 
     path: str
@@ -38,17 +38,17 @@ class Row:
 
     @property
     def size(self) -> int:
-        """Number of weights."""
+        """The number of weights."""
         return int(np.prod(self.shape))
 
 
 def rows(model: keras.Model) -> list[Row]:
-    """Return a row for each weight of a prunable or plain model that is trained or a kernel."""
+    """Return a row for each variable of a prunable or plain model that is trained or a kernel."""
     paths = {id(variable): path for path, variable in named_variables(model).items()}
     masks = {id(kernel): kernel_mask for holder in holders(model) for kernel, kernel_mask in holder.masked()}
-    by_default = {id(v) for v in Choice(frozen=True, strict=False).kernels_of(model).values()}
+    by_default = {id(v) for v in PrunableChoice(frozen=True, strict=False).kernels_of(model).values()}
     trained = {id(variable) for variable in model.trainable_variables}
-    found = []
+    result = []
     for _, layer, _ in walk(model):
         for variable in own_weights(layer):
             kernel_mask = masks.get(id(variable))
@@ -62,18 +62,18 @@ def rows(model: keras.Model) -> list[Row]:
                 why = PRUNABLE
             else:
                 why = FROZEN if number not in trained else _reason(layer, variable, by_default)
-            found.append(Row(paths[id(variable)], type(layer).__name__, shape, remaining, why))
-    return found
+            result.append(Row(paths[id(variable)], type(layer).__name__, shape, remaining, why))
+    return result
 
 
 def prunable_table(model: keras.Model) -> str:
-    """Return a table of a prunable model: which weights can be pruned, which not, and why.
+    """Return a table of a model that shows which weights can be pruned, which can't, and why.
 
     Args:
-        model: from `make_prunable`, or a plain one, of which it tells that nothing is prunable yet.
+        model: A model from `make_prunable`, or a plain model, of which nothing is prunable yet.
 
     Raises:
-        LotteryError: if it isn't a Keras model.
+        LotteryError: If it isn't a Keras model.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -86,25 +86,25 @@ def prunable_table(model: keras.Model) -> str:
     """
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras model. Received: {type(model).__name__}")
-    found = rows(model)
+    table = rows(model)
     cells = [("weight", "layer", "shape", "weights", "remaining", "")]
     cells += [
-        (row.path, row.layer, str(row.shape), f"{row.size:,}", f"{row.remaining:,}", row.why) for row in found
+        (row.path, row.layer, str(row.shape), f"{row.size:,}", f"{row.remaining:,}", row.why) for row in table
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     lines = []
     for line in cells:
         texts = [line[i].rjust(widths[i]) if i in (3, 4) else line[i].ljust(widths[i]) for i in range(5)]
         lines.append("  ".join([*texts, line[5]]).rstrip())
-    prunable = [row for row in found if row.why == PRUNABLE]
-    frozen = sum(row.size for row in found if row.why == FROZEN)
-    size, total = sum(row.size for row in prunable), sum(row.size for row in found) - frozen
+    prunable = [row for row in table if row.why == PRUNABLE]
+    frozen = sum(row.size for row in table if row.why == FROZEN)
+    size, total = sum(row.size for row in prunable), sum(row.size for row in table) - frozen
     remaining = sum(row.remaining for row in prunable)
     lines.append(
         f"{size:,} of {total:,} weights ({size / max(total, 1):.1%}) are prunable; "
         f"{remaining:,} of those remain ({remaining / max(size, 1):.1%}), "
         f"{total - size + remaining:,} of all {total:,} ({(total - size + remaining) / max(total, 1):.1%})."
-        + (f" {frozen:,} more are frozen, and left out." if frozen else "")
+        + (f" {frozen:,} more are frozen and not counted." if frozen else "")
     )
     return "\n".join(lines)
 

@@ -1,13 +1,13 @@
-"""A ticket's masks and weights put into a model."""
+"""Applies a ticket's masks and weights to a model."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import keras
 import numpy as np
 
+from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.convert import make_prunable_kernels
@@ -16,10 +16,7 @@ from tf_lottery.layers.paths import holders, named_variables
 from tf_lottery.pruning.correspond import Correspondence, correspond
 
 _OTHER = "other/"
-"""Seeds of dropout and the like, which a ticket of another library doesn't have."""
-
-
-Arrays = Mapping[str, np.ndarray]
+"""Prefix of variables such as the seeds of dropout, which a ticket from another library lacks."""
 
 
 def apply_ticket(
@@ -30,79 +27,79 @@ def apply_ticket(
     weights: Literal["start", "trained"] | None,
     partial: bool,
 ) -> keras.Model:
-    """As `Ticket.apply`."""
+    """Apply a ticket's masks and weights to a model and return it; see `Ticket.apply`."""
     if not isinstance(model, keras.Model):
         raise LotteryError(f"Expected a Keras 3 model. Received: {type(model).__name__}")
     if not model.built:
         raise LotteryError(
-            f"Expected a built model. Received: {model.name!r}, not built. "
+            f"Expected a built model. Received: {model.name!r}, which is not built. "
             "Give it a keras.Input or call it once."
         )
     values = _values(masks, start, trained, weights)
-    there = {p: v for p, v in named_variables(model).items() if not p.startswith(_OTHER)}
-    shapes = {path: tuple(variable.shape) for path, variable in there.items()}
-    found = correspond({path: np.shape(value) for path, value in values.items()}, shapes)
-    if not start:  # masks are all there is: the rest of the model isn't their concern
-        found = replace(found, foreign=())
-    _check(found, partial)
-    paths = {path: found.pairs[path] for path in masks if path in found.pairs}
+    variables = {p: v for p, v in named_variables(model).items() if not p.startswith(_OTHER)}
+    shapes = {path: tuple(variable.shape) for path, variable in variables.items()}
+    matches = correspond({path: np.shape(value) for path, value in values.items()}, shapes)
+    if not start:  # A ticket with masks only says nothing about the model's other variables.
+        matches = replace(matches, foreign=())
+    _check(matches, partial)
+    paths = {path: matches.pairs[path] for path in masks if path in matches.pairs}
     if not paths:
         raise LotteryError(
             f"Expected a model that the ticket fits. Received: {model.name!r}, which has none of its kernels "
             f"({', '.join(list(masks)[:4])})"
         )
     if next(holders(model), None) is None:
-        model = make_prunable_kernels(model, {path: there[path] for path in paths.values()})
-        there = named_variables(model)
+        model = make_prunable_kernels(model, {path: variables[path] for path in paths.values()})
+        variables = named_variables(model)
     new = {path: np.ones(mask.shape, bool) for path, mask in get_masks(model).items()}
     if uncovered := [path for path in paths.values() if path not in new]:
         raise LotteryError(
-            f"Expected a model in which all kernels of the ticket are prunable. Received: {model.name!r}, in "
-            f"which these aren't: {', '.join(uncovered[:4])}. Give the plain model."
+            f"Kernels of the ticket aren't prunable in {model.name!r}: {', '.join(uncovered[:4])}. "
+            "Apply the ticket to the plain model."
         )
     new |= {target: masks[path] for path, target in paths.items()}
     set_masks(model, new)
     if weights is not None:
-        for path, target in found.pairs.items():
-            there[target].assign(values[path])
+        for path, target in matches.pairs.items():
+            variables[target].assign(values[path])
         settle(model)
     return model
 
 
 def _values(masks: Arrays, start: Arrays, trained: Arrays, weights: str | None) -> dict[str, np.ndarray]:
-    """Return path -> array of what a ticket holds; the masks, if no weights are asked for."""
+    """Return path -> array of the ticket's weights to apply, or of its masks if it has none."""
     if weights not in ("start", "trained", None):
-        raise LotteryError(f"Expected weights='start', 'trained' or None. Received: {weights!r}")
+        raise LotteryError(f"Expected weights to be 'start', 'trained' or None. Received: {weights!r}")
     if weights == "trained" and not trained:
         raise LotteryError(
-            "Expected a ticket with trained weights. Received: one without. Apply its start, and train it."
+            "The ticket has no trained weights. Apply it with weights='start', and train the model."
         )
     if weights == "start" and not start:
-        raise LotteryError(
-            "Expected a ticket with weights. Received: masks only. Apply them with weights=None."
-        )
+        raise LotteryError("The ticket has masks only. Apply them with weights=None.")
     values = trained if weights == "trained" else start or masks
     for path, mask in masks.items():
         if path not in values:
             raise LotteryError(
-                f"Expected masks of weights that the ticket has. Received: {path}, of which it has none"
+                f"Expected masks that fit the ticket's weights. Received: {path}, which has no weights"
             )
         if np.shape(values[path]) != np.shape(mask):
             raise LotteryError(
-                f"Expected masks of the shapes of their weights. Received: {path} {np.shape(values[path])} "
-                f"with a mask {np.shape(mask)}"
+                f"Expected masks that fit the ticket's weights. Received: {path}, which has a mask of shape "
+                f"{np.shape(mask)} and weights of shape {np.shape(values[path])}"
             )
         if np.asarray(mask).dtype != bool:
-            raise LotteryError(f"Expected masks of booleans. Received: {path} of {np.asarray(mask).dtype}")
+            raise LotteryError(f"Expected boolean masks. Received: {path}, which is {np.asarray(mask).dtype}")
     return {path: value for path, value in values.items() if not path.startswith(_OTHER)}
 
 
-def _check(found: Correspondence, partial: bool) -> None:
-    if found.complete:
+def _check(matches: Correspondence, partial: bool) -> None:
+    if matches.complete:
         return
     if not partial:
         raise LotteryError(
-            f"Expected a model of the ticket's architecture. Received: {found.differences()}. "
-            "partial=True applies what corresponds."
+            f"Expected a model of the ticket's architecture. Received: {matches.differences()}. "
+            "Pass partial=True to apply what corresponds."
         )
-    warnings.warn(f"Not applied, and left as it is: {found.differences(limit=20)}.", stacklevel=4)
+    warnings.warn(
+        f"Parts that don't correspond stay unchanged: {matches.differences(limit=20)}.", stacklevel=4
+    )

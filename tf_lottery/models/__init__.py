@@ -1,1 +1,1 @@
-"""Builders of networks. Hyperparameters live in `configs/`."""
+"""Functions that build networks. Hyperparameters live in `configs/`."""

@@ -1,8 +1,8 @@
-"""The two layers of a transformer that Keras lacks in a form that can be pruned.
+"""The two transformer layers that Keras doesn't offer in a form that can be pruned.
 
-`keras.layers.MultiHeadAttention` holds its projections inside; here they are Dense layers
-around `DotProductAttention`, so that each can be pruned at a rate of its own. A file with
-these layers loads where tf_lottery is installed and was imported after Keras.
+`keras.layers.MultiHeadAttention` hides its projections; here they are Dense layers around
+`DotProductAttention`, so that each can be pruned at its own rate. A file with these layers can be
+loaded where tf_lottery is installed and was imported after Keras.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="tf_lottery")
 class DotProductAttention(keras.layers.Layer):
-    """Scaled dot-product attention in several heads (Vaswani et al. 2017), without weights.
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017), without weights.
 
     Args:
-        heads: number of heads; divides the width of the inputs.
-        **kwargs: as of `keras.layers.Layer`.
+        heads: Number of heads; it must divide the width of the inputs.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, heads: int, **kwargs: Any):
@@ -27,7 +27,7 @@ class DotProductAttention(keras.layers.Layer):
     def call(self, query: Any, key: Any, value: Any) -> Any:
         """Return (batch, tokens, width) from three tensors of that shape."""
         query, key, value = (self._split(projected) for projected in (query, key, value))
-        # Scaled before the product, which is larger than the query.
+        # Scale the query rather than the product, which is larger.
         query = query * query.shape[-1] ** -0.5
         weights = ops.softmax(ops.einsum("bqhd,bkhd->bhqk", query, key), axis=-1)
         return self._merge(ops.einsum("bhqk,bkhd->bqhd", weights, value))
@@ -37,7 +37,7 @@ class DotProductAttention(keras.layers.Layer):
         return query_shape
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that build this layer again."""
+        """Return the arguments that create this layer."""
         return {**super().get_config(), "heads": self.heads}
 
     def _split(self, x):
@@ -49,7 +49,7 @@ class DotProductAttention(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tf_lottery")
 class PositionEmbedding(keras.layers.Layer):
-    """Adds a learned vector to each token; normal initialization, standard deviation 0.02."""
+    """Adds a learned vector to each token; initialized from a normal distribution with deviation 0.02."""
 
     def build(self, input_shape: Any) -> None:
         """Create the embedding, of shape (tokens, width)."""
@@ -57,7 +57,7 @@ class PositionEmbedding(keras.layers.Layer):
         self.embedding = self.add_weight(shape=input_shape[1:], initializer=initializer, name="embedding")
 
     def call(self, inputs: Any) -> Any:
-        """Return inputs, (batch, tokens, width), plus the embedding."""
+        """Return the inputs, of shape (batch, tokens, width), plus the embedding."""
         return inputs + self.embedding
 
     def compute_output_shape(self, input_shape: Any) -> Any:

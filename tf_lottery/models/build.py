@@ -1,4 +1,4 @@
-"""Networks by name, or by the user's own builder, initialized from a seed."""
+"""Builds networks by name, or with the user's own function, initialized from a seed."""
 
 import contextlib
 import hashlib
@@ -35,29 +35,28 @@ def build(
     seed: int,
     scope: AbstractContextManager | None = None,
 ) -> keras.Model:
-    """Return a new network whose random initialization follows from `seed`.
+    """Return a new network whose random initialization is determined by `seed`.
 
     Keras layers without a seed of their own draw one when they are created, so building
-    again under another seed is a random reinitialization, biases and normalization
-    included. (Calling a layer's initializer again would return the same weights.)
+    the network again under another seed is a random reinitialization, including biases and
+    normalization. (Calling a layer's initializer again would return the same weights.)
 
     Args:
-        config: a line of `MODELS`, or the user's `package.module:function`.
-        input_shape: of one example.
-        classes: number of classes.
-        seed: of the initialization. The global generators of Python and NumPy are left
-            as they were.
-        scope: of a `tf.distribute` strategy, for its variables to be made in.
+        config: Names a line of `MODELS`, or the user's function as `package.module:function`.
+        input_shape: Shape of one example.
+        classes: Number of classes.
+        seed: Seed of the initialization. The global generators of Python and NumPy keep their states.
+        scope: Scope of a `tf.distribute` strategy in which to create the variables.
 
     Raises:
-        LotteryError: an unknown name, a builder that can't be imported or fails, or one
-            that doesn't return a built Keras model with `classes` outputs.
+        LotteryError: If the name is unknown, or the user's function can't be imported, fails, or
+            doesn't return a built Keras model with `classes` outputs.
     """
     builder = _builder(config)
     policy = keras.config.dtype_policy()
-    # Automatic names count from zero again. A scope that was entered before wouldn't survive it.
+    # Automatic names start from zero again. A scope that was already entered would be lost here.
     keras.utils.clear_session(free_memory=False)
-    keras.config.set_dtype_policy(policy)  # which the line above forgets
+    keras.config.set_dtype_policy(policy)  # clear_session resets it
     try:
         with scope or contextlib.nullcontext(), seeded(seed):
             model = builder(input_shape=input_shape, classes=classes, **config.kwargs)
@@ -65,8 +64,8 @@ def build(
         raise
     except Exception as error:
         raise LotteryError(
-            f"Expected {config.build or config.name} to build a model for inputs {input_shape}, "
-            f"{classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
+            f"Expected {config.build or config.name} to build a model for inputs of shape {input_shape} "
+            f"and {classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     if not isinstance(model, keras.Model) or not model.built or not getattr(model, "inputs", None):
         raise LotteryError(
@@ -84,29 +83,29 @@ def build(
 
 
 def architecture(model: keras.Model) -> str:
-    """Return the sha256 of a plain model's layers and their settings, weights aside.
+    """Return the sha256 of a plain model's layers and their settings, without its weights.
 
-    Of a model whose settings Keras can't write: of what can be told, which is its layers' classes, how
-    they are connected, the settings of those that have some, and the shapes of all variables.
+    If Keras can't serialize the model, the sha256 covers its layers' classes, their connections, the
+    settings of those layers that can be serialized, and the shapes and types of all variables.
     """
     try:
         text = model.to_json()
-    except Exception:  # whatever a layer of the user's own raises
+    except Exception:  # the user's layers may raise anything
         operations = getattr(model, "operations", model.layers)
-        told = {
-            "operations": [_told(operation) for operation in operations],
+        description = {
+            "operations": [_description(operation) for operation in operations],
             "variables": {path: [v.dtype, *v.shape] for path, v in named_variables(model).items()},
         }
-        text = json.dumps(told)
+        text = json.dumps(description)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _told(operation: keras.Operation) -> list[str]:
+def _description(operation: keras.Operation) -> list[str]:
     kind = type(operation)
     inbound = [parent.operation.name for node in operation._inbound_nodes for parent in node.parent_nodes]
     try:
         settings = json.dumps(keras.saving.serialize_keras_object(operation), sort_keys=True)
-    except Exception:  # whatever a layer of the user's own raises
+    except Exception:  # the user's layers may raise anything
         settings = ""
     return [operation.name, f"{kind.__module__}.{kind.__qualname__}", *inbound, settings]
 
@@ -115,7 +114,7 @@ def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
     if config.build is None:
         if config.name not in MODELS:
             raise LotteryError(
-                f"Expected model.name as one of {', '.join(MODELS)}. Received: {config.name!r}"
+                f"Expected model.name to be one of {', '.join(MODELS)}. Received: {config.name!r}"
             )
         return MODELS[config.name]
     return import_function(config.build, "model.build")

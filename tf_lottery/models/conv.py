@@ -1,7 +1,8 @@
-"""Conv-2, Conv-4 and Conv-6: scaled-down VGG, Frankle & Carbin 2018, Figure 2.
+"""Conv-2, Conv-4 and Conv-6: scaled-down VGG networks (Frankle & Carbin 2018, Figure 2).
 
-Pairs of 3x3 convolutions (64, 128, 256 channels) with 2x2 max-pooling after each pair,
-then Dense 256, 256 and the output. Gaussian Glorot, biases zero, logits out.
+They consist of pairs of 3x3 convolutions (64, 128, 256 channels) with 2x2 max-pooling after each pair,
+two Dense layers of 256 units, and the output. Kernels are initialized with Gaussian Glorot, biases with
+zeros, and the outputs are logits.
 """
 
 import keras

@@ -5,7 +5,10 @@ from keras import layers
 
 
 def lenet_300_100(input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Return LeNet-300-100: 266,200 weights on MNIST. Gaussian Glorot, biases zero, logits out."""
+    """Return LeNet-300-100: 266,200 weights on MNIST.
+
+    Kernels are initialized with Gaussian Glorot, biases with zeros, and the outputs are logits.
+    """
     return keras.Sequential(
         [
             keras.Input(input_shape),

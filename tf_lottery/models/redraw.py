@@ -1,4 +1,4 @@
-"""The network of a ticket, built again with weights drawn afresh."""
+"""Builds the network of a ticket again, with newly drawn weights."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,79 +8,79 @@ import keras
 import numpy as np
 from keras import ops
 
+from tf_lottery.arrays import Arrays
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.paths import named_variables
-from tf_lottery.layers.redraw import frozen
-from tf_lottery.layers.redraw import redraw as redraw_weights
+from tf_lottery.layers.redraw import frozen, redraw
 from tf_lottery.models.build import build as build_named
 from tf_lottery.models.seeded import seeded
 from tf_lottery.pruning.correspond import correspond
 from tf_lottery.pruning.masks import zeroed
 from tf_lottery.seeding import derive
 
-Arrays = Mapping[str, np.ndarray]
+_GIVE_BUILD = "Give build=, a function that builds the plain model."
 
 
-def redraw(
+def redraw_ticket(
     masks: Arrays,
     start: Arrays,
-    known: Mapping[str, Any],
+    provenance: Mapping[str, Any],
     seed: int,
     build: Callable[[], keras.Model] | None,
 ) -> dict[str, np.ndarray]:
     """Return the weights of `Ticket.reinitialize`.
 
     Args:
-        masks: of the ticket.
-        start: the weights that it starts from.
-        known: its provenance.
-        seed: of the draw.
-        build: builds the network; None: from what is known.
+        masks: The ticket's masks.
+        start: The weights that the ticket starts from.
+        provenance: The ticket's provenance, which may say how to build its network.
+        seed: Seed of the draw.
+        build: Function that builds the network. By default the provenance says how.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise LotteryError(f"Expected a seed, a whole number from 0. Received: {seed!r}")
-    if build is None and (names := known.get("given")):
+        raise LotteryError(f"Expected a seed that is a whole number from 0. Received: {seed!r}")
+    if build is None and (names := provenance.get("given")):
         raise LotteryError(
-            "Expected a ticket whose weights were drawn, since a random reinitialization draws them anew. "
-            f"Received: one of weights that were given or trained before ({', '.join(map(str, names[:4]))}). "
-            "Give build=, a function that builds the plain model and loads them: what it loads is kept."
+            f"Some of the ticket's weights were given or trained ({', '.join(map(str, names[:4]))}), so "
+            "a random reinitialization can't draw them again. Give build=, a function that builds the plain "
+            "model and loads them: what it loads is kept."
         )
-    model, drawn = _drawn(known, derive(seed, 0, "reinit"), build)
-    _, other = _drawn(known, derive(seed, 0, "another"), build)
-    other = dict(zip(drawn, other.values(), strict=False))  # Keras may number its layers otherwise
-    found = correspond(
+    model, drawn = _drawn(provenance, derive(seed, 0, "reinit"), build)
+    _, other = _drawn(provenance, derive(seed, 0, "another"), build)
+    other = dict(zip(drawn, other.values(), strict=False))  # Keras may have numbered its layers differently
+    matches = correspond(
         {path: value.shape for path, value in start.items() if not path.startswith("other/")},
         {path: value.shape for path, value in drawn.items() if not path.startswith("other/")},
     )
-    if not found.complete:
-        raise LotteryError(f"Expected the ticket's network. Received: another one ({found.differences()})")
-    theirs = {there: start[path] for path, there in found.pairs.items()}
-    fresh = redraw_weights(model, [found.pairs[path] for path in masks], other, drawn)
-    # What is frozen is the ticket's own, whatever the network was built with.
-    new = fresh.weights | {path: theirs[path] for path in frozen(model) if path in theirs}
-    weights = {path: new[there] for path, there in found.pairs.items()}
+    if not matches.complete:
+        raise LotteryError(f"Expected the ticket's network. Received: another one ({matches.differences()})")
+    ticket_weights = {built: start[path] for path, built in matches.pairs.items()}
+    redrawn = redraw(model, [matches.pairs[path] for path in masks], other, drawn)
+    # Frozen weights are taken from the ticket, whatever the network was built with.
+    kept = {path: ticket_weights[path] for path in frozen(model) if path in ticket_weights}
+    new = redrawn.weights | kept
+    weights = {path: new[built] for path, built in matches.pairs.items()}
     weights |= {path: drawn.get(path, value) for path, value in start.items() if path not in weights}
     return zeroed(weights, masks)
 
 
 def _drawn(
-    known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None
+    provenance: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None
 ) -> tuple[keras.Model, dict[str, np.ndarray]]:
-    model = _network(known, seed, build)
+    model = _network(provenance, seed, build)
     return model, {path: np.array(ops.convert_to_numpy(v)) for path, v in named_variables(model).items()}
 
 
-def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None) -> keras.Model:
-    if build is None and {"model", "input_shape", "classes"} <= known.keys():
-        return _of_ours(known, seed)
-    if build is None and "architecture" in known:
-        build = _from_json(known["architecture"])
+def _network(
+    provenance: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None
+) -> keras.Model:
+    if build is None and {"model", "input_shape", "classes"} <= provenance.keys():
+        return _of_ours(provenance, seed)
+    if build is None and "architecture" in provenance:
+        build = _from_json(provenance["architecture"])
     if build is None:
-        raise LotteryError(
-            "Expected a ticket that knows its network, or build=. Received: neither. "
-            "Give a function that builds the plain model."
-        )
+        raise LotteryError(f"The ticket doesn't say how to build its network. {_GIVE_BUILD}")
     with seeded(seed):
         model = build()
     if not isinstance(model, keras.Model) or not model.built:
@@ -88,27 +88,27 @@ def _network(known: Mapping[str, Any], seed: int, build: Callable[[], keras.Mode
     return model
 
 
-def _of_ours(known: Mapping[str, Any], seed: int) -> keras.Model:
-    """Build a network by name. A file's word is enough for those of `MODELS`, not for anybody's function."""
+def _of_ours(provenance: Mapping[str, Any], seed: int) -> keras.Model:
+    """Build a network of `MODELS` by name. Other functions aren't called just because a file names them."""
     try:
-        config = ModelConfig(**known["model"])
-        shape, classes = tuple(int(size) for size in known["input_shape"]), int(known["classes"])
+        config = ModelConfig(**provenance["model"])
+        shape, classes = tuple(int(size) for size in provenance["input_shape"]), int(provenance["classes"])
     except (ValueError, TypeError) as error:
         raise LotteryError(
-            "Expected a ticket that knows its network. Received: "
-            f"{' '.join(str(known['model']).split()):.80}. Give build=, a function of it."
+            "The ticket's network can't be built from its provenance "
+            f"({' '.join(str(provenance['model']).split()):.80}). {_GIVE_BUILD}"
         ) from error
     if config.build is not None:
         raise LotteryError(
-            "Expected build=, since the ticket's network is of a function of its owner's, and no function "
-            f"is called because a file names it. Received: none. If you trust it: build=the function "
-            f"{config.build!r}, called with input_shape={shape}, classes={classes} and its own settings."
+            f"The ticket names {config.build!r} as the function that builds its network, and functions that "
+            "a file names aren't called. If you trust it, give build=, a function that calls it with "
+            f"input_shape={shape}, classes={classes} and its own settings."
         )
     return build_named(config, shape, classes, seed)
 
 
 def _check_trusted(config: Any) -> None:
-    """Refuse an architecture that would import modules, or call functions, that a file names."""
+    """Refuse an architecture that would make Keras import modules or call functions that a file names."""
     stack = [config]
     while stack:
         each = stack.pop()
@@ -121,7 +121,7 @@ def _check_trusted(config: Any) -> None:
         if each["class_name"] == "Lambda" or not (ours or registered):
             raise LotteryError(
                 f"Expected layers of Keras, or registered ones. Received: {each['class_name']!r:.40} of "
-                f"{module!r:.40}, which a file names. Give build=, a function that builds the plain model."
+                f"{module!r:.40}, which a file names. {_GIVE_BUILD}"
             )
 
 
@@ -132,10 +132,9 @@ def _from_json(architecture: str) -> Callable[[], keras.Model]:
             return keras.models.model_from_json(architecture)
         except LotteryError:
             raise
-        except Exception as error:  # a layer that isn't known here
+        except Exception as error:  # such as a layer that isn't registered in this process
             raise LotteryError(
-                "Expected layers that are known here. Received: "
-                f"{reason_of(error)}. Give build=, a function that builds the plain model."
+                f"The ticket's network can't be built from its provenance ({reason_of(error)}). {_GIVE_BUILD}"
             ) from error
 
     return build

@@ -1,11 +1,11 @@
 """ResNet-20, the 20-layer CIFAR network (He et al. 2016, section 4.2).
 
-Frankle & Carbin 2018 call it ResNet-18. A 3x3 convolution, three stages of three basic
+Frankle & Carbin 2018 call it ResNet-18. It consists of a 3x3 convolution, three stages of three basic
 blocks (16, 32, 64 channels; stages 2 and 3 begin with stride 2), global average pooling and
-the output. As in open_lth, a shortcut that changes shape is a 1x1 convolution with batch
-normalization of its own, and convolutions have no bias. Batch normalization starts at scale one,
-its running averages have momentum 0.9. Gaussian Glorot, as the paper says; padding as Keras's
-`same`; logits out.
+the output. As in open_lth, a shortcut that changes shape is a 1x1 convolution with its own batch
+normalization, and convolutions have no bias. Batch normalization starts at scale one, and
+its running averages have momentum 0.9. Kernels are initialized with Gaussian Glorot, as in the paper;
+padding is Keras's `same`, and the outputs are logits.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""Initializations that follow from a seed."""
+"""Reproducible initialization from a seed."""
 
 import contextlib
 import random
@@ -10,10 +10,10 @@ import numpy as np
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Let whatever is built within draw its weights from `seed`.
+    """Make every network that is built in this context draw its weights from `seed`.
 
     Keras layers without a seed of their own draw one when they are created. The global generators of
-    Python and NumPy are left as they were.
+    Python and NumPy get their states back afterwards.
     """
     states = random.getstate(), np.random.get_state()
     keras.utils.set_random_seed(seed)

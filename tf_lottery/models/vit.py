@@ -1,8 +1,8 @@
 """A small vision transformer (Dosovitskiy et al. 2021).
 
-Pre-norm blocks over a linear embedding of patches and a learned position embedding, GELU.
+It consists of pre-norm blocks with GELU over a linear embedding of patches and a learned position embedding.
 The tokens are averaged before the output (Beyer et al. 2022); there is no class token.
-Uniform Glorot throughout, biases zero, logits out.
+Kernels are initialized with uniform Glorot, biases with zeros, and the outputs are logits.
 """
 
 import keras
@@ -11,7 +11,7 @@ from keras import layers
 from tf_lottery.errors import LotteryError
 from tf_lottery.models.attention import DotProductAttention, PositionEmbedding
 
-_EPSILON = 1e-6  # of layer normalization, as in the paper's code
+_EPSILON = 1e-6  # for layer normalization, as in the paper's code
 
 
 def vit(
@@ -27,26 +27,26 @@ def vit(
     """Return a vision transformer: 141,898 parameters for CIFAR-10 with these defaults.
 
     Args:
-        input_shape: (height, width, channels) of an image.
-        classes: number of classes.
-        patch: height and width of a patch, in pixels.
-        width: of a token.
-        depth: number of blocks.
-        heads: of the attention in a block.
-        mlp: units of the hidden layer in a block.
-        dropout: rate after the embedding, the attention and both layers of a block's MLP;
-            0: no such layers.
+        input_shape: Shape of an image: (height, width, channels).
+        classes: Number of classes.
+        patch: Height and width of a patch, in pixels.
+        width: Number of features of a token.
+        depth: Number of blocks.
+        heads: Number of attention heads in a block.
+        mlp: Number of units in the hidden layer of a block.
+        dropout: Dropout rate after the embedding, the attention and both layers of a block's MLP.
+            With 0 there are no dropout layers.
 
     Raises:
-        LotteryError: patches that don't tile the image, or heads that don't divide the width.
+        LotteryError: If the patches don't tile the image, or the heads don't divide the width.
     """
     if len(input_shape) != 3 or input_shape[0] % patch or input_shape[1] % patch:
         raise LotteryError(
-            f"Expected images (height, width, channels) that patches of {patch} x {patch} tile. "
+            f"Expected images (height, width, channels) that divide into patches of {patch} x {patch}. "
             f"Received: {tuple(input_shape)}"
         )
     if width % heads:
-        raise LotteryError(f"Expected heads that divide width {width}. Received: {heads}")
+        raise LotteryError(f"Expected a number of heads that divides the width, {width}. Received: {heads}")
 
     def dropped(x, name: str):
         return layers.Dropout(dropout, name=name)(x) if dropout else x
@@ -73,7 +73,7 @@ def vit(
 
 
 def _patches(images, patch: int):
-    """Cut images into patches: (batch, tokens, patch * patch * channels)."""
+    """Cut images into patches, of shape (batch, tokens, patch * patch * channels)."""
     height, width, channels = images.shape[1:]
     rows, columns = height // patch, width // patch
     x = layers.Reshape((rows, patch, columns, patch, channels), name="cut")(images)

@@ -1,1 +1,1 @@
-"""Pruning arithmetic in pure NumPy: which weights go, exactly how many."""
+"""Pruning arithmetic in pure NumPy: which weights are pruned, and exactly how many."""

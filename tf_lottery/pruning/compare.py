@@ -1,4 +1,4 @@
-"""Two masks side by side: do they keep the same weights, and more than chance would?"""
+"""Compares two masks: do they keep the same weights, and more of them than chance would?"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ class Overlap:
     """How far two masks of equal shape agree.
 
     Attributes:
-        size: number of weights.
-        first: kept by the first.
-        second: kept by the second.
-        both: kept by both.
-        chance: what `both` would be on average if each kept as many at random.
+        size: Number of weights.
+        first: Number of weights that the first mask keeps.
+        second: Number of weights that the second mask keeps.
+        both: Number of weights that both masks keep.
+        chance: What `both` would be on average if each mask kept as many weights at random.
     """
 
     size: int
@@ -26,24 +26,24 @@ class Overlap:
 
     @property
     def jaccard(self) -> float:
-        """Kept by both, of those kept by either."""
+        """The Jaccard index: weights that both masks keep, as a fraction of those that either keeps."""
         either = self.first + self.second - self.both
         return self.both / either if either else 1.0
 
     @property
     def distance(self) -> float:
-        """Fraction of positions that differ (normalized Hamming distance; You et al. 2020)."""
+        """The fraction of positions that differ (normalized Hamming distance; You et al. 2020)."""
         return (self.first + self.second - 2 * self.both) / self.size if self.size else 0.0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two tickets side by side.
+    """The comparison of two tickets.
 
     Attributes:
-        layers: kernel path -> overlap.
-        total: of all kernels; chance is taken layer by layer.
-        same_weights: whether both start from the same weights, to the last bit.
+        layers: Kernel path -> overlap of that kernel's masks.
+        total: Overlap over all kernels; its `chance` is the sum over the layers.
+        same_weights: Whether the weights that both keep start from the same values, bit for bit.
     """
 
     layers: dict[str, Overlap]
@@ -51,7 +51,7 @@ class Comparison:
     same_weights: bool
 
     def __str__(self) -> str:
-        """Return a table."""
+        """Return the comparison as a table with one line per kernel."""
         width = max(len("kernel"), *(len(path) for path in self.layers), len("all"))
         lines = [f"{'kernel'.ljust(width)}   first  second    both  by chance  Jaccard  distance"]
         for path, o in (*self.layers.items(), ("all", self.total)):
@@ -68,7 +68,7 @@ class Comparison:
 def compare_masks(
     first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray], same_weights: bool
 ) -> Comparison:
-    """Compare masks of the same paths and shapes."""
+    """Compare two sets of masks with the same paths and shapes."""
     layers = {path: _overlap(first[path], second[path]) for path in first}
     sums = (
         sum(getattr(o, part) for o in layers.values())

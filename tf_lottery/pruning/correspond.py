@@ -1,4 +1,4 @@
-"""Which arrays of one network are which of another, by path."""
+"""Matches the arrays of one network with those of another, by path."""
 
 import re
 from collections import defaultdict
@@ -10,13 +10,14 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True)
 class Correspondence:
-    """What corresponds, and what doesn't.
+    """Which arrays of two networks correspond, and which don't.
 
     Attributes:
-        pairs: path of the first -> path of the second, of equal shapes, in the order of the first.
-        missing: paths of the first that the second lacks.
-        foreign: paths of the second that the first lacks.
-        misshapen: path of the first -> (its shape, the second's), where they differ.
+        pairs: Path in the first network -> path in the second, for arrays of equal shape, in the
+            order of the first network.
+        missing: Paths of the first network that the second lacks.
+        foreign: Paths of the second network that the first lacks.
+        misshapen: Path in the first network -> (its shape, the shape in the second), where the two differ.
     """
 
     pairs: dict[str, str] = field(default_factory=dict)
@@ -26,13 +27,13 @@ class Correspondence:
 
     @property
     def complete(self) -> bool:
-        """Whether all of both corresponds."""
+        """Whether every array of both networks has a counterpart."""
         return not (self.missing or self.foreign or self.misshapen)
 
     def differences(self, limit: int = 4) -> str:
-        """Return what doesn't correspond, in words, `limit` paths of each kind at most."""
-        shapes = [f"{path} {first} is {second} here" for path, (first, second) in self.misshapen.items()]
-        kinds = (("not here", self.missing), ("only here", self.foreign), ("other shapes", shapes))
+        """Describe what doesn't correspond, with at most `limit` paths of each kind."""
+        shapes = [f"{path} has {second}, not {first}" for path, (first, second) in self.misshapen.items()]
+        kinds = (("missing", self.missing), ("unexpected", self.foreign), ("different shapes", shapes))
         return "; ".join(
             f"{kind}: {', '.join(paths[:limit])}{', ...' if len(paths) > limit else ''}"
             for kind, paths in kinds
@@ -43,31 +44,31 @@ class Correspondence:
 def correspond(first: Shapes, second: Shapes) -> Correspondence:
     """Pair the arrays of two networks by path.
 
-    Where the paths aren't the same, numbers at the ends of names don't count, since Keras numbers
-    layers by what was built before them (`dense`, `dense_1`): what is then called alike corresponds in order.
+    Keras numbers layers by what was built before them (`dense`, `dense_1`). So where the paths differ,
+    numbers at the ends of names are ignored, and arrays whose names are then equal are paired in order.
 
     Args:
-        first: path -> shape.
-        second: the same of the other network.
+        first: Path -> shape, for the arrays of one network.
+        second: Path -> shape, for the arrays of the other network.
     """
-    found = {path: path for path in first if path in second}
-    if len(found) < len(first) or len(found) < len(second):
+    matches = {path: path for path in first if path in second}
+    if len(matches) < len(first) or len(matches) < len(second):
         groups = _by_name(first), _by_name(second)
-        found = {}
+        matches = {}
         for name, paths in groups[0].items():
             others = groups[1].get(name, [])
             if len(others) == len(paths):
-                found |= dict(zip(paths, others, strict=True))
+                matches |= dict(zip(paths, others, strict=True))
             else:
-                found |= {path: path for path in paths if path in others}
-        found = {path: found[path] for path in first if path in found}
-    pairs = {path: other for path, other in found.items() if tuple(first[path]) == tuple(second[other])}
-    taken = set(found.values())
+                matches |= {path: path for path in paths if path in others}
+        matches = {path: matches[path] for path in first if path in matches}
+    pairs = {path: other for path, other in matches.items() if tuple(first[path]) == tuple(second[other])}
+    matched = set(matches.values())
     return Correspondence(
         pairs,
-        tuple(path for path in first if path not in found),
-        tuple(path for path in second if path not in taken),
-        {p: (tuple(first[p]), tuple(second[o])) for p, o in found.items() if p not in pairs},
+        tuple(path for path in first if path not in matches),
+        tuple(path for path in second if path not in matched),
+        {p: (tuple(first[p]), tuple(second[o])) for p, o in matches.items() if p not in pairs},
     )
 
 

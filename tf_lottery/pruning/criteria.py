@@ -1,6 +1,7 @@
-"""Criteria: weights of the last training step -> scores. The lowest scores are pruned.
+"""Pruning criteria: functions from the weights of the last training step to scores.
 
-A new criterion is a function and a line in `CRITERIA`. One that draws has its name in `DRAWING`, too.
+The lowest scores are pruned. To add a criterion, write a function and add a line to `CRITERIA`; the name of
+one that draws goes into `DRAWING`, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,11 +14,11 @@ Scores = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion may look at.
+    """Everything that a criterion may look at.
 
     Attributes:
-        weights: kernel path -> weights after the last training step.
-        seed: for criteria that draw.
+        weights: Kernel path -> weights after the last training step.
+        seed: Seed for criteria that draw random numbers.
     """
 
     weights: Mapping[str, np.ndarray]
@@ -25,12 +26,12 @@ class Evidence:
 
 
 def magnitude(evidence: Evidence) -> Scores:
-    """|w| after training (Frankle & Carbin 2018)."""
+    """Score weights by their magnitude after training, |w| (Frankle & Carbin 2018)."""
     return {path: np.abs(weights) for path, weights in evidence.weights.items()}
 
 
 def random(evidence: Evidence) -> Scores:
-    """Uniform draws: the random-pruning control."""
+    """Score weights by uniform random draws: the random-pruning control."""
     generator = np.random.default_rng(evidence.seed)
     return {path: generator.random(weights.shape) for path, weights in evidence.weights.items()}
 

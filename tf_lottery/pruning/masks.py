@@ -8,7 +8,7 @@ Masks = dict[str, np.ndarray]
 
 
 def ones(shapes: Mapping[str, tuple[int, ...]]) -> Masks:
-    """Return masks that keep everything."""
+    """Return masks that keep every weight."""
     return {path: np.ones(shape, bool) for path, shape in shapes.items()}
 
 
@@ -23,14 +23,16 @@ def size(masks: Mapping[str, np.ndarray]) -> int:
 
 
 def density(masks: Mapping[str, np.ndarray]) -> float:
-    """Return the fraction of prunable weights that remain, the paper's P_m (1.0 of none)."""
+    """Return the fraction of prunable weights that remain, the paper's P_m; 1.0 if there are none."""
     total = size(masks)
     return remaining(masks) / total if total else 1.0
 
 
 def distance(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> float:
-    """Return the fraction of positions where two masks differ (normalized Hamming distance;
-    You et al. 2020, Early-Bird tickets)."""
+    """Return the fraction of positions where two sets of masks differ.
+
+    This is the normalized Hamming distance of You et al. 2020 (Early-Bird tickets).
+    """
     differing = sum(int(np.count_nonzero(first[path] != second[path])) for path in first)
     return differing / size(first)
 
@@ -39,8 +41,8 @@ def zeroed(arrays: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) ->
     """Return all arrays, with exactly 0.0 (never -0.0) where a weight is pruned.
 
     Args:
-        arrays: by path; those that have no mask are returned as they are.
-        masks: by path.
+        arrays: Path -> array. Arrays without a mask are returned unchanged.
+        masks: Path -> mask.
     """
     return {
         path: np.where(masks[path], value, np.zeros_like(value)) if path in masks else value
@@ -49,5 +51,5 @@ def zeroed(arrays: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) ->
 
 
 def shrinks(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> bool:
-    """Return whether nothing that was pruned before is back."""
+    """Return whether every weight pruned before is still pruned, and the paths are the same."""
     return before.keys() == after.keys() and all(not np.any(after[path] & ~before[path]) for path in before)

@@ -1,4 +1,4 @@
-"""How many weights remain after a round: rates per layer, and the density that follows."""
+"""Pruning rates of the layers, and how many weights remain after each round."""
 
 from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
@@ -11,14 +11,14 @@ def layer_rates(paths: list[str], rate: float, patterns: Mapping[str, float]) ->
     """Return the pruning rate of each kernel.
 
     Args:
-        paths: kernel paths such as `block/conv1/kernel`.
-        rate: for kernels that no pattern matches.
-        patterns: layer name pattern -> rate. A pattern matches the layer's own name
-            (`conv1`) or its path (`block/conv1`), with `*` and `?`; the first counts. What is
-            a layer's name as it stands (`out[class]`) means that name alone.
+        paths: Kernel paths such as `block/conv1/kernel`.
+        rate: Rate of the kernels that no pattern matches.
+        patterns: Layer name pattern -> rate. A pattern matches the layer's own name (`conv1`) or its
+            path (`block/conv1`), with `*` and `?`; the first pattern that matches counts. A pattern that
+            is itself the name of a layer (`out[class]`) matches that name only.
 
     Raises:
-        LotteryError: if a pattern matches no layer.
+        LotteryError: If a pattern sets the rate of no layer.
     """
     unused = set(patterns)
     rates = {}
@@ -36,13 +36,13 @@ def layer_rates(paths: list[str], rate: float, patterns: Mapping[str, float]) ->
             layers = ", ".join(path.rpartition("/")[0] for path in paths)
             raise LotteryError(
                 f"Expected pruning.layer_rates to name layers of the model ({layers}). "
-                f"Received: {pattern!r}, which decides none of them."
+                f"Received: {pattern!r}, which sets the rate of none of them."
             )
     return rates
 
 
 def as_patterns(rules: Iterable[str], names: Collection[str]) -> dict[str, str]:
-    """Return rule -> the pattern that is meant: of a rule that is one of the names, that name alone."""
+    """Return rule -> pattern, where a rule that is itself one of the names matches that name only."""
     return {rule: escape(rule) if rule in names else rule for rule in rules}
 
 
@@ -52,9 +52,9 @@ def _names(path: str) -> tuple[str, str]:
 
 
 def keep_next(remaining: int, rate: float) -> int:
-    """Return how many of `remaining` weights are kept: round(rate x remaining) go.
+    """Return how many of `remaining` weights are kept when round(rate x remaining) are pruned.
 
-    Python's `round` is meant: an exact half goes to the even number.
+    `round` is Python's: an exact half is rounded to the even number.
     """
     return remaining - round(rate * remaining)
 
@@ -63,9 +63,9 @@ def densities(sizes: Mapping[str, int], rates: Mapping[str, float], rounds: int)
     """Return the density after each round of layer-wise pruning, round 0 included.
 
     Args:
-        sizes: kernel path -> number of weights.
-        rates: kernel path -> rate.
-        rounds: number of prunings.
+        sizes: Kernel path -> number of weights.
+        rates: Kernel path -> pruning rate.
+        rounds: Number of prunings.
     """
     left = dict(sizes)
     total = sum(sizes.values())

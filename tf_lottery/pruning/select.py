@@ -1,4 +1,4 @@
-"""Scores and masks -> the next round's masks: exact counts, ties by index, no empty layer."""
+"""Turns scores and masks into the next round's masks: exact counts, ties by index, no empty layer."""
 
 import math
 from collections.abc import Mapping
@@ -17,32 +17,32 @@ def select(
     scope: str = "layer",
     min_density: float = 0.0,
 ) -> Masks:
-    """Prune the lowest-scored of the remaining weights.
+    """Prune the remaining weights that have the lowest scores.
 
     Args:
-        scores: kernel path -> scores, of the kernel's shape. Scores of weights already
-            pruned are not looked at.
-        masks: kernel path -> current mask.
-        rates: kernel path -> fraction of the remaining weights to prune, in [0, 1].
-        scope: `layer`: scores compete within a layer, each at its own rate. `global`:
-            they compete over all layers whose rate isn't 0; those share one rate.
-        min_density: fraction of each layer's weights that stays at least: its highest-scored ones
-            don't compete (a guard against layers that collapse).
+        scores: Kernel path -> scores, in the kernel's shape. Scores of weights that are already pruned
+            are ignored.
+        masks: Kernel path -> current mask.
+        rates: Kernel path -> fraction of the remaining weights to prune, in [0, 1].
+        scope: With `layer`, scores compete within each layer, at the layer's own rate. With `global`,
+            they compete over all layers whose rate isn't 0, which must share one rate.
+        min_density: Fraction of each layer's weights that is always kept, as a guard against layers that
+            collapse: its highest-scored weights don't compete.
 
     Returns:
-        New masks, subsets of the old. Exactly round(rate x remaining) weights went, per
-        layer or over all; of equal scores the lower index goes first (C order within a
-        layer, layers in the order of `masks`).
+        New masks, subsets of the old ones. Exactly round(rate x remaining) weights are pruned, per layer
+        or in total; among equal scores the lower index is pruned first (C order within a layer, layers
+        in the order of `masks`).
 
     Raises:
-        LotteryError: scores that are NaN or infinite, a layer that would be left empty, or more to
-            prune than the minimum leaves.
+        LotteryError: If scores are NaN or infinite, a layer would be left empty, or more weights are to be
+            pruned than `min_density` allows.
     """
     for path, mask in masks.items():
         if not np.all(np.isfinite(scores[path][mask])):
             raise LotteryError(
                 f"Expected finite scores. Received: NaN or infinity in {path}. The training "
-                "that gave them diverged: try a lower training.learning_rate."
+                "that produced them diverged: try a lower training.learning_rate."
             )
     if scope == "layer":
         pruned = {path: _prune_group(scores, masks, [path], rates[path], min_density)[path] for path in masks}
@@ -53,9 +53,8 @@ def select(
     for path, mask in pruned.items():
         if masks[path].any() and not mask.any():
             raise LotteryError(
-                f"Expected every layer to keep a weight. Received: a pruning that empties {path}. "
-                "Stop a round earlier, lower its rate with layer_rates, or keep a share of every layer "
-                "with min_density=0.01."
+                f"This pruning empties {path}, and every layer must keep a weight. Stop a round earlier, "
+                "lower its rate with layer_rates, or keep a share of every layer with min_density=0.01."
             )
     return pruned
 
@@ -65,7 +64,7 @@ def _prune_globally(scores, masks, rates, min_density: float) -> Masks:
     distinct = {rates[path] for path in competing}
     if len(distinct) > 1:
         raise LotteryError(
-            f"Expected one rate (or 0, to leave a layer out), since scope is global. "
+            "Expected one rate for all layers (or 0, to leave a layer out) with scope 'global'. "
             f"Received: {sorted(distinct)}"
         )
     return _prune_group(scores, masks, competing, distinct.pop(), min_density) if competing else {}
@@ -79,7 +78,7 @@ def _prune_group(scores, masks, paths: list[str], rate: float, min_density: floa
     alive = np.flatnonzero(competing)
     if going > len(alive):
         raise LotteryError(
-            f"Expected at most {len(alive)} weights to prune, since {min_density:.1%} of each layer stay. "
+            f"Expected at most {len(alive)} weights to prune, since {min_density:.1%} of each layer remain. "
             f"Received: {going} in {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
         )
     flat_masks[alive[np.argsort(values[alive], kind="stable")[:going]]] = False
@@ -88,7 +87,7 @@ def _prune_group(scores, masks, paths: list[str], rate: float, min_density: floa
 
 
 def _competing(scores: np.ndarray, mask: np.ndarray, min_density: float) -> np.ndarray:
-    """The weights of a layer that may go, flat."""
+    """Return which weights of a layer may be pruned, as a flat boolean array."""
     competing = mask.ravel().copy()
     spared = math.ceil(min_density * mask.size)
     if spared:

@@ -12,9 +12,9 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.compiled import compile_like, compile_settings
 from tf_lottery.layers.convert import check_kind, make_prunable_choice, strip_copy
-from tf_lottery.layers.copying import CannotCopy, carry_state, check_same, rebuild
+from tf_lottery.layers.copying import CannotCopy, carry_state, check_copy, rebuild
 from tf_lottery.layers.in_place import calls, held_in_place, strip_in_place
-from tf_lottery.layers.kernels import Choice
+from tf_lottery.layers.kernels import PrunableChoice
 from tf_lottery.layers.paths import children
 from tf_lottery.layers.redraw import Redrawn, frozen, given, redraw
 from tf_lottery.layers.refers import refers
@@ -55,7 +55,7 @@ class Network:
         self,
         model: keras.Model | Callable[[], keras.Model],
         seed: int,
-        choice: Choice,
+        choice: PrunableChoice,
         arguments: Mapping[str, Any],
     ):
         self._build = None if isinstance(model, keras.Model) else model
@@ -272,11 +272,11 @@ class Network:
     def _check_same(self, copy: keras.Model) -> None:
         carry_state(self.model, copy)
         if calls(self.model):
-            check_same(self.model, copy, self.inputs)
+            check_copy(self.model, copy, self.inputs)
             return
         for source, target in zip(children(self.model), children(copy), strict=True):
             if getattr(source, "inputs", None):  # a part that can be called by itself
-                check_same(source, target)
+                check_copy(source, target)
 
     def _built(self, seed: int) -> keras.Model:
         with seeded(seed):

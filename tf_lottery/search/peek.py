@@ -10,7 +10,7 @@ from keras import tree
 
 from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.in_place import calls
-from tf_lottery.layers.inputs import drawn
+from tf_lottery.layers.inputs import draw_inputs
 from tf_lottery.layers.paths import children, walk
 
 EXAMPLES = 4
@@ -37,7 +37,7 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
     structure = _symbols(arguments)
     if structure is None:  # nothing is known but by reading
         return next((_part_x(element) for element in x.take(1)), None)
-    for candidate in drawn(model, structure):
+    for candidate in draw_inputs(model, structure):
         try:
             model(candidate, training=False)
         except Exception:  # what a layer raises on inputs that it doesn't take

@@ -12,7 +12,7 @@ from tf_lottery.drivers.execution import Execution
 from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
-from tf_lottery.layers.kernels import Choice, Rule
+from tf_lottery.layers.kernels import PrunableChoice, Rule
 from tf_lottery.lock import held
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.schedules import layer_rates as rates_of
@@ -135,7 +135,7 @@ class LotterySearch:
             seed=seed,
             engine=engine,
         )
-        self._model, self._choice = model, Choice.of(include, exclude, kernels, frozen)
+        self._model, self._choice = model, PrunableChoice.of(include, exclude, kernels, frozen)
         self._directory, self._verbose = directory, verbose
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **arguments: Any) -> SearchResult:

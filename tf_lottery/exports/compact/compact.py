@@ -18,7 +18,7 @@ from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.exports.compact.channels import DEPTHWISE, SHARED, Channels, Place, Reader, nodes_of
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
-from tf_lottery.layers.copying import CannotCopy, carry_state, check_same, copy_layer
+from tf_lottery.layers.copying import CannotCopy, carry_state, check_copy, copy_layer
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _rebuilt(model: keras.Model, parts: Mapping[str, _Part]) -> keras.Model:
             for variable, value in zip(target.variables, parts[source.name].weights, strict=True):
                 variable.assign(value)
             target.trainable = source.trainable
-        check_same(model, copy, close=True)
+        check_copy(model, copy, close=True)
     except (CannotCopy, ValueError, TypeError, NotImplementedError, AttributeError) as error:
         raise LotteryError(
             f"Expected a model that Keras can copy. Received: {model.name!r} ({reason_of(error)})"
