@@ -64,5 +64,7 @@ def quick_exports():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "subprocess", SimpleNamespace(run=run, TimeoutExpired=TimeoutError))
-        patch.setattr("tf_lottery.exports.bench.SECONDS", 0.05)  # of timing, where its figures prove nothing
+        patch.setattr(
+            "tf_lottery.exports.measure.SECONDS", 0.05
+        )  # of timing, where its figures prove nothing
         yield

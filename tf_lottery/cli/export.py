@@ -8,8 +8,8 @@ import typer
 from tf_lottery.cli.app import app
 
 
-@app.command()
-def export(
+@app.command(name="export")
+def export_command(
     source: Annotated[
         str, typer.Argument(metavar="STUDY|MODEL", help="A study's name or directory, or a .keras file.")
     ],

@@ -10,15 +10,15 @@ import keras
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import place
-from tf_lottery.exports.bench import BATCHES, Bench
 from tf_lottery.exports.contents import REPORT, beside, files_of
 from tf_lottery.exports.formats import registry
-from tf_lottery.exports.formats.keras_file import without_dead_units
+from tf_lottery.exports.formats.keras_file import compacted
 from tf_lottery.exports.formats.registry import Format
+from tf_lottery.exports.measure import BATCHES, Measurement
 from tf_lottery.exports.recurrent import from_initial_state
 from tf_lottery.exports.source import check_model, filled, make_source
 from tf_lottery.exports.words.report import Report
-from tf_lottery.exports.words.rows import Row
+from tf_lottery.exports.words.rows import ExportRow
 
 ALL = "all"
 
@@ -114,32 +114,32 @@ def export(
     source = make_source(model, test_data, train_data, pixels, classes, warmup)
     source = replace(source, noted=noted)
     if compact:
-        source = without_dead_units(source)
+        source = compacted(source)
     _ = source.outputs  # refused here, if it has none to hold an export against
     with from_initial_state(model):
         dense, about = _dense(model, original)
     with place.beside(path) as temporary, warnings.catch_warnings(), from_initial_state(model):
         warnings.simplefilter("ignore")  # of converters, about what they do within
-        bench = Bench(source, source.of(dense), temporary / "work", threads, noted)
+        measurement = Measurement(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"
         made.mkdir()
         rows = []
         for number, (name, kind) in enumerate(chosen.items(), 1):
-            bench.stage = f"{number} of {len(chosen)}, "
+            measurement.stage = f"{number} of {len(chosen)}, "
             kind = _with_loss(kind, accuracy_loss)
             target = made / (kind.file if format == ALL else path.name)
             row = _skipped(name, kind, rows) if format == ALL else None
-            rows.append(row or bench.make(name, kind, target))
+            rows.append(row or measurement.make(name, kind, target))
         if latency:
-            rows = bench.timed(rows, made, BATCHES)
+            rows = measurement.timed(rows, made, BATCHES)
         report = Report(
             rows,
             model.name,
-            bench.cost,
+            measurement.cost,
             source.count,
             source.real,
             about,
-            bench.environment(),
+            measurement.environment(),
             dict(provenance or {}),
             compact and source.plain.count_params() < model.count_params(),
         )
@@ -190,7 +190,7 @@ def _with_loss(kind: Format, accuracy_loss: float) -> Format:
     return replace(kind, limits=replace(kind.limits, accuracy=accuracy_loss))
 
 
-def _skipped(name: str, kind: Format, rows: Sequence[Row]) -> Row | None:
+def _skipped(name: str, kind: Format, rows: Sequence[ExportRow]) -> ExportRow | None:
     """Quantization-aware training is for where quantization after training loses accuracy."""
     before = next((row for row in rows if row.name == "litert int8"), None)
     if name != "litert int8_qat" or before is None or before.status != "verified":
@@ -199,7 +199,7 @@ def _skipped(name: str, kind: Format, rows: Sequence[Row]) -> Row | None:
     if found.accuracy is None or found.source_accuracy - found.accuracy > kind.limits.accuracy / 2:
         return None
     lost = 100 * (found.source_accuracy - found.accuracy)
-    return Row(
+    return ExportRow(
         name,
         "not made",
         kind.runtime,

@@ -83,7 +83,7 @@ ARMS: dict[str, Arm] = {"random_reinit": random_reinit}
 """Arms of which each run follows from the dense network, or from another arm's run at the same round."""
 
 
-def function_of(name: str, settings: ArmConfig) -> str:
+def function_name(name: str, settings: ArmConfig) -> str:
     """Return the name of an arm's function: what it is `like`, or its own name."""
     return settings.like or name
 
@@ -91,7 +91,7 @@ def function_of(name: str, settings: ArmConfig) -> str:
 def is_chain(study: StudyConfig, arm: str) -> bool:
     """Return whether the runs of an arm go on from its own previous round."""
     settings = study.arms.get(arm)
-    return settings is not None and function_of(arm, settings) in CHAINS
+    return settings is not None and function_name(arm, settings) in CHAINS
 
 
 def check_names(study: StudyConfig) -> None:
@@ -101,7 +101,7 @@ def check_names(study: StudyConfig) -> None:
         LotteryError: If there isn't, or a chain is asked to be `on` another arm.
     """
     for name, settings in study.arms.items():
-        function = function_of(name, settings)
+        function = function_name(name, settings)
         if function not in (CHAINS | ARMS):
             what = f"arms.{name}.like" if settings.like else "arms"
             raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")

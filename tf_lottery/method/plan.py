@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS, CHAINS, Place, check_names, dense, function_of, is_chain
+from tf_lottery.method.arms import ARMS, CHAINS, Place, check_names, dense, function_name, is_chain
 from tf_lottery.method.matching import ROUNDING
 from tf_lottery.method.spec import Finished, RunSpec
 
@@ -126,7 +126,7 @@ def _grown(study: StudyConfig, goes_on: Callable[[StudyConfig, Chain, list[Chain
 
 def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> RunSpec:
     place = Place(settings, arm, chain[0].replicate, len(chain), trial=0, dense=chain[0], before=chain[-1])
-    return CHAINS[function_of(arm, study.arms[arm])](place)
+    return CHAINS[function_name(arm, study.arms[arm])](place)
 
 
 def _of_replicate(study: StudyConfig, chains: Mapping[str, Chain]) -> list[RunSpec]:
@@ -157,7 +157,7 @@ def _controls(
     if not same:
         return []
     root = next((chain[0] for chain in chains.values() if chain[0].key == same[0].root), same[0])
-    function = ARMS[function_of(arm, own)]
+    function = ARMS[function_name(arm, own)]
     return [
         function(Place(settings[arm], arm, same[0].replicate, round, trial, dense=root, same=same[0]))
         for trial in range(own.trials)

@@ -16,7 +16,7 @@ from tf_lottery.training.checkpoint import Cadence
 from tf_lottery.training.measured import train
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
-from tf_lottery.training.stops import Checkpoints, Evaluations, Progress, Snapshots
+from tf_lottery.training.stops import Checkpoints, Evaluations, Reports, Snapshots
 
 
 def execute(
@@ -72,7 +72,7 @@ def execute(
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [kept, measured])
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
-    stops = [kept, measured, checkpoints, Progress(observer)]
+    stops = [kept, measured, checkpoints, Reports(observer)]
     train(engine, start.first_step, length.last, order, stops, checkpoint)
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None

@@ -14,7 +14,7 @@ from tf_lottery.layers.compiled import compile_settings, config_of
 from tf_lottery.layers.paths import named_variables
 
 
-def described(
+def description_of(
     model: keras.Model,
     plain_class: type,
     architecture: str | None,

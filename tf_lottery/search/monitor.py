@@ -75,7 +75,7 @@ class Monitor:
             return None
         value = float(logs[self.name])
         if not math.isfinite(value):
-            raise diverged(self.name, f"{value} after epoch {epoch + 1}")
+            raise divergence(self.name, f"{value} after epoch {epoch + 1}")
         return value
 
     def missing(self, logs: Mapping[str, float]) -> LotteryError:
@@ -85,9 +85,9 @@ class Monitor:
         )
 
 
-def diverged(expected: str, received: str) -> LotteryError:
+def divergence(expected: str, received: str) -> LotteryError:
     """Return the error of a training in which something isn't finite, and what it was."""
     return LotteryError(
-        f"Expected a finite {expected}. Received: {received}: the training diverged. Look for NaN and "
+        f"Expected a finite {expected}. Received: {received}: the training divergence. Look for NaN and "
         "infinity in the data; else lower the learning rate of the model's optimizer."
     )

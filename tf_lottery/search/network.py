@@ -21,7 +21,7 @@ from tf_lottery.layers.refers import refers
 from tf_lottery.models.seeded import seeded
 from tf_lottery.pruning.correspond import correspond
 from tf_lottery.pruning.masks import Masks
-from tf_lottery.search.described import architecture_of, described, theta_0_in_words
+from tf_lottery.search.described import architecture_of, description_of, theta_0_in_words
 from tf_lottery.search.fit_arguments import callbacks_of
 from tf_lottery.search.optimizers import Optimizers, optimizers_of
 from tf_lottery.search.outside import AsItWas, Outside
@@ -138,7 +138,7 @@ class Network:
 
     def described(self) -> dict[str, Any]:
         """Return what determines a run, weights aside, as JSON holds it."""
-        return described(
+        return description_of(
             self.model, self.plain_class, self.architecture, optimizers_of(self.model), self.frozen
         )
 

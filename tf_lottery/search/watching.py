@@ -7,7 +7,7 @@ from keras import ops
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.search.afresh import Plateaus
-from tf_lottery.search.monitor import Monitor, diverged
+from tf_lottery.search.monitor import Monitor, divergence
 from tf_lottery.search.network import Network
 
 
@@ -27,7 +27,7 @@ def check_finite(network: Network, when: str = "") -> None:
             continue
         floats = keras.backend.is_float_dtype(variable.dtype)
         if floats and not ops.convert_to_numpy(ops.all(ops.isfinite(variable))):
-            raise diverged(name.removeprefix("model/"), f"NaN or infinity{when}")
+            raise divergence(name.removeprefix("model/"), f"NaN or infinity{when}")
 
 
 class Best(keras.callbacks.Callback):

@@ -37,7 +37,7 @@ def write(path: Path, record: Finished) -> None:
     atomic.write_json(path, content | {_SEAL: digest(content)})
 
 
-class Reader(Generic[Kind]):
+class RecordReader(Generic[Kind]):
     """Reads and verifies record files, each of them once as long as it doesn't change.
 
     Args:

@@ -42,7 +42,7 @@ class Store:
 
     def __init__(self, paths: StudyPaths, storage: StorageConfig | None = None):
         self.paths, self.storage = paths, storage or StorageConfig()
-        self._reader = record_file.Reader(self.record_type)
+        self._reader = record_file.RecordReader(self.record_type)
 
     @property
     def checkpoint_every(self) -> str:

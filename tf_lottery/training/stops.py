@@ -124,7 +124,7 @@ class Evaluations(Stop):
         self.seconds = dict(kept["seconds"])
 
 
-class Progress(Stop):
+class Reports(Stop):
     """Tells an observer how far the training is; never pauses it."""
 
     def __init__(self, observer: TrainingObserver):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.verify.verify import Verified
 from tf_lottery.exports.words.report import Report
-from tf_lottery.exports.words.rows import Row
+from tf_lottery.exports.words.rows import ExportRow
 
 SAME = Verified(0.1, 2, 1, 0.0, 0.0, 0.0, True, 1.0, 0.98, 0.98, True, None)
 COST = Cost(1000, 36, 2000, 72, 1010, (), 46)
@@ -13,7 +13,7 @@ COST = Cost(1000, 36, 2000, 72, 1010, (), 46)
 
 def row(name, runtime, times, dense, size=100, dense_size=1000, **more):
     batches = ("1", "32", "256")
-    return Row(
+    return ExportRow(
         name,
         "verified",
         runtime,
@@ -116,8 +116,8 @@ def test_what_isn_t_smaller_is_said_to_be():
 
 
 def test_refusals_and_what_was_not_made_stand_in_the_table():
-    refused = Row("litert sparse", "refused", "litert", reason="it answers NaN")
-    skipped = Row("onnx", "not made", "onnxruntime", reason="Expected what onnx needs")
+    refused = ExportRow("litert sparse", "refused", "litert", reason="it answers NaN")
+    skipped = ExportRow("onnx", "not made", "onnxruntime", reason="Expected what onnx needs")
     text = "\n".join(report(refused, skipped).lines())
     assert "litert sparse      refused: it answers NaN" in text
     assert "onnx               not made: Expected what onnx needs" in text
@@ -127,7 +127,7 @@ def test_refusals_and_what_was_not_made_stand_in_the_table():
 
 def test_what_wasn_t_measured_isn_t_claimed(tmp_path):
     quiet = row("savedmodel packed", "tensorflow", [1, 1, 1], [1, 1, 1])
-    quiet = Row(**{**vars(quiet), "latency": {}, "dense_latency": {}})
+    quiet = ExportRow(**{**vars(quiet), "latency": {}, "dense_latency": {}})
     text = said(quiet)
     assert "not measured" in text
     assert "fast" not in text

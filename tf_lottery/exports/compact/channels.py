@@ -66,7 +66,7 @@ class Space:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class ChannelPlace:
     """Where a tensor has its channels.
 
     Attributes:
@@ -99,12 +99,12 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Reader:
+class ChannelReader:
     """A Dense layer or a convolution: reads the channels of one place, makes those of another."""
 
     layer: keras.Layer
-    source: Place
-    target: Place
+    source: ChannelPlace
+    target: ChannelPlace
 
     @cached_property
     def kernel(self) -> np.ndarray:
@@ -146,12 +146,12 @@ class Channels:
     """
 
     def __init__(self, model: keras.Model):
-        self.readers: list[Reader] = []
-        self.followers: dict[keras.Layer, Place] = {}
-        self.made: dict[str, list[Place]] = {}
+        self.readers: list[ChannelReader] = []
+        self.followers: dict[keras.Layer, ChannelPlace] = {}
+        self.made: dict[str, list[ChannelPlace]] = {}
         self.aside: dict[keras.Layer, str] = {}
-        self._places: dict[int, Place | None] = {}
-        self._forced: list[tuple[Place, str]] = []
+        self._places: dict[int, ChannelPlace | None] = {}
+        self._forced: list[tuple[ChannelPlace, str]] = []
         operations = [node.operation for node in nodes_of(model)]
         inner = [each._flatten_layers(include_self=False) for each in operations if hasattr(each, "weights")]
         self._uses = [id(each) for each in itertools.chain(operations, *inner)]
@@ -185,19 +185,19 @@ class Channels:
         self._opaque([], node.outputs, f"{SHARED}what {who} makes")
         self.made[operation.name] = [place for t in node.outputs if (place := self._places[id(t)])]
 
-    def _hand_on(self, operation, sources: list[Place], constant: np.ndarray) -> Place:
+    def _hand_on(self, operation, sources: list[ChannelPlace], constant: np.ndarray) -> ChannelPlace:
         first = sources[0]
         for source in sources[1:]:
             if source.space.root is not first.space.root:
                 source.space.root.merged = first.space.root
         if getattr(operation, "weights", None):
             self.followers[operation] = first
-        return Place(first.space, first.repeat * (len(constant) // len(first.constant)), constant)
+        return ChannelPlace(first.space, first.repeat * (len(constant) // len(first.constant)), constant)
 
-    def _read(self, layer: keras.Layer, source: Place) -> Place:
+    def _read(self, layer: keras.Layer, source: ChannelPlace) -> ChannelPlace:
         units = layer.kernel.shape[-1]
-        target = Place(Space(units), 1, np.full(units, np.nan))
-        self.readers.append(reader := Reader(layer, source, target))
+        target = ChannelPlace(Space(units), 1, np.full(units, np.nan))
+        self.readers.append(reader := ChannelReader(layer, source, target))
         if not _is_elementwise(layer.activation):
             self._forced.append((target, f"the activation of {layer.name} needs every unit"))
             return target
@@ -207,10 +207,10 @@ class Channels:
         target.constant[:] = _applied(layer.activation, sums)
         return target
 
-    def _opaque(self, read: list[Place | None], made: list, cause: str) -> None:
+    def _opaque(self, read: list[ChannelPlace | None], made: list, cause: str) -> None:
         for tensor in made:
             size = tensor.shape[-1] if len(tensor.shape) > 1 else None
-            self._places[id(tensor)] = Place(Space(size), 1, np.full(size, np.nan)) if size else None
+            self._places[id(tensor)] = ChannelPlace(Space(size), 1, np.full(size, np.nan)) if size else None
         places = [*read, *(self._places[id(tensor)] for tensor in made)]
         self._forced += [(place, cause) for place in places if place]
 
@@ -243,7 +243,7 @@ def _why_aside(node, uses: int) -> str | None:
     return None
 
 
-def _handed_on(operation, tensors: list, sources: list[Place]) -> np.ndarray | None:
+def _handed_on(operation, tensors: list, sources: list[ChannelPlace]) -> np.ndarray | None:
     """The constants after an operation that keeps channels apart, None if it isn't known to."""
     kind, constant = type(operation), sources[0].constant
     if kind is layers.Add or (kind.__name__ == "Add" and kind.__module__.startswith("keras.")):

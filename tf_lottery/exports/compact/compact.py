@@ -15,7 +15,14 @@ import numpy as np
 from keras import ops, tree
 
 from tf_lottery.errors import LotteryError, reason_of
-from tf_lottery.exports.compact.channels import DEPTHWISE, SHARED, Channels, Place, Reader, nodes_of
+from tf_lottery.exports.compact.channels import (
+    DEPTHWISE,
+    SHARED,
+    ChannelPlace,
+    ChannelReader,
+    Channels,
+    nodes_of,
+)
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.copying import CannotCopy, carry_state, check_copy, copy_layer
@@ -90,7 +97,7 @@ def compact(model: keras.Model) -> Compacted:
     return Compacted(_rebuilt(model, parts), units, left)
 
 
-def _smaller(reader: Reader) -> _Part:
+def _smaller(reader: ChannelReader) -> _Part:
     layer, source, target = reader.layer, reader.source, reader.target
     folded = np.where(target.needed, reader.folded(~source.needed), 0.0)
     kernel = np.array(ops.convert_to_numpy(layer.kernel))
@@ -106,7 +113,7 @@ def _smaller(reader: Reader) -> _Part:
     return _Part({size: len(target.kept), "use_bias": use_bias}, weights)
 
 
-def _follower(layer: keras.Layer, place: Place) -> _Part:
+def _follower(layer: keras.Layer, place: ChannelPlace) -> _Part:
     """A layer whose weights are by channel."""
     weights = [ops.convert_to_numpy(variable) for variable in layer.weights]
     if isinstance(layer, DEPTHWISE):
@@ -187,7 +194,7 @@ def _left(channels: Channels) -> list[str]:
     return left
 
 
-def _kept(name: str, dead: str, place: Place, units: np.ndarray) -> list[str]:
+def _kept(name: str, dead: str, place: ChannelPlace, units: np.ndarray) -> list[str]:
     causes = {cause: int((units & needed).sum()) for cause, needed in place.space.root.causes.items()}
     kept = int((units & place.needed).sum())
     if not kept:

@@ -29,7 +29,7 @@ def write_compact(source: Source, path: Path) -> None:
     (scaled(smaller) if source.pixels else smaller).save(path)
 
 
-def without_dead_units(source: Source) -> Source:
+def compacted(source: Source) -> Source:
     """Return the source of the compact model, held against the whole one.
 
     Raises:

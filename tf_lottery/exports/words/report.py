@@ -10,7 +10,7 @@ from tf_lottery import atomic
 from tf_lottery.exports.contents import KIND, sealed
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.words import words
-from tf_lottery.exports.words.rows import Row
+from tf_lottery.exports.words.rows import ExportRow
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Report:
         files: relative name -> sha256 of all that the export is made of.
     """
 
-    rows: list[Row]
+    rows: list[ExportRow]
     model: str
     cost: Cost
     examples: int
@@ -42,11 +42,11 @@ class Report:
     files: dict[str, str] = field(default_factory=dict)
 
     @property
-    def verified(self) -> list[Row]:
+    def verified(self) -> list[ExportRow]:
         """The exports that are the same model."""
         return [row for row in self.rows if row.status == "verified"]
 
-    def find(self, name: str) -> Row:
+    def find(self, name: str) -> ExportRow:
         """Return the row of this name, `litert int8`."""
         return next(row for row in self.rows if row.name == name)
 
@@ -98,7 +98,7 @@ def table(report: Report) -> Iterator[str]:
         yield _line(row) if row.status == "verified" else f"{row.name:18} {row.status}: {row.reason}"
 
 
-def _line(row: Row) -> str:
+def _line(row: ExportRow) -> str:
     found = row.verified
     times = "".join(f"{_time(row, batch):{width}}" for batch, width in _WIDTHS.items())
     accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
@@ -111,7 +111,7 @@ def _line(row: Row) -> str:
     )
 
 
-def _time(row: Row, batch: str) -> str:
+def _time(row: ExportRow, batch: str) -> str:
     if batch not in row.latency:
         return "not measured"
     dense = f" ({1e6 * row.dense_latency[batch]:,.0f})" if batch in row.dense_latency else ""

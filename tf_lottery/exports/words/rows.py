@@ -10,7 +10,7 @@ DENSE = "dense original"
 
 
 @dataclass(frozen=True)
-class Row:
+class ExportRow:
     """One export.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import geometric_mean
 
 from tf_lottery.exports.cost import Cost
-from tf_lottery.exports.words.rows import Row
+from tf_lottery.exports.words.rows import ExportRow
 
 NOTICEABLE = 1.1
 """Times as fast, below which no speed is claimed: machines are noisy."""
@@ -23,7 +23,7 @@ PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
 BROWSERS = ("onnx",)
 
 
-def sentences(rows: Sequence[Row], original: str, compact: bool, whole: Cost) -> Iterator[str]:
+def sentences(rows: Sequence[ExportRow], original: str, compact: bool, whole: Cost) -> Iterator[str]:
     """Yield what can be said of exports.
 
     Args:
@@ -44,7 +44,7 @@ def sentences(rows: Sequence[Row], original: str, compact: bool, whole: Cost) ->
     yield from _choice(verified)
 
 
-def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
+def _sizes(verified: Sequence[ExportRow], original: str) -> Iterator[str]:
     smaller = [row for row in verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
     if smaller:
         each = ", ".join(f"{row.name} {row.dense_bytes / row.bytes:.1f}" for row in smaller)
@@ -57,7 +57,7 @@ def _sizes(verified: Sequence[Row], original: str) -> Iterator[str]:
         yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
 
 
-def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]:
+def _speed(verified: Sequence[ExportRow], compact: bool, whole: Cost) -> Iterator[str]:
     same, slower, unexplained = [], [], []
     for row in (row for row in verified if row.latency and row.dense_latency):
         gains = [row.gain(batch) for batch in row.latency]
@@ -93,7 +93,7 @@ def _speed(verified: Sequence[Row], compact: bool, whole: Cost) -> Iterator[str]
         )
 
 
-def _runtimes(verified: Sequence[Row]) -> Iterator[str]:
+def _runtimes(verified: Sequence[ExportRow]) -> Iterator[str]:
     rows = {row.runtime: row for row in verified if row.dense_latency}
     base = rows.get("tensorflow") or rows.get("keras")
     if base is None:
@@ -109,7 +109,7 @@ def _runtimes(verified: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _zeros(verified: Sequence[Row]) -> Iterator[str]:
+def _zeros(verified: Sequence[ExportRow]) -> Iterator[str]:
     proven = [row for row in verified if row.zeros is not None]
     if proven:
         yield (
@@ -118,10 +118,10 @@ def _zeros(verified: Sequence[Row]) -> Iterator[str]:
         )
 
 
-def _choice(verified: Sequence[Row]) -> Iterator[str]:
+def _choice(verified: Sequence[ExportRow]) -> Iterator[str]:
     by_name = {row.name: row for row in verified}
 
-    def among(names: tuple[str, ...]) -> list[Row]:
+    def among(names: tuple[str, ...]) -> list[ExportRow]:
         return [by_name[name] for name in names if name in by_name]
 
     if len(by_name) < 3:
@@ -144,5 +144,5 @@ def _choice(verified: Sequence[Row]) -> Iterator[str]:
         yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
 
 
-def _pace(row: Row) -> float:
+def _pace(row: ExportRow) -> float:
     return geometric_mean(row.latency.values()) if row.latency else float("inf")

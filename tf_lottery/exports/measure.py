@@ -17,7 +17,7 @@ from tf_lottery.exports.formats.registry import Format
 from tf_lottery.exports.source import Source
 from tf_lottery.exports.verify.flatbuffer import check_zeros
 from tf_lottery.exports.verify.verify import FreshProcess, verified
-from tf_lottery.exports.words.rows import DENSE, Row
+from tf_lottery.exports.words.rows import DENSE, ExportRow
 from tf_lottery.store.environment import environment
 
 BATCHES = (1, 32, 256)
@@ -28,7 +28,7 @@ PACKAGES = ("ai-edge-litert", "onnxruntime", "openvino")
 """Besides those that a study's runs name."""
 
 
-class Bench:
+class Measurement:
     """Args:
     source: what is exported.
     dense: the dense original.
@@ -52,7 +52,7 @@ class Bench:
         self.cost = cost(source.plain)
         self.stage = ""
 
-    def make(self, name: str, kind: Format, path: Path) -> Row:
+    def make(self, name: str, kind: Format, path: Path) -> ExportRow:
         """Write an export and hold it against its source.
 
         Args:
@@ -60,7 +60,7 @@ class Bench:
             kind: of the format.
             path: where to write.
         """
-        row = Row(name, "not made", kind.runtime, cost=self.cost)
+        row = ExportRow(name, "not made", kind.runtime, cost=self.cost)
         if (install := registry.missing(kind)) is not None:
             return replace(row, reason=f"Expected what {name} needs. Received: not installed. Use {install}")
         try:
@@ -87,7 +87,7 @@ class Bench:
             return replace(row, status="refused", reason=f"{row.reason}{why_lost(self._source, name)}")
         return self._beside_dense(replace(row, status="verified"))
 
-    def timed(self, rows: Sequence[Row], made: Path, batches: Sequence[int]) -> list[Row]:
+    def timed(self, rows: Sequence[ExportRow], made: Path, batches: Sequence[int]) -> list[ExportRow]:
         """Return rows with latency: all exports of a runtime and the dense original take turns.
 
         Args:
@@ -121,7 +121,7 @@ class Bench:
             for row in rows
         ]
 
-    def _only(self, found: dict[str, dict[str, dict[str, float]]], row: Row) -> tuple[str, ...]:
+    def _only(self, found: dict[str, dict[str, dict[str, float]]], row: ExportRow) -> tuple[str, ...]:
         """Of a stateful model the latency in words: the table has no column for its batch."""
         times = found.get(row.runtime, {})
         batch = str(self._source.batch)
@@ -145,11 +145,11 @@ class Bench:
         model = self._source.model.name
         return f"Expected a model that {name} takes. Received: {model!r}, with which it fails: {said}"
 
-    def _file(self, row: Row, made: Path) -> Path:
+    def _file(self, row: ExportRow, made: Path) -> Path:
         named = made / registry.every()[row.name].file
         return named if named.exists() else next(made.iterdir())
 
-    def _with_units(self, row: Row) -> Row:
+    def _with_units(self, row: ExportRow) -> ExportRow:
         compacted = compact(self._source.plain)
         lost = [f"{layer} {after:,} of {before:,}" for layer, (before, after) in compacted.units.items()]
         kept = f"units left: {', '.join(lost)}" if lost else "no unit could go"
@@ -158,7 +158,7 @@ class Bench:
         kept += f", {smaller.flops:,} of {self.cost.flops:,} FLOPs an example"
         return replace(row, cost=smaller, notes=(kept, *compacted.left))
 
-    def _beside_dense(self, row: Row) -> Row:
+    def _beside_dense(self, row: ExportRow) -> ExportRow:
         baseline = self._baseline(row.runtime)
         if baseline is None:
             return row
