@@ -42,11 +42,11 @@ class SparsityLogger(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the curves, and add the sparsity to the history."""
         masks = get_masks(self.model)
-        whole = sparsity(self.model)
+        total = sparsity(self.model)
         if logs is not None:
-            logs["sparsity"] = whole
+            logs["sparsity"] = total
         with self._writer.as_default(step=self.first_epoch + epoch):
-            tf.summary.scalar("sparsity", whole)
+            tf.summary.scalar("sparsity", total)
             tf.summary.scalar("sparsity of all parameters", sparsity(self.model, over="all"))
             for path, mask in masks.items():
                 tf.summary.scalar(f"sparsity by kernel/{path}", 1 - np.count_nonzero(mask) / mask.size)
