@@ -97,8 +97,8 @@ def _check(initial: float, final: float, begin: int, end: int, frequency: int) -
             "Expected sparsities with 0 <= initial_sparsity <= final_sparsity < 1, the last above 0. "
             f"Received: {initial!r} and {final!r}"
         )
-    whole = all(isinstance(value, Integral) for value in (begin, end, frequency))
-    if not whole or not 0 <= begin < end or frequency < 1:
+    integers = all(isinstance(value, Integral) for value in (begin, end, frequency))
+    if not integers or not 0 <= begin < end or frequency < 1:
         raise LotteryError(
             "Expected whole numbers with 0 <= begin_step < end_step, and a frequency of 1 or more. "
             f"Received: {begin!r}, {end!r} and {frequency!r}"

@@ -47,8 +47,8 @@ def redraw_ticket(
             "model and loads them: what it loads is kept."
         )
     model, drawn = _drawn(provenance, derive(seed, 0, "reinit"), build)
-    _, other = _drawn(provenance, derive(seed, 0, "another"), build)
-    other = dict(zip(drawn, other.values(), strict=False))  # Keras may have numbered its layers differently
+    _, second = _drawn(provenance, derive(seed, 0, "another"), build)
+    second = dict(zip(drawn, second.values(), strict=False))  # Keras may have numbered its layers differently
     matches = correspond(
         {path: value.shape for path, value in start.items() if not path.startswith("other/")},
         {path: value.shape for path, value in drawn.items() if not path.startswith("other/")},
@@ -56,7 +56,7 @@ def redraw_ticket(
     if not matches.complete:
         raise LotteryError(f"Expected the ticket's network. Received: another one ({matches.differences()})")
     ticket_weights = {built: start[path] for path, built in matches.pairs.items()}
-    redrawn = redraw(model, [matches.pairs[path] for path in masks], other, drawn)
+    redrawn = redraw(model, [matches.pairs[path] for path in masks], second, drawn)
     # Frozen weights are taken from the ticket, whatever the network was built with.
     kept = {path: ticket_weights[path] for path in frozen(model) if path in ticket_weights}
     new = redrawn.weights | kept
@@ -76,7 +76,7 @@ def _network(
     provenance: Mapping[str, Any], seed: int, build: Callable[[], keras.Model] | None
 ) -> keras.Model:
     if build is None and {"model", "input_shape", "classes"} <= provenance.keys():
-        return _of_ours(provenance, seed)
+        return _by_name(provenance, seed)
     if build is None and "architecture" in provenance:
         build = _from_json(provenance["architecture"])
     if build is None:
@@ -88,7 +88,7 @@ def _network(
     return model
 
 
-def _of_ours(provenance: Mapping[str, Any], seed: int) -> keras.Model:
+def _by_name(provenance: Mapping[str, Any], seed: int) -> keras.Model:
     """Build a network of `MODELS` by name. Other functions aren't called just because a file names them."""
     try:
         config = ModelConfig(**provenance["model"])
@@ -117,8 +117,8 @@ def _check_trusted(config: Any) -> None:
             continue
         module, name = each.get("module"), each.get("registered_name")
         registered = isinstance(name, str) and keras.saving.get_registered_object(name) is not None
-        ours = module is None or module == "keras" or str(module).startswith(("keras.", "tf_lottery."))
-        if each["class_name"] == "Lambda" or not (ours or registered):
+        allowed = module is None or module == "keras" or str(module).startswith(("keras.", "tf_lottery."))
+        if each["class_name"] == "Lambda" or not (allowed or registered):
             raise LotteryError(
                 f"Expected layers of Keras, or registered ones. Received: {each['class_name']!r:.40} of "
                 f"{module!r:.40}, which a file names. {_GIVE_BUILD}"

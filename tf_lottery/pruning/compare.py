@@ -78,6 +78,6 @@ def compare_masks(
 
 
 def _overlap(first: np.ndarray, second: np.ndarray) -> Overlap:
-    counts = (int(np.count_nonzero(mask)) for mask in (first, second, first & second))
-    kept, other, both = counts
-    return Overlap(first.size, kept, other, both, kept * other / first.size if first.size else 0.0)
+    kept, kept_second, both = (int(np.count_nonzero(mask)) for mask in (first, second, first & second))
+    chance = kept * kept_second / first.size if first.size else 0.0
+    return Overlap(first.size, kept, kept_second, both, chance)

@@ -23,11 +23,11 @@ def layer_rates(paths: list[str], rate: float, patterns: Mapping[str, float]) ->
     unused = set(patterns)
     rates = {}
     names_of = {path: _names(path) for path in paths}
-    meant = as_patterns(patterns, {name for names in names_of.values() for name in names})
+    resolved = as_patterns(patterns, {name for names in names_of.values() for name in names})
     for path, names in names_of.items():
         rates[path] = rate
         for pattern, own in patterns.items():
-            if any(fnmatchcase(name, meant[pattern]) for name in names):
+            if any(fnmatchcase(name, resolved[pattern]) for name in names):
                 rates[path] = own
                 unused.discard(pattern)
                 break
