@@ -1,4 +1,4 @@
-"""What `tf-lottery run` does around a study: shows it, draws it, says what it found."""
+"""What `tf-lottery run` does around a study: it shows and draws it, and says what was found."""
 
 import shutil
 import sys
@@ -37,16 +37,15 @@ INTERRUPTED = 130
 @terminal.unwound()
 @terminal.unheard()
 def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
-    """Run a study with a live table; then the verdict, the picture, the ticket file.
+    """Run a study with a live table, then write the verdict, the picture and the ticket file.
 
     Args:
-        study: what to run.
-        output: the study's directory. Default: `saved_models/<name>`.
-        execution: who trains.
+        study: The study to run.
+        output: The study's directory. Default: `saved_models/<name>`.
+        execution: Who trains.
 
     Returns:
-        The exit code: 0; 1 if runs failed for cause; 130 after Ctrl-C, 143 after `kill`, 129 where the
-        terminal was closed.
+        The exit code: 0; 1 if runs failed; 130 after Ctrl-C, 143 after `kill`, 129 if the terminal closed.
     """
     console = Console(file=sys.stdout)
     worker = this_worker(study.training.strategy)
@@ -109,7 +108,7 @@ class QuietStart(StudyObserver):
 
 
 def _tensorboard() -> str:
-    """The command as it can be typed here: with its path if it isn't on the PATH."""
+    """Return the command as it can be typed here, with its path if it isn't on the PATH."""
     beside = Path(sys.executable).with_name("tensorboard")
     if shutil.which("tensorboard") or not beside.exists():
         return "tensorboard"
@@ -117,7 +116,7 @@ def _tensorboard() -> str:
 
 
 def _report(study: StudyConfig, store: Store, records: list[Record], console: Console) -> DamagedError | None:
-    """Say what was found, draw it, write the ticket; return what is damaged, if that prevents it."""
+    """Say what was found, draw it and write the ticket; return what is damaged, if that prevents it."""
     paths = store.paths
     lines = [f"Picture:        {paths.picture}"]
     winner = Results(records).winner(study.tolerance)
@@ -143,12 +142,12 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
 
 
 def _endings(live: Live, paths: StudyPaths, failed: list[Failure], left: int, keep: str) -> Iterator[str]:
-    """What is to be said last."""
+    """Yield what is said last."""
     yield f"Kept:           {readable(sum(sizes(paths).values()))} (storage.keep: {keep})"
     if failed:
         yield (
-            f"Failed:         {len(failed)} of the runs, for cause (failed.json in their directories "
-            f"under {paths.runs}); --retry-failed trains them again."
+            f"Failed:         {len(failed)} of the runs (failed.json in their directories under {paths.runs} "
+            "says why); --retry-failed trains them again."
         )
     if left:
         yield f"Left:           {left} runs that can start now, for other shards."

@@ -1,7 +1,7 @@
-"""Driving a study: ask the planner, let runs be trained, until nothing is left.
+"""The loop that drives a study or a search: ask the planner, have runs trained, until nothing is left.
 
-Whoever trains, this is the only loop. Several drivers may share a study: a run is trained by
-whoever holds its lock, and the others take another one.
+It is the only such loop, whoever trains. Several drivers may share a study: a run is trained by the process
+that holds its lock, and the others take another one.
 """
 
 import contextlib
@@ -29,23 +29,23 @@ from tf_lottery.store.study_file import written
 from tf_lottery.store.upkeep import trim
 
 ATTEMPTS = 3
-"""How often a run is tried whose worker is lost."""
+"""How often a run is tried whose worker is lost each time."""
 POLL_SECONDS = 0.5
 SCAN_SECONDS = 2.0
-"""After which the store is looked through again, though none of our runs has ended."""
+"""After this time the store is read again, though none of our own runs has ended."""
 BUSY_SECONDS = 1.0
-"""After which a run that another process trains is looked at again."""
+"""After this time a run that another process trains is looked at again."""
 
 
 class Driver:
     """Drives one study once.
 
     Args:
-        study: with its data's digest.
-        store: of the study.
-        executor: who trains.
-        observer: hears how it goes.
-        execution: which part is ours.
+        study: The study, with its data's digest.
+        store: The store that holds the study's runs.
+        executor: What trains them.
+        observer: Hears how it goes.
+        execution: Which part of the study this driver is to train.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class Driver:
         self._lost: Counter[tuple] = Counter()
         self._checked = False
         self._looked_last = False
-        self._told: tuple | None = None
+        self._announced: tuple | None = None
         self._scanned: tuple[float, list[Record]] | None = None
         self._planned: tuple[set, list[RunSpec]] = set(), []
 
     def run(self) -> list[Record]:
-        """Drive the study until there is nothing left for us to train.
+        """Drive the study until nothing is left that this driver could train.
 
         Returns:
             The records of its finished runs, by replicate, round, arm and trial.
 
         Raises:
-            LotteryError: the study doesn't fit its data or network, nothing can be written.
+            LotteryError: If the study doesn't fit its data or its network, or nothing can be written.
         """
         if self.execution.strict_environment:
             check_same(collect(self.study, self._records()))
@@ -93,7 +93,7 @@ class Driver:
         return self._records()
 
     def _goes_on(self) -> bool:
-        """Begin what can begin, wait for something to end; False when nothing is left."""
+        """Begin what can begin and wait for something to end; return False when nothing is left."""
         try:
             if self._scanned is None or time.monotonic() - self._scanned[0] > SCAN_SECONDS:
                 self._scanned = time.monotonic(), self._records()
@@ -106,7 +106,7 @@ class Driver:
             self._begin(waiting)
             if self._training:
                 self._looked_last = False
-            outcomes = self.executor.wait(POLL_SECONDS) if self._training else []
+            outcomes = self._wait() if self._training else []
             ended = [(self._training.pop(outcome.key), outcome) for outcome in outcomes]
             for spec, outcome in ended:
                 self._scanned = None
@@ -117,13 +117,19 @@ class Driver:
             self._set_aside(error)
         return True
 
+    def _wait(self) -> list[Outcome]:
+        try:
+            return self.executor.wait(POLL_SECONDS)
+        except DamagedError as error:  # which run it was would be unknown, and its slot taken for ever
+            raise RuntimeError("an executor raised instead of returning: please report this") from error
+
     def _tidy(self) -> None:
-        """Delete what a process left in finished runs that was killed between their record and that."""
+        """Delete what a process that was killed right after writing a record has left in that run."""
         for record in self._records() if self.store.writes else []:
             run = self.store.paths.run(record.key)
             if any(path.exists() for path in (run.checkpoint, run.progress, run.failed)):
-                with self.store.claim(record.key) as mine:
-                    if mine:
+                with self.store.claim(record.key) as claimed:
+                    if claimed:
                         self.store.tidy(run)
 
     def _records(self) -> list[Record]:
@@ -134,15 +140,15 @@ class Driver:
                 self._set_aside(error)
 
     def _waiting(self, records: list[Record]) -> list[RunSpec]:
-        """Runs that can start, failed ones left out; what others wait for comes first."""
+        """Return the runs that can start, without failed ones; those that others wait for come first."""
         waiting = []
-        there = {(record.key, record.spec.snapshots) for record in records}
-        if there != self._planned[0] or not there:
-            self._planned = there, plan(self.study, records)
+        finished = {(record.key, record.spec.snapshots) for record in records}
+        if finished != self._planned[0] or not finished:
+            self._planned = finished, plan(self.study, records)
         for spec in self._planned[1]:
-            if spec.key not in self.failed and (found := self._failure(spec)):
-                self.failed[spec.key] = found
-                self.observer.failed(found)
+            if spec.key not in self.failed and (failure := self._failure(spec)):
+                self.failed[spec.key] = failure
+                self.observer.failed(failure)
             if spec.key not in self.failed:
                 waiting.append(spec)
         if self.executor.slots > 1:
@@ -155,9 +161,9 @@ class Driver:
         return failures.find(self.store.paths, spec.key)
 
     def _tell(self, records: list[Record], waiting: list[RunSpec]) -> None:
-        told = {record.key for record in records}, {spec.key for spec in waiting}
-        if told != self._told:
-            self._told = told
+        keys = {record.key for record in records}, {spec.key for spec in waiting}
+        if keys != self._announced:
+            self._announced = keys
             trim(self.study, self.store, records)
             self.observer.planned(collect(self.study, records), waiting)
         watched = [spec for spec in waiting if spec.key in self._busy]
@@ -167,7 +173,7 @@ class Driver:
             self.observer.running(progress.read(self.store.paths, watched))
 
     def _adopt(self, waiting: list[RunSpec]) -> bool:
-        """Whether a run was found that another study has trained already."""
+        """Take over what neighbouring studies have trained; return whether there was such a run."""
         new = [spec for spec in waiting if spec.key not in self._training]
         adopted = [self.elsewhere.adopt(spec, self.observer.noted) for spec in new]
         return any(adopted)
@@ -203,16 +209,16 @@ class Driver:
             self.failed[spec.key] = failures.describe(spec, outcome.detail)
 
     def _retry(self, spec: RunSpec, reason: str) -> None:
-        # Counted anew whenever it got further: a run of days may lose many workers.
-        here = spec.key, self._kept(spec)
-        self._lost[here] += 1
-        if self._lost[here] < ATTEMPTS:
+        # Counting starts anew whenever the run got further, since a run of days may lose many workers.
+        progress_made = spec.key, self._checkpoint_time(spec)
+        self._lost[progress_made] += 1
+        if self._lost[progress_made] < ATTEMPTS:
             self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
         else:
             self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
 
-    def _kept(self, spec: RunSpec) -> int:
-        """When the run's last checkpoint was made."""
+    def _checkpoint_time(self, spec: RunSpec) -> int:
+        """Return when the run's last checkpoint was made, 0 if there is none."""
         with contextlib.suppress(FileNotFoundError):
             return self.store.paths.run(spec.key).checkpoint.stat().st_mtime_ns
         return 0
@@ -221,18 +227,19 @@ class Driver:
         self._scanned = None
         aside = self.store.set_aside(error)
         if aside is None:
-            time.sleep(POLL_SECONDS)  # another process is at it
+            time.sleep(POLL_SECONDS)  # another process is doing that
         else:
             self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
 
     def _await_others(self, waiting: list[RunSpec]) -> bool:
-        """Whether to look again later: another process trains what we, or a stop rule, need."""
+        """Return whether to look again later, since another process trains what we or a stop rule need."""
         needed = any(self.execution.ours(spec) for spec in waiting)
-        if not needed and self.study.pruning.max_accuracy_drop is not None:
+        rules = [self.study.of_arm(arm).pruning.max_accuracy_drop for arm in self.study.arms]
+        if not needed and any(rule is not None for rule in rules):
             needed = any(self._is_coming(spec) for spec in waiting)
         if not needed and self._looked_last:
             return False
-        # Whoever ended just now may have finished what we need: look once more before leaving.
+        # A process that has ended just now may have finished what we need: look once more before leaving.
         self._looked_last = not needed
         if needed:
             time.sleep(POLL_SECONDS)
@@ -240,13 +247,13 @@ class Driver:
         return True
 
     def _at_work(self) -> AbstractContextManager:
-        """Let other shards see that ours is at work, as long as it is."""
+        """Let other shards see that ours is at work while it is."""
         shard = self.execution.shard
         if not shard or not self.store.writes:
             return contextlib.nullcontext()
         return held(self.store.paths.shard_lock(shard), patience=2)  # others look for a moment
 
     def _is_coming(self, spec: RunSpec) -> bool:
-        """Whether the shard that a run belongs to is at work."""
+        """Return whether the shard that a run belongs to is at work."""
         with held(self.store.paths.shard_lock(self.execution.shard_of(spec))) as free:
             return not free

@@ -11,21 +11,24 @@ class Executor(Protocol):
     """What the driver asks of whoever trains.
 
     Attributes:
-        slots: how many runs are trained at once.
-        here: whether it is this process that trains, and tells the observer how far it is.
+        slots: How many runs are trained at once.
+        here: Whether it is this process that trains, and tells the observer how far it is.
     """
 
     slots: int
     here: bool
 
     def check(self, study: StudyConfig) -> None:
-        """Check that a study fits its data and its network; raises LotteryError."""
+        """Check that a study fits its data and its network; raise a LotteryError if it doesn't."""
 
     def submit(self, spec: RunSpec) -> None:
-        """Begin a run; at most `slots` at once."""
+        """Begin a run. At most `slots` are given at once."""
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Return the runs that have ended, after waiting for one for so long at most."""
+        """Return how runs have ended, after waiting for one for at most so long.
+
+        A damaged file is an outcome as well. Whatever is raised ends the study.
+        """
 
     def close(self) -> None:
-        """End what is running."""
+        """End whatever is running."""

@@ -13,9 +13,9 @@ class InProcess:
     """Trains one run after the other, in this process.
 
     Args:
-        store: of the study.
-        observer: hears of steps and evaluations too.
-        strict_environment: as of `attempt`.
+        store: The store that holds the study's runs.
+        observer: Hears of steps and evaluations, too.
+        strict_environment: As of `attempt`.
     """
 
     slots, here = 1, True

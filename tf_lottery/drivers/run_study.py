@@ -33,25 +33,25 @@ def run_study(
     observer: StudyObserver | None = None,
     execution: Execution = SERIAL,
 ) -> list[Record]:
-    """Run a study to its end, going on where it stopped.
+    """Run a study to its end, or go on where it stopped.
 
     Several processes may run the same study at once: they share its runs. With
-    `training.strategy: multi_worker` all workers call it; the chief alone writes.
+    `training.strategy: multi_worker` all workers call it, and only the chief writes.
 
     Args:
-        study: a config, the name of a shipped one, or a YAML file.
-        directory: of the study. Default: `saved_models/<name>`.
-        overrides: `a.b=value` each, if `study` is a name or a file.
-        observer: hears how it goes.
-        execution: who trains. Default: this process, one run after the other.
+        study: A config, the name of a shipped one, or a YAML file.
+        directory: The study's directory. Default: `saved_models/<name>`.
+        overrides: Settings to change, each as `a.b=value`, if `study` is a name or a file.
+        observer: Hears how it goes.
+        execution: Who trains. Default: this process, one run after the other.
 
     Returns:
-        The records of its finished runs, by replicate, round, arm and trial. Runs that failed
-        for cause are missing; `failed.json` in a run's directory says why.
+        The records of its finished runs, by replicate, round, arm and trial. Runs that failed are missing;
+        `failed.json` in a run's directory says why.
 
     Raises:
-        LotteryError: bad settings, data that can't be had, a directory that holds another
-            study, a full disk, or no run that succeeds.
+        LotteryError: If settings are wrong, data can't be had, the directory holds another study, the disk is
+            full, or no run succeeds.
 
     Example:
         >>> records = run_study("digits_quick", execution=Execution(workers=2))  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The matching rule: which tickets do as well as the dense network.
+"""The matching rule, which says which tickets do as well as the dense network.
 
 A round is matching if validation accuracy at early stop, on the mean over replicates, is
 at least the dense network's minus the tolerance, at this round AND every denser one. (Searches
@@ -12,7 +12,7 @@ from statistics import mean
 from tf_lottery.method.spec import Finished
 
 ROUNDING = 1e-12
-"""Accuracies this close are equal: .98 - .97 is more than .01 in binary floating point."""
+"""Accuracies this close count as equal: .98 - .97 is more than .01 in binary floating point."""
 
 
 def by_round(

@@ -1,4 +1,4 @@
-"""`RunSpec` and `Record`: the contract between planner, executors and consumers."""
+"""`RunSpec` and `Record`: the contract between the planner, whoever trains, and whoever reads."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ RECORD_VERSION = 1
 """Raise it when records lose a field or one changes its meaning; they may gain fields."""
 
 MOST = 2**53
-"""Of what is counted: more is damage."""
+"""The most of anything that is counted; more can only be damage."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Artefact = Annotated[str, Field(pattern=f"^({ARTEFACT.pattern})$")]
@@ -36,19 +36,19 @@ class Pruning(Strict):
     rate: float
     layer_rates: dict[str, float] = {}
     seed: int = 0
-    """Of criteria that draw."""
+    """The seed of a criterion that draws, 0 for others."""
     min_density: float = 0.0
-    """Of each layer."""
+    """The fraction of each layer's weights that stays at least."""
 
 
 class _FromJson(Strict):
-    """JSON has no tuples: they are read from lists."""
+    """A model that reads tuples from lists, since JSON has no tuples."""
 
     model_config = ConfigDict(strict=False)
 
 
 class RunSpec(_FromJson):
-    """ONE training: all that determines its result, and where it stands in its study.
+    """One training: all that determines its result, and its place in the study.
 
     The labels (arm, replicate, round, trial) aren't part of the key: two arms that ask for
     the same training share it.
@@ -70,26 +70,26 @@ class RunSpec(_FromJson):
     model: ModelConfig
     training: TrainingConfig
     order_seed: int
-    """Of the order of training examples."""
+    """The seed of the order of training examples."""
     start: str
     """Where the weights come from: a line of `tf_lottery.runs.start.STARTS`."""
     init_seed: int | None = None
-    """Of the draw."""
+    """The seed that the weights are drawn with."""
     rewind: RewindConfig | None = None
     root: str | None = None
-    """Key of the dense run of this replicate, which keeps the rewind points."""
+    """The key of this replicate's dense run, which keeps the rewind points."""
     parent: str | None = None
-    """Key of the run whose last weights are scored and whose masks shrink."""
+    """The key of the run whose last weights are scored and whose masks shrink."""
     pruning: Pruning | None = None
     masks_of: str | None = None
-    """Key of the run whose masks are taken as they are, where no recipe gives them: they exist only
-    after its training."""
+    """The key of the run whose masks are taken as they are, named where no recipe gives them: then they exist
+    only after its training."""
     snapshots: tuple[Steps, ...] = ()
-    """Rewind points that this run keeps. Not part of the key: keeping them changes no bit."""
+    """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
     @cached_property
     def key(self) -> str:
-        """sha256 of the canonical form of all that determines the result.
+        """Return the sha256 of the canonical form of all that determines the result.
 
         Settings at their defaults are left out, so a new setting changes no old key. The
         data's digest stands for its name and place.
@@ -108,19 +108,19 @@ class RunSpec(_FromJson):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def model_copy(self, **changes: Any) -> "RunSpec":
-        """As pydantic's, without the key that was computed before the change."""
+        """Copy as pydantic does, without the key that was computed before the change."""
         copy = super().model_copy(**changes)
         copy.__dict__.pop("key", None)
         return copy
 
     def describe(self) -> str:
-        """Return where the run stands, in words."""
+        """Return the run's place in the study, in words."""
         trial = f" trial {self.trial}" if self.trial else ""
         return f"{self.arm} replicate {self.replicate} round {self.round}{trial}"
 
 
 class LayerCount(Strict):
-    """Weights of one kernel."""
+    """How many weights one kernel has and keeps."""
 
     total: Annotated[int, Field(ge=1, le=MOST)]
     remaining: Count
@@ -138,7 +138,7 @@ def counts(masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 class Finished(_FromJson):
-    """What planner and matching read of a finished run, whoever trained it."""
+    """What the planner and the matching rule read of a finished run, whoever trained it."""
 
     model_config = ConfigDict(extra="ignore")  # what a later version adds
 
@@ -147,24 +147,24 @@ class Finished(_FromJson):
     spec: RunSpec
 
     weights_total: Annotated[int, Field(ge=1, le=MOST)]
-    """Prunable weights."""
+    """The number of prunable weights."""
     weights_remaining: Count
     parameters_total: Annotated[int, Field(ge=1, le=MOST)]
-    """All trainable parameters."""
+    """The number of all trainable parameters."""
     layers: dict[str, LayerCount]
 
     first_step: Count
     last_step: Count
     seconds: dict[str, float]
-    """Where the time went: `compile`, `train`, `evaluate`, `total`."""
+    """The time spent, in seconds: `compile`, `train`, `evaluate`, `total`."""
     checks: dict[str, Any]
     """What was asserted in the run."""
     digests: dict[Artefact, Sha256]
-    """Of the run's files: of their contents."""
+    """The digests of the arrays in the run's files."""
     files: dict[Artefact, Sha256] = {}
-    """sha256 of their bytes."""
+    """The sha256 of the bytes of these files."""
     environment: dict[str, str] = Field(default={})
-    """Package versions, processor."""
+    """The versions of packages, and the processor."""
 
     @model_validator(mode="after")
     def _adds_up(self):
@@ -178,7 +178,7 @@ class Finished(_FromJson):
 
     @property
     def monitored(self) -> float:
-        """What stop rules and matching read: more is better."""
+        """What stop rules and the matching rule read; more is better."""
         raise NotImplementedError
 
     @property
@@ -189,19 +189,19 @@ class Finished(_FromJson):
     @computed_field
     @property
     def density(self) -> float:
-        """Fraction of prunable weights that remain, the paper's P_m."""
+        """The fraction of prunable weights that remain, the paper's P_m."""
         return self.weights_remaining / self.weights_total
 
     @computed_field
     @property
     def density_all_parameters(self) -> float:
-        """Fraction of all parameters that remain, biases and normalization included."""
+        """The fraction of all parameters that remain, biases and normalization included."""
         pruned = self.weights_total - self.weights_remaining
         return (self.parameters_total - pruned) / self.parameters_total
 
 
 class Record(Finished):
-    """What one finished run gave. Accuracies are fractions, times seconds.
+    """What one finished run gave. Accuracies are fractions, times are in seconds.
 
     `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
     of the network; `final_*` after the last step.
@@ -225,14 +225,14 @@ class Record(Finished):
     final_test_accuracy: float
 
     steps_per_second: float
-    """Of the training steps with their data: without compiling and evaluating."""
+    """The speed of training steps with their data, without compiling and evaluating."""
     resolved: dict[str, Any]
     """What the rules decided (device, strategy, replicas, xla, threads), and what it takes to
     build the network again: input_shape, classes."""
 
     @property
     def monitored(self) -> float:
-        """Validation accuracy at early stop."""
+        """The validation accuracy at early stop."""
         return self.early_stop_validation_accuracy
 
     @property

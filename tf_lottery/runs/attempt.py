@@ -21,18 +21,18 @@ def attempt(
     """Train a run, unless another process does.
 
     Args:
-        spec: of the run.
-        store: of the study.
-        trainers: used again from run to run.
-        observer: hears how it goes.
-        strict_environment: refuse to build on runs of another environment.
+        spec: The run's spec.
+        store: The store that holds the study's runs.
+        trainers: Compiled networks, which later runs use again.
+        observer: Hears how it goes.
+        strict_environment: Refuse to build on runs of another environment.
 
     Returns:
-        How it ended. A failure for cause is recorded in the store.
+        How it ended. A failure that isn't retried is recorded in the store.
     """
     try:
-        with store.claim(spec.key) as mine, one_line_if_another_ends(spec.training.strategy):
-            if not mine:
+        with store.claim(spec.key) as claimed, one_line_if_another_ends(spec.training.strategy):
+            if not claimed:
                 return Outcome(spec.key, "busy")
             return _train(spec, store, trainers, observer, strict_environment)
     except DamagedError as error:
@@ -63,13 +63,13 @@ def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObser
 
 
 def check(study: StudyConfig, store: Store, trainers: Trainers) -> str | None:
-    """Say what is wrong with a study before anything of it is trained.
+    """Check a study before anything of it is trained.
 
     Returns:
-        None, or the line.
+        What is wrong, in one line; None if nothing is.
 
     Raises:
-        DamagedError: a record isn't as it was written.
+        DamagedError: If a record fails its checksum.
     """
     records = store.records()
     waiting = plan(study, records)

@@ -1,4 +1,4 @@
-"""What a study tells those who watch it. Watching changes no result."""
+"""What those who watch a study are told. Watching changes no result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tf_lottery.training.observe import TrainingObserver
 
 @dataclass(frozen=True)
 class Progress:
-    """A run in progress: begun, or gone on with, at step `first`; now at `step` of `last`."""
+    """A run in progress, which began or was resumed at step `first` and is now at `step` of `last`."""
 
     spec: RunSpec
     first: int
@@ -19,7 +19,7 @@ class Progress:
 
 
 class StudyObserver(TrainingObserver):
-    """Hears of a study's runs; does nothing.
+    """Hears of a study's runs, and does nothing.
 
     What drives the study calls `planned`, `running`, `finished`, `failed` and `noted`. What
     trains a run, perhaps another process with observers of its own, calls `started`,
@@ -27,22 +27,22 @@ class StudyObserver(TrainingObserver):
     """
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """The planner was asked: what is finished, and what can start now."""
+        """Hear the planner's answer: what is finished, and what can start now."""
 
     def running(self, runs: list[Progress]) -> None:
-        """These runs are being trained, wherever that is."""
+        """Hear which runs are being trained, wherever that is."""
 
     def finished(self, record: Record) -> None:
-        """A run of ours is finished and its record is on disk."""
+        """Hear that a run of ours is finished and its record is on disk."""
 
     def failed(self, failure: Failure) -> None:
-        """A run failed for cause."""
+        """Hear that a run failed and won't be retried."""
 
     def noted(self, text: str) -> None:
-        """Something out of the ordinary: a worker is gone, a file is set aside."""
+        """Hear of something out of the ordinary: a worker is gone, a file was set aside."""
 
     def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """A run begins to train, or goes on, from step `first` to step `last`."""
+        """Hear that a run begins to train, or is resumed, from step `first` to step `last`."""
 
 
 _HEARD = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")

@@ -1,4 +1,4 @@
-"""Where did we stop? A training in progress on disk, so that going on gives the same bits."""
+"""A training in progress on disk, from which it is resumed to the same bits."""
 
 import json
 import time
@@ -73,13 +73,13 @@ class Checkpoint:
 
 
 class Cadence:
-    """Says when a checkpoint is due.
+    """Decides when a checkpoint is due.
 
     Args:
-        every: `60s`, `5000it`, `2ep` or `never`.
-        steps_per_epoch: of the training.
-        first: the step at which it begins, or goes on.
-        clock: gives seconds.
+        every: How often: `60s`, `5000it`, `2ep` or `never`.
+        steps_per_epoch: The steps of an epoch.
+        first: The step at which the training begins, or is resumed.
+        clock: A function that returns seconds.
     """
 
     def __init__(

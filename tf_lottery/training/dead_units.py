@@ -1,4 +1,4 @@
-"""Dead units aren't computed, where that is proven to be exact.
+"""Training without computing dead units, where that is proven to be exact.
 
 A ReLU unit with zero bias and no incoming weight left answers 0, and its gradient is 0; one
 without outgoing weight left gets a zero gradient. So their weights never move under an optimizer
@@ -7,7 +7,7 @@ reads. Such a network is trained without them and the result is scattered back: 
 as they were, bit for bit; the others as in the whole network, up to rounding, since sums are
 taken over fewer zeros.
 
-Knows chains of Dense layers. Whatever else there is, it steps aside.
+This knows chains of Dense layers. Any other network is trained as a whole.
 """
 
 import itertools
@@ -28,16 +28,16 @@ from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Resident
 from tf_lottery.training.trainer import Trainer, compile_all, make_loop
 
-# Weights that aren't computed x steps: compiling the smaller network takes some two seconds,
-# which a LeNet at 3% of its weights earns back in 20,000 steps.
+# The least product of weights that needn't be computed and steps: compiling the smaller network takes some
+# two seconds, which a LeNet at 3% of its weights earns back in 20,000 steps.
 SAVED = 1.5e9
-# Of the weights of the layers that are left to compute, all zeros among them included.
+# The largest fraction of the weights that is left to compute, with the zeros among them.
 COMPUTED = 0.8
 
-# Training inputs at most, since they are copied without what nobody reads.
+# The most numbers that the training inputs may have, since they are copied.
 _NUMBERS = 2**30
 
-# These leave a weight whose gradients have all been zero as it is.
+# Optimizers that leave a weight alone whose gradients have all been zero, and the options that keep it so.
 _OPTIMIZERS = {
     "sgd": {"momentum", "nesterov"},
     "adam": {"beta_1", "beta_2", "epsilon", "amsgrad"},
@@ -47,15 +47,14 @@ _OPTIMIZERS = {
 def without_dead_units(
     trainer: Trainer, data: DataConfig, training: TrainingConfig, dataset: Dataset, steps: int
 ) -> "CompactTrainer | None":
-    """Return a trainer of the network without its dead units, None if it isn't worth it or
-    can't be proven exact.
+    """Return a trainer of the network without its dead units; None if that doesn't pay or isn't exact.
 
     Args:
-        trainer: with masks and weights set and the optimizer fresh.
-        data: of the study.
-        training: of the study.
-        dataset: as the trainer's.
-        steps: that are to be trained.
+        trainer: The whole network, with masks and weights set and the optimizer fresh.
+        data: The settings of the data.
+        training: The settings of the training.
+        dataset: The data.
+        steps: How many steps are to be trained.
     """
     kernel_masks = list(get_masks(trainer.model).values())
     if data.augment or not _optimizer_is_known(training):
@@ -74,10 +73,10 @@ def without_dead_units(
 
 
 def alive_units(kernel_masks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the indices of the units that matter: of the inputs, then of each layer.
+    """Return the indices of the units that matter, of the inputs and then of each layer.
 
     Args:
-        kernel_masks: of a chain of Dense layers, each of shape (inputs, units).
+        kernel_masks: The masks of a chain of Dense layers, each of shape (inputs, units).
 
     Returns:
         One array more than there are masks. All outputs matter.
@@ -96,12 +95,12 @@ def alive_units(kernel_masks: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 class CompactTrainer(DenseEngine):
-    """Trains the smaller network; from outside it is the whole one.
+    """Trains the smaller network, and looks like the whole one from outside.
 
     Attributes:
-        model, loop, evaluate: of the smaller network; `evaluate` has `validation` only.
-        units: number of inputs, then of each layer's units.
-        compile_seconds: of loop and evaluation.
+        model, loop, evaluate: Those of the smaller network; `evaluate` has `validation` only.
+        units: The number of inputs, then of each layer's units.
+        compile_seconds: The time that compiling took.
     """
 
     def __init__(self, whole: Trainer, training: TrainingConfig, dataset: Dataset, alive: list[np.ndarray]):
@@ -159,7 +158,7 @@ def _optimizer_is_known(training: TrainingConfig) -> bool:
 
 
 def _is_chain(model: keras.Model) -> bool:
-    """Whether it is Flatten, or nothing, and Dense layers, the hidden ones with ReLU."""
+    """Return whether a model is Dense layers, the hidden ones with ReLU, perhaps after a Flatten."""
     if not isinstance(model, keras.Sequential):
         return False
     layers = list(model.layers)

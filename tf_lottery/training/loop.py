@@ -1,6 +1,6 @@
-"""THE loop: compiled, seeded, under a strategy, from step a to step b with stops between.
+"""The training loop: compiled, seeded, under a strategy, from one step to another with stops between.
 
-Many steps run in one call of one compiled function. Knows nothing of rounds.
+Many steps run in one call of one compiled function. The loop knows nothing of rounds.
 """
 
 import contextlib
@@ -26,21 +26,21 @@ from tf_lottery.training.stop import Stop
 
 
 class Loop:
-    """Trains one model on one feed; used again for any number of trainings.
+    """Trains one model on one feed, for any number of trainings.
 
     Args:
-        model: prunable, built under `strategy.scope()`.
-        optimizer: built, under the same scope; `model.optimizer` too if masks are to change,
-            since its slots must be masked with them.
-        loss: `(labels, outputs) -> loss of each example`.
-        feed: of the training examples.
-        strategy: from `tf_lottery.training.strategy`.
-        xla: whether XLA compiles the steps.
-        learning_rates: from steps to their rates; None leaves the optimizer's as it is.
-        l2: weight decay in the loss, of kernels.
+        model: The prunable model, built under `strategy.scope()`.
+        optimizer: Its optimizer, built under the same scope. It must be `model.optimizer`, too, if masks are to
+            change, since its slots are masked with them.
+        loss: A function `(labels, outputs) -> loss of each example`.
+        feed: What feeds the training examples.
+        strategy: A strategy of `tf_lottery.training.strategy`.
+        xla: Whether XLA compiles the steps.
+        learning_rates: A function from steps to their learning rates; None leaves the optimizer's as it is.
+        l2: The weight decay of kernels that is part of the loss.
 
     Raises:
-        LotteryError: if the replicas can't share a batch evenly.
+        LotteryError: If the replicas can't share a batch evenly.
     """
 
     def __init__(
@@ -117,12 +117,13 @@ class Loop:
             began = time.perf_counter()
 
     def check(self) -> None:
-        """Assert that every pruned weight is exactly 0.0 in the stored variable, and that all
-        replicas hold the same weights, masks and optimizer state, bit for bit.
+        """Assert that pruned weights are exactly 0.0, weights finite, and replicas the same bit for bit.
+
+        Replicas are compared by their weights, masks and optimizer state.
 
         Raises:
-            RuntimeError: if not. That is a defect of ours.
-            LotteryError: if a weight is NaN or infinite.
+            RuntimeError: If a pruned weight isn't 0.0 or replicas differ. That is a defect of ours.
+            LotteryError: If a weight is NaN or infinite.
         """
         self._check_replicas()
         revived, infinite = self._revived().numpy().tolist()
@@ -201,7 +202,7 @@ class Loop:
 
 
 def _replica() -> tf.Tensor:
-    """Index of the replica that is being traced."""
+    """Return the index of the replica that is being traced."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 
@@ -220,7 +221,7 @@ def _planned(first: int, last: int, stops: Sequence[Stop]) -> dict[int, list[Sto
 
 
 def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:
-    """Cut the steps between stops into spans of at most `length`."""
+    """Cut the steps between stops into spans of at most `length` steps."""
     for stop in stops:
         while first < stop:
             last = min(first + length, stop)

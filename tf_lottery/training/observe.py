@@ -1,11 +1,11 @@
-"""What a training tells those who watch it. Watching changes no result."""
+"""What those who watch a training are told. Watching changes no result."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation. `train_*` are means since the last one, None at the first."""
+    """One evaluation. `train_*` are means since the previous one, None at the first."""
 
     step: int
     train_loss: float | None
@@ -43,10 +43,10 @@ class Passed:
 
 
 class TrainingObserver:
-    """Hears of a training; does nothing."""
+    """Hears of a training, and does nothing."""
 
     def advanced(self, step: int) -> None:
-        """The network has had `step` steps."""
+        """Hear that the network has had `step` steps."""
 
     def evaluated(self, point: Point) -> None:
-        """The validation set was evaluated."""
+        """Hear that the validation set was evaluated."""

@@ -1,4 +1,4 @@
-"""`RewindManager`: where do we return? Immutable states on disk, verified by digest."""
+"""`RewindManager`: the states that trainings return to. They lie on disk, never change, and have digests."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class RewindManager:
     """Keeps the state of a training at its rewind points.
 
     Args:
-        directory: where the states are kept, one `<step>it.npz` a rewind point.
+        directory: Where the states are kept, one file `<step>it.npz` for each rewind point.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -41,11 +41,10 @@ class RewindManager:
         return rewind_point(self._directory, step)
 
     def save(self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
-        """Keep every variable of model (masks aside) and optimizer; return their digest.
+        """Keep every variable of a model, masks aside, and of its optimizer; return their digest.
 
         Raises:
-            LotteryError: if another state is kept for this step already, or the optimizer
-                isn't built.
+            LotteryError: If another state is kept for this step already, or the optimizer isn't built.
         """
         if not optimizer.built:
             raise LotteryError(
@@ -75,11 +74,11 @@ class RewindManager:
         """Return the state at a rewind point.
 
         Args:
-            step: the rewind point.
-            digest: what `save` returned; given, another training's state is refused too.
+            step: The rewind point.
+            digest: What `save` returned. If it is given, another training's state is refused, too.
 
         Raises:
-            LotteryError: if there is none, or it isn't as it was written.
+            LotteryError: If there is none, or it fails its checksum.
         """
         return arrays.load_sealed(self.path(step), digest)
 
@@ -95,10 +94,10 @@ class RewindManager:
         Kernels are masked by the model's present masks.
 
         Args:
-            step: the rewind point.
-            model: the network that was saved, prunable or plain.
-            optimizer: if given, it is restored too, its slots masked.
-            digest: as of `load`.
+            step: The rewind point.
+            model: The network that was saved, prunable or plain.
+            optimizer: An optimizer that is restored as well, its slots masked. Default: none.
+            digest: As of `load`.
 
         Returns:
             The digest of the state.

@@ -1,5 +1,8 @@
-"""`Trainer`: one network with its optimizer, loop and evaluations, compiled once and used
-for any number of trainings. Masks and weights are variables: nothing is traced again."""
+"""`Trainer`: one network with its optimizer, loop and evaluations.
+
+It is compiled once and used for any number of trainings: masks and weights are variables, so nothing is
+traced again.
+"""
 
 import time
 from collections.abc import Callable, Mapping
@@ -36,20 +39,24 @@ from tf_lottery.training.replicas import check_agreement, check_losses
 class Trainer(DenseEngine):
     """Builds the network of a `RunSpec` and compiles what trains and evaluates it.
 
-    Args: as in a `RunSpec`.
+    Args:
+        data: The settings of the data, as in a `RunSpec`.
+        model: The settings of the network.
+        training: The settings of the training.
+        dataset: The data.
 
     Attributes:
-        model: the prunable network.
-        optimizer: built.
-        strategy: that both were made under.
-        loss: `(labels, outputs) -> loss of each example`.
-        feed: of the training examples.
-        loop: compiled.
-        evaluate: `validation` and `test` -> function giving loss and accuracy.
-        resolved: what the rules decided, as in a `Record`.
-        parameters: number of trainable parameters.
-        kernels: paths of the prunable kernels.
-        compile_seconds: of loop, evaluations and checks; the first run's, 0 for later ones.
+        model: The prunable network.
+        optimizer: Its optimizer, built.
+        strategy: The strategy that both were made under.
+        loss: A function `(labels, outputs) -> loss of each example`.
+        feed: What feeds training examples to the loop.
+        loop: The compiled loop.
+        evaluate: `validation` and `test` -> function that returns loss and accuracy.
+        resolved: What the rules decided, as in a `Record`.
+        parameters: The number of trainable parameters.
+        kernels: The paths of the prunable kernels.
+        compile_seconds: The time that compiling took; the first run's, 0 for later ones.
     """
 
     def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
@@ -155,7 +162,7 @@ class Trainer(DenseEngine):
 
 
 def compile_all(loop: Loop, evaluate: Mapping[str, Callable]) -> float:
-    """Trace and compile all that a training calls; return the seconds that it took."""
+    """Trace and compile all that a training calls; return the seconds that this took."""
     began = time.perf_counter()
     loop.prepare()
     for measure in evaluate.values():
@@ -177,9 +184,9 @@ def make_loop(
     """Return the loop that a config asks for, not yet compiled.
 
     Args:
-        training: with its learning rates and weight decay.
-        model, optimizer, loss, feed, scope, xla: as of `Loop`.
-        examples: number of training examples.
+        training: The settings, learning rates and weight decay among them.
+        model, optimizer, loss, feed, scope, xla: As of `Loop`.
+        examples: The number of training examples.
     """
     rates = make_learning_rates(training, Length.of(training, examples).per_epoch)
     scheduled = training.learning_rate_schedule != LearningRateConfig()
