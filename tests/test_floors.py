@@ -35,6 +35,7 @@ FLOORS = {
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TENSORFLOW = {"tensorflow", "keras", "tf_keras"}
 LIGHT = {0, 1}
+MOST_LINES = 300
 
 
 def modules():
@@ -96,3 +97,8 @@ def test_no_circle_within_a_room():
 @pytest.mark.parametrize("path", [p for p in modules() if FLOOR[room(name(p))] in LIGHT], ids=name)
 def test_the_lower_floors_know_no_tensorflow(path):
     assert not {module.split(".")[0] for module in imports(path)} & TENSORFLOW
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_a_file_has_one_responsibility_and_no_more_lines_than_that_takes(path):
+    assert len(path.read_text().splitlines()) <= MOST_LINES

@@ -247,7 +247,7 @@ def test_two_searches_on_one_directory_are_refused(tmp_path):
         assert mine
         with pytest.raises(LotteryError) as caught:
             search(rounds=1, directory=tmp_path).fit(*TRAIN, **FIT)
-    expected = f"Expected a directory that no other search is at work in. Received: {tmp_path}"
+    expected = f"{tmp_path} is in use by another search. Stop that search first."
     assert str(caught.value) == expected
 
 

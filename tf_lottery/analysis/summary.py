@@ -1,4 +1,4 @@
-"""Records -> one line an arm and round: means and ranges over replicates."""
+"""Summaries of records by arm and round: means and ranges over replicates."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ class Summary:
     replicates: int
     density: float
     test_accuracy: Spread
-    """At early stop, as are the next two."""
+    """The test accuracy at early stop; the next two are measured there, too."""
     validation_accuracy: Spread
     iteration: Spread
 
 
 def summarize(records: Iterable[Record]) -> dict[str, dict[int, Summary]]:
-    """Return arm -> round -> summary. Round 0, the dense network, is in every arm."""
+    """Return arm -> round -> summary. Every arm has the dense network as its round 0."""
     results = Results(records)
     dense = _of_arm(results.of_arm(results.main), results.main).get(0)
     arms = {}

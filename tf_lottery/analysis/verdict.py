@@ -8,11 +8,11 @@ from tf_lottery.method.spec import Record
 
 
 def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
-    """Return sentences: the dense network, the sparsest matching ticket, its control.
+    """Return sentences about the dense network, the sparsest matching ticket, and its control.
 
     Args:
-        records: of one study.
-        tolerance: of the matching rule, a fraction.
+        records: The records of one study.
+        tolerance: That of the matching rule, a fraction.
     """
     results = Results(records)
     records, arms = results.records, summarize(results.records)

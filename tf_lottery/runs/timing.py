@@ -11,11 +11,11 @@ SECONDS = 3.0
 
 
 def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
-    """Return the seconds and the bytes on the disk that a run will take, about.
+    """Estimate the seconds and the bytes on the disk that a run will take.
 
     Args:
-        spec: of any of the study's runs.
-        last: its last step.
+        spec: The spec of any of the study's runs.
+        last: Its last step.
     """
     trainers = Trainers()
     dataset, trainer = trainers.dataset(spec.data), trainers.trainer(spec)

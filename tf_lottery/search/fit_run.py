@@ -27,15 +27,15 @@ from tf_lottery.store.environment import environment
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave; as in a `FitRecord`."""
+    """What a training gave, as in a `FitRecord`."""
 
     monitor: Monitor
     value: float
     epoch: int
     weights: Arrays
-    """At early stop."""
+    """The weights at early stop."""
     steps: int
-    """That were trained."""
+    """How many steps were trained."""
     history: dict[str, list[float | None]]
     epochs: list[int]
     rewind_digests: dict[str, str]
@@ -46,12 +46,12 @@ class FitRun:
     """Trains runs through `model.fit`.
 
     Args:
-        network: used again from run to run.
-        store: of the search.
-        monitor: what rounds are compared by.
-        arguments: of `fit`.
-        steps_per_epoch: None if only training tells.
-        watch: a callback that shows progress.
+        network: The search's network, which is used again from run to run.
+        store: The store that holds the search's runs.
+        monitor: What rounds are compared by; None if only the logs tell.
+        arguments: The arguments of `fit`.
+        steps_per_epoch: The steps of an epoch; None if only training tells.
+        watch: A callback that shows progress.
     """
 
     def __init__(
@@ -114,13 +114,13 @@ class FitRun:
         )
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
-        """Call `fit`, from a step on; the network is at its start."""
+        """Call `fit` from a step on; the network is at its start."""
         best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
         label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
-        # A history of this run alone: one of the user's goes on from round to round.
+        # A history of this run alone, since one of the user's goes on from round to round.
         own = keras.callbacks.History()
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
@@ -158,14 +158,14 @@ class FitRun:
         self.network.go_on(self._state)
 
     def learn(self, record: FitRecord) -> None:
-        """Take from the dense run what only training tells: the steps of an epoch, the monitor."""
+        """Learn from the dense run what only training tells: the steps of an epoch, and the monitor."""
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
         self._states = record.states
 
     def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
-        """Check that each epoch had as many steps as it has in every round."""
+        """Check that each epoch had as many steps as in every other round."""
         expected = self._per_epoch or (per_epoch[0] if per_epoch else 0)
         stopped = len(per_epoch) - 1 if self.network.model.stop_training else len(per_epoch)
         for epoch, count in zip(epochs[:stopped], per_epoch[:stopped], strict=False):
@@ -183,7 +183,7 @@ class FitRun:
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
-    """Return what JSON can hold of a history: scalars, None where one isn't finite."""
+    """Return what JSON can hold of a history: its scalars, with None for one that isn't finite."""
     kept = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
     return {
         name: [float(v) if np.isfinite(float(v)) else None for v in values] for name, values in kept.items()

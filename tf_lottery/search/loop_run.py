@@ -33,10 +33,12 @@ _MONITORS = {"val_accuracy": "validation_accuracy", "val_loss": "validation_loss
 
 
 class LoopRun(FitRun):
-    """As `FitRun`. An epoch drops the examples that don't fill a batch.
+    """Trains runs through the compiled loop, as `FitRun` does through `fit`.
+
+    An epoch drops the examples that don't fill a batch.
 
     Raises:
-        LotteryError: a model or data that the loop isn't made for; `fit` is.
+        LotteryError: If the loop isn't made for the model or the data; `fit` is.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class LoopRun(FitRun):
 
 
 class _BestMonitored(EarlyStop):
-    """Keeps the epoch at which the monitored quantity is best; the start is none."""
+    """Keeps the epoch at which the monitored quantity is best; the state before the first isn't one."""
 
     def __init__(self, monitor: Monitor, first: int):
         super().__init__()
@@ -109,7 +111,7 @@ class _BestMonitored(EarlyStop):
 
 
 class _Watched(TrainingObserver):
-    """Tells the callback that shows progress."""
+    """Passes evaluations on to the callback that shows progress."""
 
     def __init__(self, callback: keras.callbacks.Callback | None, per_epoch: int, epochs: int):
         self._callback, self._per_epoch = callback, per_epoch

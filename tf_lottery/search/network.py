@@ -36,19 +36,20 @@ class Network:
     """A compiled prunable model, and how to build its plain one again.
 
     Args:
-        model: a compiled plain model, or a function that returns one.
-        seed: of the search, from which a function's weights follow.
-        choice: what is prunable.
-        arguments: of `fit`: a model that isn't built is built by its data, copies are compared on it.
+        model: A compiled plain model, or a function that returns one.
+        seed: The search's seed, from which the weights of a function's model follow.
+        choice: What is prunable.
+        arguments: The arguments of `fit`. A model that isn't built is built by its data, and copies are
+            compared on it.
 
     Attributes:
-        model: prunable.
-        theta_0: what the weights at step 0 are, in words.
+        model: The prunable model.
+        theta_0: What the weights at step 0 are, in words.
         architecture: JSON that builds the plain model, None if Keras can't write it.
-        initial: the weights at step 0.
+        initial: The weights at step 0.
 
     Raises:
-        LotteryError: no such model. One that was given is as it was.
+        LotteryError: If the model can't be taken. One that was given is left as it was.
     """
 
     def __init__(
@@ -114,17 +115,20 @@ class Network:
         return [layer.trainable for layer in self.model._flatten_layers()]
 
     def state(self) -> dict[str, Any]:
-        """Return what callbacks may have changed by now, as JSON holds it; `go_on` brings it back."""
+        """Return what callbacks may have changed by now, as JSON holds it. `go_on` brings it back."""
         optimizer = self.model.optimizer
         held = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
         rate = float(ops.convert_to_numpy(held)) if isinstance(held, keras.Variable) else None
         return {"learning_rate": rate, "trainable": self.flags(), "outside": self.outside.values()}
 
     def go_on(self, state: Mapping[str, Any]) -> None:
-        """Bring back what callbacks had changed by a rewind point. Args: state: of `state`; {} at step 0.
+        """Bring back what callbacks had changed by a rewind point.
+
+        Args:
+            state: What `state` returned; empty at step 0.
 
         Raises:
-            LotteryError: if they had changed what is trained.
+            LotteryError: If they had changed what is trained.
         """
         if not state:
             return
@@ -143,7 +147,7 @@ class Network:
         )
 
     def start_from(self, weights: Arrays) -> None:
-        """Take other weights at step 0: those of an earlier call of the search."""
+        """Take the weights of an earlier call of the search as those of step 0."""
         found = self.named(weights, _PREFIX)
         if any(found[name].tobytes() != value.tobytes() for name, value in self.initial.items()):
             self.theta_0 = "the weights that the search began with, kept in its directory"
@@ -182,7 +186,7 @@ class Network:
             self._optimizers.restore(optimizer)
 
     def named(self, arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
-        """Return stored arrays under the names that they have here: Keras may number layers otherwise."""
+        """Return stored arrays under the names that they have here: Keras may number layers differently."""
         here = self.variables if prefix else get_masks(self.model)
         found = correspond(
             {name: np.shape(value) for name, value in arrays.items()},
@@ -216,10 +220,10 @@ class Network:
         """Check before the first round what is needed after it: trained networks, and controls.
 
         Args:
-            controls: whether there are any.
+            controls: Whether there are any controls.
 
         Raises:
-            LotteryError: a copy that isn't the model, weights of which it can't be told that they were drawn.
+            LotteryError: If a copy isn't the model, or a control would redraw weights that weren't drawn.
         """
         self.plain(get_masks(self.model), self.initial)
         if self._build is not None and not controls:
@@ -245,7 +249,7 @@ class Network:
         """Return a new plain model with these weights, zeros baked in, compiled as the search's.
 
         Raises:
-            LotteryError: if it can't be built again, or what is built is another model.
+            LotteryError: If it can't be built again, or what is built is another model.
         """
         kept = get_masks(self.model), self.weights()
         try:

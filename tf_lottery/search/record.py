@@ -1,4 +1,4 @@
-"""What a run that `fit` trained gave."""
+"""The record of a run that `fit` trained."""
 
 from typing import Any
 
@@ -9,30 +9,30 @@ from tf_lottery.store.store import Store
 class FitRecord(Finished):
     """One finished run of a search.
 
-    `value` is the monitored quantity at early stop, the epoch at which it was best: found afterwards, as in
-    the paper.
+    `value` is the monitored quantity at early stop, which is the epoch at which it was best, found afterwards
+    as in the paper.
     """
 
     monitor: str
     """What was monitored, as `fit` calls it."""
     mode: str
-    """`max` or `min`: which is better."""
+    """Which is better, `max` or `min`."""
     value: float
     epoch: int
-    """Of early stop, counted from 1, rewound epochs included."""
+    """The epoch of early stop, counted from 1, rewound epochs included."""
     final: dict[str, float | None]
     """The logs of the last epoch."""
     history: dict[str, list[float | None]]
-    """What `fit` returned, scalars only; None for NaN and infinity."""
+    """The scalars of the history that `fit` returned, with None for NaN and infinity."""
     epochs: list[int]
-    """To which the history belongs, counted from 1."""
+    """The epochs that the history belongs to, counted from 1."""
     states: dict[str, Any] = {}
-    """Of the dense run: rewind point -> what callbacks had made of the learning rate and kept themselves."""
+    """In a dense run: rewind point -> what callbacks had changed by then (learning rate, own state)."""
     resolved: dict[str, Any] = {}
 
     @property
     def monitored(self) -> float:
-        """The value at early stop, more is better."""
+        """The value at early stop, so that more is better."""
         return self.value if self.mode == "max" else -self.value
 
     @property

@@ -23,11 +23,11 @@ class SearchResult:
     """The finished rounds of a `LotterySearch`.
 
     Attributes:
-        records: all runs, the dense network's first.
-        monitor: what rounds are compared by.
-        theta_0: what the weights at step 0 are.
-        directory: where the runs are kept.
-        ended: why the search ended early, None if it didn't.
+        records: The records of all runs, the dense network's first.
+        monitor: What rounds are compared by.
+        theta_0: What the weights at step 0 are, in words.
+        directory: Where the runs are kept.
+        ended: Why the search ended early, None if it didn't.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SearchResult:
 
     @property
     def densities(self) -> list[float]:
-        """Fraction of prunable weights that remain, by round."""
+        """The fraction of prunable weights that remain, by round."""
         return [record.density for record in self.rounds]
 
     @property
@@ -64,7 +64,7 @@ class SearchResult:
         """Return the sparsest round that does as well as the dense network, as does every denser one.
 
         Args:
-            tolerance: how much worse the monitored quantity may be, in its own units.
+            tolerance: How much worse the monitored quantity may be, in its own units.
 
         Returns:
             None if no pruned round does.
@@ -75,10 +75,10 @@ class SearchResult:
         """Return the sparsest matching ticket.
 
         Args:
-            tolerance: as of `matching_round`.
+            tolerance: As of `matching_round`.
 
         Raises:
-            LotteryError: if no pruned round matches.
+            LotteryError: If no pruned round matches.
         """
         return self.ticket(tolerance=tolerance)
 
@@ -88,13 +88,13 @@ class SearchResult:
         """Return a round's ticket: its masks and the weights of the rewind point, and those at early stop.
 
         Args:
-            round: which; or
-            density: the round whose density is nearest. Neither: the sparsest matching round.
-            tolerance: as of `matching_round`.
+            round: The round's number; or
+            density: A density near the round's. Default: the sparsest matching round.
+            tolerance: As of `matching_round`.
 
         Raises:
-            LotteryError: round and density, a round that there isn't, a density that no round is near,
-                no matching round.
+            LotteryError: If both are given, there is no such round, no round has nearly that density, or none
+                matches.
         """
         record = self._results.choose(round, density, tolerance=tolerance)
         provenance = {
@@ -125,13 +125,14 @@ class SearchResult:
         """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
 
         Args:
-            round: which; or
-            density: the round whose density is nearest. Neither: the sparsest matching round.
-            tolerance: as of `matching_round`.
-            control: which of the round's random reinitializations, from 0, in place of the ticket.
+            round: The round's number; or
+            density: A density near the round's. Default: the sparsest matching round.
+            tolerance: As of `matching_round`.
+            control: Which of the round's random reinitializations to return in place of the ticket, counted
+                from 0.
 
         Raises:
-            LotteryError: as `ticket`; also if the model can't be built again (a subclassed one without a
+            LotteryError: As `ticket` does; also if the model can't be built again (a subclassed one without a
                 configuration: give a function that builds it).
         """
         record = self._results.choose(round, density, tolerance=tolerance)
@@ -144,7 +145,7 @@ class SearchResult:
         """Return the table, and in words what was found.
 
         Args:
-            tolerance: as of `matching_round`.
+            tolerance: As of `matching_round`.
         """
         found = self.matching_round(tolerance)
         lines = [f"theta_0: {self.theta_0}.", *header(self.monitor)]
@@ -182,8 +183,8 @@ class SearchResult:
         """Draw the monitored quantity, and the epoch at which it is best, against the density.
 
         Args:
-            path: of the PNG.
-            tolerance: as of `matching_round`.
+            path: Where to write the PNG.
+            tolerance: As of `matching_round`.
         """
         return draw_search(self._results, Path(path), self.matching_round(tolerance))
 

@@ -37,38 +37,39 @@ class LotterySearch:
     returns the survivors to the rewind point, and trains again, all through the model's own `fit`.
 
     Args:
-        model: compiled; or a function without arguments that builds and compiles one, which lets `seed`
-            decide the initialization. One that isn't built is built by the data's shapes, as `fit` does. A
-            model of which a copy is proven to be the same stays as it is; another one (subclassed, tied) is
-            made prunable in place: `lottery.strip` makes it plain again. A search that is refused or
-            interrupted leaves it as it was.
-        rate: fraction of the remaining weights that is pruned each round.
-        rounds: how many prunings at most. Default: 10, unless another rule ends the rounds.
-        until: stop after the first round in which the monitored quantity is worse than the dense
-            network's by more than this.
-        target_density: stop after the first round at or below this fraction of weights.
-        rewind_to: the training step that survivors return to: `0it` (the initial weights),
-            `500it`, `2ep`. Within an epoch training goes on from the epoch's beginning.
+        model: A compiled model, or a function without arguments that builds and compiles one, which lets
+            `seed` decide the initialization. A model that isn't built is built by the data's shapes, as `fit`
+            does. If a copy is proven to be the same model, yours stays as it is; otherwise (subclassed, tied)
+            yours is made prunable in place, and `lottery.strip` makes it plain again. A search that is
+            refused or interrupted leaves it as it was.
+        rate: The fraction of the remaining weights that is pruned each round.
+        rounds: How many prunings at most. Default: 10, unless another rule ends the rounds.
+        until: Stop after the first round in which the monitored quantity is worse than the dense network's by
+            more than this.
+        target_density: Stop after the first round at or below this fraction of weights.
+        rewind_to: The training step that survivors return to: `0it` (the initial weights), `500it`, `2ep`.
+            From a step within an epoch, training goes on at the epoch's beginning.
         criterion: `magnitude` or `random`.
-        scope: `layer` or `global`: where weights compete.
-        layer_rates: layer name pattern -> rate; 0 leaves a layer unpruned.
-        min_density: fraction of each layer's weights that stays at least; with scope `global` layers
-            may collapse otherwise.
-        include, exclude, kernels, frozen: what is prunable, as of `make_prunable`.
-        monitor: what rounds are compared by, as `fit` logs it. Default: validation accuracy if it is
-            logged, else `val_loss`.
-        mode: `max` or `min`: which is better; `auto` tells by the name.
-        controls: random reinitializations of each ticket, trained as controls. What was never drawn stays:
-            frozen layers, and what a function that builds the model loads.
-        rewind_optimizer: `reset` or `restore`, of its state at the rewind point.
-        seed: of the order of examples, dropout, and of what is drawn.
-        directory: where the runs are kept; called again with the same, the search goes on after its
-            last finished run. Default: a temporary one, for the life of the result.
-        engine: `fit`, or `loop`: our compiled loop, faster for small models (classes as integers,
+        scope: Where weights compete: `layer` or `global`.
+        layer_rates: Layer name pattern -> rate; 0 leaves a layer unpruned.
+        min_density: The fraction of each layer's weights that stays at least. With scope `global` layers may
+            collapse without it.
+        include, exclude, kernels, frozen: What is prunable, as of `make_prunable`.
+        monitor: What rounds are compared by, under the name that `fit` logs. Default: the validation accuracy
+            if it is logged, else `val_loss`.
+        mode: Which is better, `max` or `min`; `auto` decides by the name.
+        controls: How many random reinitializations of each ticket are trained as controls. What was never
+            drawn stays: frozen layers, and what a function that builds the model loads.
+        rewind_optimizer: `reset` makes the optimizer new each round, `restore` brings back its state at the
+            rewind point.
+        seed: The seed of the order of examples, of dropout, and of what is drawn.
+        directory: Where the runs are kept. Called again with the same one, the search goes on after its last
+            finished run. Default: a temporary directory that lives as long as the result.
+        engine: `fit`, or `loop` for our compiled loop, which is faster for small models (classes as integers,
             arrays, one input and one output, no callbacks).
 
     Raises:
-        LotteryError: whatever of this is out of range.
+        LotteryError: If any of these is out of range.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -139,20 +140,20 @@ class LotterySearch:
         self._directory, self._verbose = directory, verbose
 
     def fit(self, x: Any = None, y: Any = None, *positional: Any, **arguments: Any) -> SearchResult:
-        """Search.
+        """Run the search.
 
         Args:
-            x, y, *positional, **arguments: as of `model.fit`: `validation_data`, `epochs`, `callbacks`,
+            x, y, *positional, **arguments: As of `model.fit`: `validation_data`, `epochs`, `callbacks`,
                 `class_weight`, ... Keras's own callbacks start each round afresh, and their files get the
                 round in their names. `epochs` are those of each round, rewound ones included.
 
         Returns:
-            The table, the tickets, the trained networks.
+            The result, with the table, the tickets and the trained networks.
 
         Raises:
-            LotteryError: data that can be read once only, no validation data, a rewind point past the end of
-                training, a directory of another search, a model whose trained copies wouldn't be the model, a
-                training that diverges, another search in this thread.
+            LotteryError: If data can be read only once, there is no validation data, the rewind point is past
+                the end of training, the directory is another search's, trained copies wouldn't be the model,
+                the training diverges, or another search runs in this thread.
         """
         arguments = {"x": x, "y": y, **fit_arguments.named(positional, arguments)}
         fit_arguments.check(arguments)
@@ -175,17 +176,15 @@ class LotterySearch:
         paths = StudyPaths(Path(self._directory or temporary.name))
         check_directory(paths.root)
         store = SearchStore(paths)
-        with held(paths.root / ".lock") as mine:
-            if not mine:
-                raise LotteryError(
-                    f"Expected a directory that no other search is at work in. Received: {paths.root}"
-                )
+        with held(paths.root / ".lock") as acquired:
+            if not acquired:
+                raise LotteryError(f"{paths.root} is in use by another search. Stop that search first.")
             if begins := not (paths.root / FILE).exists():
                 network.check(bool(self._settings.arms))  # before anything is written
             open_directory(paths, study, self._described(network, arguments))
-            kept, there = theta_0(paths, network.initial)
-            if there:
-                network.start_from(kept)
+            weights, existed = theta_0(paths, network.initial)
+            if existed:
+                network.start_from(weights)
             if not begins:
                 network.check(bool(self._settings.arms))
             watch = Watch(study, network, self._verbose)
@@ -222,7 +221,7 @@ class LotterySearch:
         )
 
     def _described(self, network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What determines a run besides data, pruning and rewinding, as JSON holds it."""
+        """Return what determines a run besides data, pruning and rewinding, as JSON holds it."""
         return {
             "fit": fit_arguments.described(arguments),
             "network": network.described(),

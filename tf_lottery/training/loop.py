@@ -30,8 +30,8 @@ class Loop:
 
     Args:
         model: The prunable model, built under `strategy.scope()`.
-        optimizer: Its optimizer, built under the same scope. It must be `model.optimizer`, too, if masks are to
-            change, since its slots are masked with them.
+        optimizer: Its optimizer, built under the same scope. It must be `model.optimizer`, too, if masks
+            are to change, since its slots are masked with them.
         loss: A function `(labels, outputs) -> loss of each example`.
         feed: What feeds the training examples.
         strategy: A strategy of `tf_lottery.training.strategy`.
