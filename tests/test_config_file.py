@@ -257,3 +257,16 @@ def test_what_a_worker_would_hear_as_something_else_is_refused(write, value, kin
     assert f"a {kind}; settings" in refused(write(MINIMAL), f"model.kwargs.a={value}")
     quoted = write(f"{MINIMAL}model: {{kwargs: {{a: '{value}'}}}}")
     assert load_config(quoted).model.kwargs == {"a": value}
+
+
+def test_the_key_on_is_a_text_though_yaml_1_1_takes_it_for_true(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\npruning: {rounds: 2}\n"
+        "arms:\n  mine: {like: ticket}\n  afresh: {like: random_reinit, on: mine}\n"
+    )
+    study = load_config(path)
+    assert study.arms["afresh"].on == "mine"
+    (tmp_path / "again.yaml").write_text(config_file.dump(study))
+    assert load_config(tmp_path / "again.yaml") == study
+    assert load_config(path, ["arms={a: {like: random_reinit, on: ticket}}"]).arms["a"].on == "ticket"

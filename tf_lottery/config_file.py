@@ -24,10 +24,10 @@ DEEPEST = 50
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with three changes.
+    """PyYAML's safe loader with four changes.
 
-    1e-4 is a number, as in YAML 1.2. A key that appears twice is an error. So is a text whose values are so
-    many or so deeply nested that reading it could take hours.
+    1e-4 is a number and the key `on` is a text, as in YAML 1.2. A key that appears twice is an error. So is a
+    text whose values are so many or so deeply nested that reading it could take hours.
     """
 
     def __init__(self, stream):
@@ -63,6 +63,9 @@ class _Loader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, f"values nested more than {DEEPEST} deep", mark)
 
     def construct_mapping(self, node, deep=False):
+        for key, _ in node.value:
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"
         mapping = super().construct_mapping(node, deep)
         if len(mapping) != len(node.value):
             keys = [key.value for key, _ in node.value]
