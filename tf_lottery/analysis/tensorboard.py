@@ -1,7 +1,7 @@
-"""A study in TensorBoard: round curves of each arm, and step curves that nobody has written.
+"""A study in TensorBoard: the round curves of each arm, and step curves that are missing.
 
-An observer, removable without changing any result. Several processes may drive one study: the
-one that holds the lock writes. The step curves of a run are written by what trains it.
+An observer writes them and changes no result. Several processes may drive one study; the one that holds the
+lock writes. The step curves of a run are written by whatever trains it.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from tf_lottery.training.tensorboard import StepCurves
 
 
 class StudyCurves(StudyObserver):
-    """Writes the round curves, if no other process does; else once that one has ended.
+    """Writes the round curves, unless another process does, and then once that one has ended.
 
     Args:
-        paths: of the study.
-        store: where finished runs keep their curves.
+        paths: The study's paths.
+        store: The store in which finished runs keep their curves.
     """
 
     def __init__(self, paths: StudyPaths, store: Store):
@@ -41,7 +41,7 @@ class StudyCurves(StudyObserver):
         """Write the round curves' new points; at first, all of them, in place of old ones.
 
         Raises:
-            DamagedError: the curves of a run, which are needed, aren't as they were written.
+            DamagedError: If the curves of a run, which are needed, fail their checksum.
         """
         written_before = self._finished is None and not waiting and self._is_whole(finished)
         if not written_before:
@@ -49,7 +49,7 @@ class StudyCurves(StudyObserver):
             self._write_rounds()
 
     def close(self) -> None:
-        """Write what is missing, close the files, let go of the lock."""
+        """Write what is missing, close the files, and release the lock."""
         with contextlib.suppress(DamagedError):  # no time to train it again
             if self._finished is not None:
                 self._write_rounds()
@@ -63,7 +63,7 @@ class StudyCurves(StudyObserver):
         self._lock.close()
 
     def _is_whole(self, finished: list[Record]) -> bool:
-        """Whether all curves are there: whoever wrote them may have been killed."""
+        """Return whether all curves are complete: the process that wrote them may have been killed."""
         points: Counter[tuple] = Counter()
         dense = {record.spec.replicate: record for record in finished if record.spec.round == 0}
         for record in finished:
@@ -79,7 +79,7 @@ class StudyCurves(StudyObserver):
         return self._paths.tensorboard / "rounds"
 
     def _begin(self) -> None:
-        """Take the lock if it's free: whoever had it wrote of other runs, or not all."""
+        """Take the lock if it is free, and begin anew: what held it wrote of other runs, or not of all."""
         self._lock.close()  # forget the attempt before
         with contextlib.suppress(LotteryError):  # a full disk
             self._mine = self._lock.enter_context(held(self._paths.tensorboard_lock))
@@ -114,7 +114,7 @@ class StudyCurves(StudyObserver):
 
 
 def _point(record: Record) -> dict[str, float]:
-    """Tag -> value of a finished run."""
+    """Return tag -> value of a finished run."""
     layers = {
         f"density_by_layer/{path}": count.remaining / count.total for path, count in record.layers.items()
     }
@@ -128,15 +128,17 @@ def _point(record: Record) -> dict[str, float]:
 
 
 def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) -> None:
-    """Write step curves of finished runs that aren't there, or not whole: adopted, deleted, killed.
+    """Write the step curves of finished runs that are missing or incomplete.
+
+    Runs that were taken over have none, others were deleted or cut off by a kill.
 
     Args:
-        paths: of the study.
-        store: where finished runs keep their curves.
-        records: of finished runs.
+        paths: The study's paths.
+        store: The store in which finished runs keep their curves.
+        records: The records of finished runs.
 
     Raises:
-        DamagedError: curves that aren't as they were written.
+        DamagedError: If the curves of a run fail their checksum.
     """
     for record in records:
         if _incomplete(paths, store, record):
@@ -149,7 +151,7 @@ def _of_run(paths: StudyPaths, record: Record) -> Path:
 
 
 def _incomplete(paths: StudyPaths, store: Store, record: Record) -> bool:
-    """Whether a finished run's step curves have other points than the run had evaluations."""
+    """Return whether a finished run's step curves have other points than the run had evaluations."""
     curves = store.curves(record.key)
     trained = sum(loss is not None for loss in curves["train_loss"])
     return count(_of_run(paths, record)) != 1 + 2 * len(curves["step"]) + 2 * trained

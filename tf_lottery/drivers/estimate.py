@@ -23,15 +23,15 @@ class Estimate:
     """What a study would still take.
 
     Attributes:
-        next: the runs that can start now.
-        there: finished runs of the study.
-        elsewhere: how many more a neighbouring study has trained.
-        runs: that are still to be trained at most; None if only a stop rule ends the study.
-        steps: in all of those, or in those of `next`.
-        seconds_a_run: median, None if nothing tells.
-        bytes_a_run: median, None if nothing tells.
-        measured: whether a few seconds were trained to tell, since no run is finished.
-        free: bytes of the disk.
+        next: The runs that can start now.
+        there: How many runs of the study are finished.
+        elsewhere: How many more a neighbouring study has trained.
+        runs: The most runs that are still to be trained; None if only a stop rule ends the study.
+        steps: The training steps of all these, or of those in `next`.
+        seconds_a_run: The median of a run's seconds, None if unknown.
+        bytes_a_run: The median of a run's bytes, None if unknown.
+        measured: Whether a few seconds were trained to find out, since no run is finished.
+        free: The free bytes of the disk.
     """
 
     next: list[RunSpec]
@@ -52,9 +52,9 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     unless that takes other machines.
 
     Args:
-        study: with its data's digest.
-        store: of the study.
-        records: of its finished runs.
+        study: The study, with its data's digest.
+        store: The store that holds its runs.
+        records: The records of its finished runs.
     """
     examples = len(split(sources.load(study.data), study.data).train)
     length = Length.of(study.training, examples)

@@ -1,4 +1,4 @@
-"""How a study's runs are trained: by whom, how many at once, which part of it. It changes no result."""
+"""How a study's runs are trained: by whom, how many at once, and which part. This changes no result."""
 
 import os
 import re
@@ -22,15 +22,15 @@ class Execution:
     """How a study's runs are trained.
 
     Attributes:
-        executor: `local`: this machine. `ray`: a Ray cluster (extra `cluster`).
-        workers: processes that train side by side. Default: one a core (or a GPU, where there
-            are any), divided by `training.threads`.
-        address: of a running Ray cluster; by default a local one is started.
-        gpus: of each run on a Ray cluster: 1, or 0.25 for four runs a GPU. Default: 1 if the
+        executor: `local` for this machine, `ray` for a Ray cluster (extra `cluster`).
+        workers: How many processes train side by side. Default: one for each core (or GPU, where there are
+            any), divided by `training.threads`.
+        address: The address of a running Ray cluster. Default: a local one is started.
+        gpus: The GPUs of each run on a Ray cluster: 1, or 0.25 for four runs on a GPU. Default: 1 if the
             cluster has GPUs.
-        shard: `2/4` trains the second of every four replicates.
-        strict_environment: refuse to mix runs of other package versions or processors.
-        retry_failed: train runs again that failed for cause.
+        shard: Which replicates to train: `2/4` is the second of every four.
+        strict_environment: Refuse to mix runs of other package versions or processors.
+        retry_failed: Train runs that failed again.
 
     Example:
         >>> import tf_lottery as lottery
@@ -66,7 +66,7 @@ class Execution:
         """Return (i, n): chains i, i + n, ... are trained, counted from 0. A chain is a replicate.
 
         Raises:
-            LotteryError: a shard that isn't `i/n`, or one without chains.
+            LotteryError: If the shard isn't `i/n`, or has no chains.
         """
         if self.shard is None:
             return 0, 1
@@ -96,11 +96,12 @@ def local_workers(study: StudyConfig, asked: int | None) -> int:
     """Return how many processes train side by side on this machine.
 
     Args:
-        study: its `training.threads` are each one's, its strategy may need the whole machine.
-        asked: by the user; None for the default.
+        study: The study, whose `training.threads` are those of each process and whose strategy may need the
+            whole machine.
+        asked: What the user asked for; None for the default.
 
     Raises:
-        LotteryError: several, where a run takes all devices.
+        LotteryError: If there are to be several, and a run takes all devices.
     """
     gpus = len(visible_gpus())
     alone = study.training.strategy in _WHOLE_MACHINE or (study.training.strategy == "auto" and gpus > 1)

@@ -28,11 +28,12 @@ Found = TypeVar("Found")
 
 
 class FollowerStore(Store):
-    """Reads what the chief wrote; its own files lie in a temporary directory until the chief's
-    are there, and are compared with them.
+    """Reads what the chief wrote.
+
+    Its own files lie in a temporary directory until the chief's exist, and are then compared with them.
 
     Args:
-        paths: of the study, on a file system that all workers see.
+        paths: The study's paths, on a file system that all workers see.
     """
 
     writes = False
@@ -45,7 +46,7 @@ class FollowerStore(Store):
         """Leave that to the chief, and wait until it's done.
 
         Raises:
-            StudyError: if this worker can't see it.
+            StudyError: If this worker can't see it.
         """
         self._await(self.paths.study.exists, self.paths.study, STUDY_PATIENCE_SECONDS)
 
@@ -54,7 +55,7 @@ class FollowerStore(Store):
         return contextlib.nullcontext(True)
 
     def checkpoint(self, key: str, noted: Callable[[str], None]) -> "Checkpoint | None":
-        """Return where the chief goes on; a damaged one the chief sets aside."""
+        """Return where the chief resumes the run; the chief sets a damaged checkpoint aside."""
         from tf_lottery.training.checkpoint import Checkpoint
 
         try:
@@ -66,12 +67,12 @@ class FollowerStore(Store):
         """Leave that to the chief.
 
         Raises:
-            StudyError: so that all start again once that is done.
+            StudyError: Always, so that all workers start again once that is done.
         """
         raise StudyError(f"{error} Worker 0, the chief, sets it aside: repeat the command on all workers.")
 
     def fail(self, spec: RunSpec, cause: Exception | str) -> Failure:
-        """Say that a run failed, as the chief finds too, and records."""
+        """Return that a run failed. The chief finds so, too, and records it."""
         return failures.describe(spec, cause)
 
     def begin(self, key: str, go_on: bool = False) -> RunPaths:
@@ -85,7 +86,7 @@ class FollowerStore(Store):
         """Wait for the chief's record of the run and return it.
 
         Raises:
-            StudyError: if it doesn't come, or tells of other weights or masks.
+            StudyError: If it doesn't come, or is of other weights or masks.
         """
         shutil.rmtree(Path(self._scratch.name) / record.key, ignore_errors=True)
         file = self.paths.run(record.key).record

@@ -24,10 +24,10 @@ class Workers:
     """Trains in worker processes of this machine, which are started as they are needed.
 
     Args:
-        store: of the study.
-        slots: how many at most.
-        observer: hears what workers note.
-        strict_environment: as of `attempt`.
+        store: The store that holds the study's runs.
+        slots: The most processes at once.
+        observer: Hears what workers note.
+        strict_environment: As of `attempt`.
     """
 
     here = False
@@ -40,11 +40,11 @@ class Workers:
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
 
     def check(self, study: StudyConfig) -> None:
-        worker, told = self._idle(), study.model_dump(mode="json")
-        worker.send({"check": told})
+        worker, settings = self._idle(), study.model_dump(mode="json")
+        worker.send({"check": settings})
         # At first each replicate has a run to train: their workers start while one checks.
         for _ in range(1, min(self.slots, study.replicates)):
-            self._new().send({"warm_up": told})
+            self._new().send({"warm_up": settings})
         while True:
             sender, message = self._messages.get()
             if sender is not worker:
@@ -122,7 +122,7 @@ class Workers:
 
 
 class _Worker:
-    """A process that trains what it is sent, a JSON object a line."""
+    """A process that trains what it is sent, as one JSON object on each line."""
 
     def __init__(self, number: int, store: Store, strict: bool, messages: queue.Queue):
         self.number, self.spec, self.answered = number, None, False
@@ -172,7 +172,7 @@ class _Worker:
 
     @property
     def failed_to_start(self) -> bool:
-        """Whether it ended by itself without an answer: no run is to blame."""
+        """Return whether it ended by itself without an answer, so that no run is to blame."""
         return not self.answered and self._process.wait() > 0
 
     def stop(self) -> None:

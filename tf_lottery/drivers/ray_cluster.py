@@ -1,4 +1,4 @@
-"""Who trains runs on a cluster: Ray's tasks, wherever Ray puts them.
+"""Trains runs on a cluster, as tasks of Ray, wherever Ray puts them.
 
 All nodes have this package, and see the study's directory under the same path. Ray starts a lost
 node's runs again elsewhere, where they go on from their checkpoints.
@@ -34,13 +34,13 @@ class Cluster:
     """Trains on a Ray cluster.
 
     Args:
-        study: whose runs they are.
-        store: of the study.
-        observer: hears what tasks note, and which nodes are gone.
-        execution: the cluster's address, GPUs a run, how many runs at once.
+        study: The study whose runs they are.
+        store: The store that holds them.
+        observer: Hears what tasks note, and which nodes are gone.
+        execution: The cluster's address, the GPUs of a run, and how many runs at once.
 
     Raises:
-        LotteryError: without Ray, or a cluster that can be reached and has room for a run.
+        LotteryError: If Ray isn't installed, or no cluster can be reached that has room for a run.
     """
 
     here = False
@@ -68,7 +68,7 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """How many runs are trained at once: as many as were asked for, or fit at present."""
+        """Return how many runs are trained at once: as many as were asked for, or fit at present."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._looked = time.monotonic()
             nodes = {node["NodeID"]: node for node in self._ray.nodes() if node["Alive"]}
@@ -130,7 +130,7 @@ class Cluster:
             ) from error
 
     def _fit(self, resources: dict[str, float]) -> int:
-        """How many runs fit on a node at once; a part of a GPU is of one GPU."""
+        """Return how many runs fit on a node at once; a part of a GPU is a part of one GPU."""
         gpus, runs = int(resources.get("GPU", 0)), int(resources.get("CPU", 0) // self._cpus)
         if not self._gpus:
             return runs

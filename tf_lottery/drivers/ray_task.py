@@ -1,6 +1,6 @@
 """What a cluster's node does: attempts a run, or checks a study, as a task of Ray.
 
-The driver's side is `cluster.py`. TensorFlow isn't imported before the task sets its environment.
+The driver's side is `ray_cluster.py`. TensorFlow isn't imported before the task sets its environment.
 """
 
 import functools
@@ -28,9 +28,9 @@ def settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, An
     """Return what all tasks of a study are told.
 
     Args:
-        store: of the study.
-        strict_environment: as of `attempt`.
-        gpus: whether they have GPUs.
+        store: The store that holds the study's runs.
+        strict_environment: As of `attempt`.
+        gpus: Whether tasks have GPUs.
     """
     # Several runs share a GPU where they fit, so none may take all of its memory at once.
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -60,9 +60,9 @@ def task(
     """Attempt a run, or check a study.
 
     Args:
-        told: by `settings`.
-        run: a `RunSpec`'s fields.
-        study: a `StudyConfig`'s fields, if there is no run.
+        told: What `settings` returned.
+        run: The fields of a `RunSpec`.
+        study: The fields of a `StudyConfig`, if there is no run.
 
     Returns:
         The `Outcome`'s fields, and what was noted.
@@ -105,7 +105,7 @@ def _check(study: StudyConfig, store: Store) -> Outcome:
 
 @functools.cache
 def _trainers():
-    """What this process uses again from run to run."""
+    """Return what this process uses again from run to run."""
     from tf_lottery.runs.trainers import Trainers
 
     return Trainers()

@@ -76,8 +76,8 @@ def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) 
 
     while True:
         try:
-            if (told := answer(messages.get())) is not None:
-                send(told)
+            if (reply := answer(messages.get())) is not None:
+                send(reply)
         except DamagedError as error:
             send({"damaged": [str(error), error.key, str(error.path)]})
         except Exception as error:  # a defect, of ours or of a user's model builder

@@ -8,13 +8,13 @@ from tf_lottery.training.tensorboard import StepCurves
 
 
 class RunCurves(StudyObserver):
-    """Args: paths: of the study."""
+    """Writes the step curves of the runs that this process trains."""
 
     def __init__(self, paths: StudyPaths):
         self._paths = paths
 
     def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """Begin the run's curves; what an interrupted one left there goes."""
+        """Begin the run's curves, and delete what an interrupted run left there."""
         directory = self._paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
         self._curves = StepCurves(directory)
 

@@ -1,4 +1,4 @@
-"""The study's log: what happened and when, for whoever looks later."""
+"""The study's log, which says later what happened and when."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ from tf_lottery.store.failures import Failure
 
 
 class Log(StudyObserver):
-    """Appends a line an event. A full disk keeps it silent. Args: paths: of the study."""
+    """Appends a line for each event; a full disk keeps it silent."""
 
     def __init__(self, paths: StudyPaths):
         self._file = paths.log

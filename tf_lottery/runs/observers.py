@@ -6,9 +6,9 @@ from tf_lottery.store.store import Store
 
 
 def training_observer(store: Store, observer: StudyObserver) -> StudyObserver:
-    """Return who watches what this process trains: `observer`, the run's progress, its curves.
+    """Return what watches a training of this process: an observer, the run's progress and its curves.
 
-    Only the process that writes the store tells.
+    Only the process that writes the store writes the latter two.
     """
     from tf_lottery.runs.curves import RunCurves
 

@@ -12,13 +12,13 @@ class Outcome:
     """How an attempt ended.
 
     Attributes:
-        key: of the run.
-        kind: `finished`; `busy`: another process trains it; `failed` for cause; `damaged`: a file
-            of an earlier run, `damaged_key`, is; `lost`: who trained it is gone; `ended`: the
-            study can't go on.
-        detail: the reason, in one line.
-        damaged_key: as of `DamagedError`.
-        damaged_path: as of `DamagedError`.
+        key: The run's key.
+        kind: `finished`; `busy` (another process trains it); `failed` (and not to be retried); `damaged` (a
+            file of an earlier run, `damaged_key`, is); `lost` (the process that trained it is gone); `ended`
+            (the study can't go on).
+        detail: The reason, in one line.
+        damaged_key: As of `DamagedError`.
+        damaged_path: As of `DamagedError`.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Outcome:
     damaged_path: str = ""
 
     def damage(self) -> DamagedError:
-        """Return what is damaged."""
+        """Return the error that names what is damaged."""
         return DamagedError(self.detail, self.damaged_key, Path(self.damaged_path))
 
     def as_json(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""How far the runs in progress are: a file in each run's directory, for whoever watches.
+"""How far the runs in progress are, in a file in each run's directory, for whoever watches.
 
-Whatever trains (this process, a worker, a cluster's node, another command) tells it in the same
-way. It is a courtesy: nothing depends on it, and a full disk keeps it silent.
+All that train (this process, a worker, a cluster's node, another command) write it in the same way. Nothing
+depends on it, so a full disk only keeps it silent.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ INTERVAL_SECONDS = 0.5
 
 
 class Heartbeat(StudyObserver):
-    """Writes the progress of the runs that this process trains. Args: paths: of the study."""
+    """Writes the progress of the runs that this process trains."""
 
     def __init__(self, paths: StudyPaths):
         self._paths = paths
@@ -40,7 +40,7 @@ class Heartbeat(StudyObserver):
 
 
 def read(paths: StudyPaths, specs: list[RunSpec]) -> list[Progress]:
-    """Return the progress of those runs that tell it."""
+    """Return the progress of those runs that have written it."""
     found = []
     for spec in specs:
         with contextlib.suppress(OSError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""The user's callbacks, from round to round: each begins afresh, and writes over no earlier round's files."""
+"""The user's callbacks from round to round: each begins afresh and overwrites no earlier round's files."""
 
 import contextlib
 import copy
@@ -24,7 +24,7 @@ class Callbacks:
     label: `best.keras` becomes `best.round03.keras`.
 
     Args:
-        callbacks: as given to `fit`.
+        callbacks: The callbacks as they were given to `fit`.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]):
@@ -33,7 +33,11 @@ class Callbacks:
 
     @contextlib.contextmanager
     def of(self, label: str) -> Iterator[list[keras.callbacks.Callback]]:
-        """Yield the callbacks for one round. Args: label: of the run, `round03`."""
+        """Yield the callbacks for one round.
+
+        Args:
+            label: The run's label, such as `round03`.
+        """
         found = [_afresh(c, new, label) for c, new in zip(self._given, self._new, strict=True)]
         try:
             yield found
@@ -48,8 +52,8 @@ class Plateaus(keras.callbacks.Callback):
     """What ReduceLROnPlateau has seen by the rewind point, brought back as a round begins there.
 
     Args:
-        callbacks: of the round; it comes after them.
-        states: as `seen` gave them; None at step 0.
+        callbacks: The round's callbacks, which this one comes after.
+        states: What `seen` returned; None at step 0.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], states: Sequence[Mapping] | None):

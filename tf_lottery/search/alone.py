@@ -1,4 +1,4 @@
-"""One search at a time: seeds of Keras, NumPy and Python are the process's."""
+"""One search at a time, since the seeds of Keras, NumPy and Python belong to the process."""
 
 import contextlib
 import threading
@@ -17,7 +17,7 @@ def alone() -> Iterator[None]:
     Two of them at once would draw from the same seeds, and find other results than one after the other.
 
     Raises:
-        LotteryError: within a search of this thread.
+        LotteryError: If a search of this thread is running.
     """
     if threading.get_ident() in _HOLDER:
         raise LotteryError(

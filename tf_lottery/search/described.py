@@ -1,4 +1,4 @@
-"""What a search's network is, as JSON holds it: what its directory is told by."""
+"""What a search's network is, as JSON holds it, by which its directory is recognized."""
 
 import contextlib
 import hashlib
@@ -24,11 +24,11 @@ def description_of(
     """Return what determines a run, weights aside, as JSON holds it.
 
     Args:
-        model: prunable, compiled.
-        plain_class: of the model that was given.
-        architecture: as of `architecture_of`.
-        optimizers: of it.
-        frozen: paths of what isn't trained.
+        model: The prunable model, compiled.
+        plain_class: The class of the model that was given.
+        architecture: What `architecture_of` returned.
+        optimizers: The model's optimizers.
+        frozen: The paths of what isn't trained.
     """
     shapes = {path: list(variable.shape) for path, variable in named_variables(model).items()}
     settings = compile_settings(model)
@@ -60,7 +60,13 @@ def _written(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
 
 
 def theta_0_in_words(built: bool, seed: int, taken: int) -> str:
-    """Return what the weights at step 0 are. Args: built: by a function. taken: steps that were trained."""
+    """Return what the weights at step 0 are, in words.
+
+    Args:
+        built: Whether a function built the model.
+        seed: The search's seed.
+        taken: The steps that the model has been trained already.
+    """
     if built:
         return f"drawn by the function that builds the model, with seed {seed}"
     if taken:

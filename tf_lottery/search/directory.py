@@ -1,4 +1,4 @@
-"""A search's directory: begun, or gone on with."""
+"""A search's directory, which is begun or gone on with."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def check_directory(root: Path) -> None:
     """Check that a directory is new, empty or a search's, before anything is written there.
 
     Raises:
-        LotteryError: it holds something else.
+        LotteryError: If it holds something else.
     """
     if not root.is_dir() or (root / FILE).exists():
         return
@@ -51,7 +51,7 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
     """Make the directory, or check that it holds this search.
 
     Raises:
-        LotteryError: it holds another search, a damaged file, or can't be written.
+        LotteryError: If it holds another search or a damaged file, or can't be written.
     """
     atomic.make_directory(paths.root)
     file = paths.root / FILE
@@ -76,12 +76,12 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
 
 
 def theta_0(paths: StudyPaths, initial: arrays.Arrays) -> tuple[arrays.Arrays, bool]:
-    """Return the weights at step 0 that the directory holds, or keep these; and whether they were there.
+    """Return the weights at step 0 that the directory holds, or keep these; and whether it held them.
 
-    A script that is run again draws others, or has trained its model meanwhile.
+    A script that is run again draws other weights, or has trained its model meanwhile.
 
     Raises:
-        LotteryError: if they aren't as they were written.
+        LotteryError: If they fail their checksum.
     """
     file = paths.root / "theta_0.npz"
     if file.exists():

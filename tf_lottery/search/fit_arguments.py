@@ -1,4 +1,4 @@
-"""The arguments of `fit`, looked at before the first round: what can't be read twice is refused."""
+"""The arguments of `fit`, checked before the first round: data that can't be read twice is refused."""
 
 import hashlib
 import inspect
@@ -22,10 +22,14 @@ _SETTINGS = (
 
 
 def named(positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of `fit` by name. Args: positional: those after `x` and `y`, in Keras's order.
+    """Return the arguments of `fit` by name.
+
+    Args:
+        positional: The arguments after `x` and `y`, in Keras's order.
+        arguments: Those that were given by name.
 
     Raises:
-        LotteryError: too many, or one that is given twice.
+        LotteryError: If there are too many, or one is given twice.
     """
     order = [name for name in inspect.signature(keras.Model.fit).parameters if name not in ("self", "x", "y")]
     if len(positional) > len(order):
@@ -37,13 +41,13 @@ def named(positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, 
 
 
 def check(arguments: Mapping[str, Any]) -> None:
-    """Check what a search can tell before it trains.
+    """Check what can be checked before anything is trained.
 
     Args:
-        arguments: of `fit`, `x` and `y` among them.
+        arguments: The arguments of `fit`, `x` and `y` among them.
 
     Raises:
-        LotteryError: an argument that `fit` doesn't have, data that can be read only once.
+        LotteryError: If `fit` doesn't have an argument, or data can be read only once.
     """
     known = inspect.signature(keras.Model.fit).parameters
     for name in arguments:

@@ -1,4 +1,4 @@
-"""What a search compares rounds by: a quantity that `fit` logs, and which way is better."""
+"""What a search compares rounds by: a quantity that `fit` logs, and which direction is better."""
 
 import math
 import re
@@ -20,8 +20,8 @@ class Monitor:
     """A quantity of the logs.
 
     Attributes:
-        name: as `fit` calls it: `val_accuracy`, `val_loss`, `val_head_auc`.
-        mode: `max` or `min`: which is better.
+        name: The name in the logs of `fit`, such as `val_accuracy`, `val_loss`, `val_head_auc`.
+        mode: Which is better, `max` or `min`.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Monitor:
         """Return the monitor of a name.
 
         Raises:
-            LotteryError: a name that doesn't tell which way is better, with mode `auto`.
+            LotteryError: If the mode is `auto` and the name doesn't tell which is better.
         """
         if mode not in MODES:
             raise LotteryError(f"Expected mode of {', '.join(MODES)}. Received: {mode!r}")
@@ -67,7 +67,7 @@ class Monitor:
         """Return the value in an epoch's logs, None if it wasn't measured there.
 
         Raises:
-            LotteryError: NaN or infinity.
+            LotteryError: If it is NaN or infinite.
         """
         if self.name not in logs:
             if not self.name.startswith("val_"):  # validation may come every few epochs

@@ -1,4 +1,4 @@
-"""What a training may change besides the search's own network: the user's model, and variables elsewhere."""
+"""What a training may change besides the search's own network: the user's model and variables elsewhere."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class AsItWas:
     """A model's variables, kept to be brought back.
 
     Args:
-        model: as the user gave it.
+        model: The model that the user gave.
     """
 
     def __init__(self, model: keras.Model):
@@ -42,8 +42,8 @@ class Outside:
     Each round begins with what they held when the search began, or at the rewind point.
 
     Args:
-        model: of the search.
-        callbacks: of `fit`.
+        model: The search's model.
+        callbacks: The callbacks of `fit`.
     """
 
     def __init__(self, model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]):
@@ -63,10 +63,13 @@ class Outside:
         return [_told(np.asarray(ops.convert_to_numpy(each))) for each in self._variables]
 
     def reset(self, values: list[Any] | None = None) -> None:
-        """Bring values back. Args: values: of `values`. Default: those when the search began.
+        """Bring values back.
+
+        Args:
+            values: What `values` returned. Default: the values when the search began.
 
         Raises:
-            LotteryError: a large one had changed by then.
+            LotteryError: If a large one had changed by then.
         """
         for index, (variable, initial) in enumerate(zip(self._variables, self._initial, strict=True)):
             value = initial if values is None else values[index]

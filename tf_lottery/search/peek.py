@@ -1,4 +1,4 @@
-"""A look at the data before the first round: what a model is built with, and what copies are compared on."""
+"""Inputs from the data before the first round, to build a model with and to compare copies on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,11 +23,12 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
     are drawn.
 
     Args:
-        model: built.
-        arguments: of `fit`.
+        model: The built model.
+        arguments: The arguments of `fit`.
 
     Returns:
-        None if there are none: data of another kind, a model without a call of its own.
+        The inputs; None if there are none, since the data is of another kind or the model has no call of its
+        own.
     """
     x, count = arguments["x"], _batch_of(model)
     if isinstance(x, keras.utils.PyDataset):
@@ -50,12 +51,12 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
     """Build a model that isn't built yet by the shapes and types of its inputs, as `fit` does.
 
     Args:
-        model: of any kind; one without a `call` of its own (its `train_step` calls its layers) is taken if
-            those are built.
-        arguments: of `fit`.
+        model: A model of any kind; one without a `call` of its own (its `train_step` calls its layers) is
+            taken if those are built.
+        arguments: The arguments of `fit`.
 
     Raises:
-        LotteryError: if it can't be built so.
+        LotteryError: If it can't be built in this way.
     """
     if model.built and not any(not layer.built for _, layer, _ in walk(model)):
         return
@@ -84,7 +85,7 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
 
 
 def _batch_of(model: keras.Model) -> int:
-    """As many examples as a model with a batch of its own takes."""
+    """Return as many examples as a model with a fixed batch takes."""
     sizes = [tensor.shape[0] for tensor in getattr(model, "inputs", None) or []]
     return next((size for size in sizes if size), EXAMPLES)
 

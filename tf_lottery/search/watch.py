@@ -14,12 +14,12 @@ from tf_lottery.search.table import header, row
 
 
 class Watch(StudyObserver):
-    """Use as a context manager.
+    """Shows a search; used as a context manager.
 
     Args:
-        study: that the search is.
-        network: of it.
-        verbose: 0: silent.
+        study: The study that the search is.
+        network: The search's network.
+        verbose: 0 shows nothing.
     """
 
     def __init__(self, study: StudyConfig, network: Network, verbose: int):

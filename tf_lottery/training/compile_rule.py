@@ -1,5 +1,7 @@
-"""How a training is compiled: XLA or graph, threads, determinism. Rules, never timings,
-because XLA and graph give different bits."""
+"""How a training is compiled: XLA or graph, threads, determinism.
+
+Rules decide, never timings, because XLA and graph give different bits.
+"""
 
 import os
 
@@ -29,7 +31,7 @@ def use_xla(model: keras.Model, setting: str | bool, device: str, replicas: int)
     times faster). On other devices: XLA. With several replicas: never, since the placement of masks fails.
 
     Raises:
-        LotteryError: if XLA is asked for with several replicas.
+        LotteryError: If XLA is asked for with several replicas.
     """
     if replicas > 1:
         if setting is True:
@@ -44,8 +46,8 @@ def configure(config: TrainingConfig) -> None:
     """Fix threads and determinism for this process, before TensorFlow starts.
 
     Raises:
-        LotteryError: if TensorFlow has started with another number of threads, or Keras is
-            set to another float type: that would change results that no record tells.
+        LotteryError: If TensorFlow has started with another number of threads, or Keras is set to another
+            float type, which would change results without any record telling.
     """
     for setting, value in (
         ("keras.config.floatx()", keras.config.floatx()),

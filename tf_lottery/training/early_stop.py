@@ -1,4 +1,4 @@
-"""Early stop as the papers mean it: a measurement, found afterwards; training goes on."""
+"""Early stop as the papers mean it: a measurement that is found afterwards, while training goes on."""
 
 import math
 
@@ -7,7 +7,7 @@ from tf_lottery.training.observe import Point
 
 
 class EarlyStop:
-    """Keeps the point of minimum validation loss (the first, of equals) and its weights."""
+    """Keeps the point of minimum validation loss (the first of equal ones) and its weights."""
 
     def __init__(self):
         self.point: Point | None = None

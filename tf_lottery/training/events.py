@@ -19,12 +19,11 @@ _FILES = itertools.count()
 class EventFile:
     """One event file, which holds what `tf.summary.scalar` would write.
 
-    It is an observation only: nothing depends on it, so a full disk ends no training. At the
-    first `OSError`, that of opening included, the file is closed and stays as it is; what is
-    written later is dropped. No `OSError` leaves.
+    Nothing depends on it, so a full disk ends no training: at the first `OSError`, even that of opening it,
+    the file is closed and stays as it is, and what is written later is dropped. No `OSError` is raised.
 
     Args:
-        directory: of the file; made if need be.
+        directory: The directory of the file, which is made if need be.
     """
 
     def __init__(self, directory: Path):
@@ -38,9 +37,9 @@ class EventFile:
         """Write a point of a curve, as float32: NaN stays NaN, what is too large is infinity.
 
         Args:
-            tag: of the curve.
-            value: the point's height.
-            step: the point's place.
+            tag: The curve's name.
+            value: The point's height.
+            step: The point's place.
         """
         with np.errstate(over="ignore"):
             summary = scalar_pb(tag, value)
@@ -73,7 +72,7 @@ class EventFile:
 
 
 def count(directory: Path) -> int:
-    """Return how many events a directory's files hold, whole ones only; 0 if there are none."""
+    """Return how many whole events a directory's files hold."""
     found = 0
     for path in directory.glob("events.out.tfevents.*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
@@ -88,5 +87,5 @@ def count(directory: Path) -> int:
 
 
 def _name() -> str:
-    """A name that no other file of this process has, in the form by which TensorBoard finds and sorts."""
+    """Return a name that no other file of this process has, as TensorBoard looks for it."""
     return f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(_FILES)}"

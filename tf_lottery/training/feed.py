@@ -1,8 +1,8 @@
-"""Where the examples of each step come from: chunks of batches, whatever holds the data.
+"""The examples of each step, in chunks of batches, whatever holds the data.
 
 A chunk is what one call of the compiled loop trains on. Small data lies on the device and
 is gathered there. What is augmented or too big comes through a `tf.data` pipeline that
-works ahead. Both give the same examples in the same order.
+works ahead of the training. Both give the same examples in the same order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,7 +37,7 @@ class Feed(Protocol):
     def chunks(self, order: BatchOrder, spans: Iterable[Span]) -> Iterator[Chunk]:
         """Yield the examples of each span (first, last) of at most `steps_per_call` steps.
 
-        A shorter span's chunk is filled up with examples that aren't to be used.
+        The chunk of a shorter span is filled up with examples that aren't to be used.
         """
 
 
@@ -45,11 +45,11 @@ def make_feed(split: Split, batch_size: int, augment: Augment | None, pipeline: 
     """Return the feed for some training data.
 
     Args:
-        split: the training examples.
-        batch_size: examples a step, over all replicas.
-        augment: from `tf_lottery.data.augment`, or None.
-        pipeline: `resident`, `stream` or `auto`: `stream` if the inputs are augmented, lie
-            in a mapped file or take more than 4 GiB.
+        split: The training examples.
+        batch_size: Examples of a step, over all replicas.
+        augment: A function of `tf_lottery.data.augment`, or None.
+        pipeline: `resident`, `stream` or `auto`, which means `stream` if the inputs are augmented, lie in a
+            mapped file or take more than 4 GiB.
     """
     big = split.mapped or len(split) * split.bytes_an_example > RESIDENT_BYTES
     if augment is not None or pipeline == "stream" or (pipeline == "auto" and big):
@@ -64,7 +64,7 @@ def scale(x: tf.Tensor) -> tf.Tensor:
 
 
 class Resident:
-    """The examples lie on the device."""
+    """A feed of examples that lie on the device."""
 
     def __init__(self, split: Split, batch_size: int):
         self.batch_size = batch_size
@@ -82,7 +82,7 @@ class Resident:
 
 
 class Stream:
-    """A `tf.data` pipeline reads, augments and works ahead of the training."""
+    """A feed whose `tf.data` pipeline reads and augments examples ahead of the training."""
 
     def __init__(self, split: Split, batch_size: int, augment: Augment | None):
         self.batch_size, self._split, self._augment = batch_size, split, augment

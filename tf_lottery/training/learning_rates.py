@@ -1,7 +1,7 @@
 """Learning rates as a function of the network's step: warm-up, drops, cosine.
 
-The step counts rewound steps, so a ticket takes up the schedule where its rewind point
-stood. A further schedule is a function and a line in `SCHEDULES`.
+Steps include rewound ones, so a ticket takes up the schedule where its rewind point stood. To add a schedule,
+write a function and add a line to `SCHEDULES`.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def make_learning_rates(config: TrainingConfig, steps_per_epoch: int) -> Rates:
     During warm-up step i has (i + 1) / warmup of the rate.
 
     Raises:
-        LotteryError: an unknown schedule, a warm-up or a drop past the end of training.
+        LotteryError: If the schedule is unknown, or a warm-up or a drop lies past the end of training.
     """
     setting = config.learning_rate_schedule
     if setting.name not in SCHEDULES:

@@ -30,8 +30,8 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
     """Return a fresh Keras optimizer.
 
     Raises:
-        LotteryError: an unknown optimizer, one that doesn't fit pruning and rewinding,
-            options that it doesn't take, or clipping with several replicas.
+        LotteryError: If the optimizer is unknown, doesn't fit pruning and rewinding, or doesn't take the
+            options, or if gradients are to be clipped with several replicas.
     """
     if config.optimizer.lower() in _REFUSED:
         raise LotteryError(
@@ -95,7 +95,7 @@ def build_optimizer(
     weight decay leaves all but kernels out.
 
     Raises:
-        LotteryError: as `make_optimizer`.
+        LotteryError: As `make_optimizer` does.
     """
     optimizer = make_optimizer(config, replicas)
     if config.weight_decay and config.weight_decay_kind == "decoupled":
@@ -128,7 +128,7 @@ def make_loss(config: TrainingConfig, classes: int) -> Callable:
     Labels are integers; losses that aren't `sparse_...` get them one-hot.
 
     Raises:
-        LotteryError: if Keras has no loss of that name.
+        LotteryError: If Keras has no loss of that name.
     """
     try:
         function = keras.losses.get(config.loss)
@@ -148,10 +148,10 @@ def make_loss(config: TrainingConfig, classes: int) -> Callable:
 
 
 def check_outputs(outputs, loss: Callable, config: TrainingConfig) -> None:
-    """Check what an untrained model answers against the loss and `training.from_logits`.
+    """Check the outputs of an untrained model against the loss and `training.from_logits`.
 
     Raises:
-        LotteryError: a loss that doesn't fit the outputs, probabilities where logits are
+        LotteryError: If the loss doesn't fit the outputs, or outputs are probabilities where logits are
             expected, or the reverse.
     """
     values = ops.convert_to_numpy(outputs)

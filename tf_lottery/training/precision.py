@@ -1,4 +1,4 @@
-"""Float types: which a network is built in, and in which its loss is summed."""
+"""The float types that a network is built in and its loss is summed in."""
 
 import contextlib
 from collections.abc import Iterator

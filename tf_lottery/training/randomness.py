@@ -58,14 +58,14 @@ def cheap_random() -> Iterator[None]:
 def shared_random(replicas: int, share: int, replica: Callable[[], tf.Tensor]) -> Iterator[None]:
     """Let each replica draw the whole batch's numbers and take its own rows.
 
-    To be entered once around all replicas: they are traced in threads, in turns, and the
-    functions are replaced for all of them.
+    Enter it once around all replicas: they are traced in threads, in turns, and the functions are replaced
+    for all of them.
 
     Args:
-        replicas: how many.
-        share: examples of one replica's batch. Shapes that begin with another number are
-            drawn as they are, the same on all replicas, as one device would draw them once.
-        replica: gives the index of the one that is being traced.
+        replicas: The number of replicas.
+        share: The examples of one replica's batch. Shapes that begin with another number are drawn as they
+            are, the same on all replicas, as one device would draw them once.
+        replica: A function that returns the index of the replica that is being traced.
     """
     native = {
         name: getattr(tf.random, name)
@@ -100,8 +100,8 @@ def uniform(shape: tf.Tensor | tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
     """Return float32 numbers in [0, 1), multiples of 2^-24, from a hash of (seed, position).
 
     Args:
-        shape: of the result.
-        seed: two integers.
+        shape: The shape of the result.
+        seed: Two integers.
     """
     count = tf.reduce_prod(shape)
     low, high = tf.unstack(tf.bitcast(tf.cast(seed, tf.int32), tf.uint32))

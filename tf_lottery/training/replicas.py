@@ -1,4 +1,4 @@
-"""What it takes for several replicas to train as one device would, and the proof that they do."""
+"""Letting several replicas train as one device would, and checking that they do."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ from tf_lottery.workers import MULTI_WORKER
 def synchronize(model: keras.Model, replicas: int) -> None:
     """Let batch normalization take its statistics over the whole batch, on all replicas.
 
-    Each replica's own would train another network, with moving statistics that differ.
+    With statistics of their own, replicas would train another network, whose moving statistics differ.
     """
     if replicas > 1:
         for layer in model._flatten_layers():
@@ -30,7 +30,7 @@ def check_losses(model: keras.Model, replicas: int) -> None:
     added before is lost on one of them.
 
     Raises:
-        LotteryError: several replicas, batch normalization and such a loss.
+        LotteryError: If there are several replicas, batch normalization and such a loss.
     """
     weights = sum(variable.regularizer is not None for variable in model.trainable_variables)
     normalized = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers())
@@ -45,11 +45,11 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
     """Check that all workers are about to do the same.
 
     Args:
-        strategy: that they share.
-        what: in words that are the same if they are: the key of a run.
+        strategy: The strategy that they share.
+        what: What this worker is about to do, such as the key of a run.
 
     Raises:
-        StudyError: if another worker named something else.
+        StudyError: If another worker named something else.
     """
     if strategy.num_replicas_in_sync == 1:
         return
@@ -67,14 +67,14 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
 
 
 def from_chief(strategy: tf.distribute.Strategy, step: int | None) -> int | None:
-    """Return the chief's step, or None, on all workers: it alone decides where a run goes on."""
+    """Return the chief's step, or None, on all workers: it alone decides where a run is resumed."""
     if strategy.num_replicas_in_sync == 1:
         return step
-    told = -1 if step is None else step
+    number = -1 if step is None else step
 
     @tf.function
     def gather():
-        return strategy.gather(strategy.run(lambda: tf.constant([told])), axis=0)
+        return strategy.gather(strategy.run(lambda: tf.constant([number])), axis=0)
 
     found = int(gather().numpy()[0])
     return None if found < 0 else found
@@ -82,13 +82,13 @@ def from_chief(strategy: tf.distribute.Strategy, step: int | None) -> int | None
 
 @contextlib.contextmanager
 def one_line_if_another_ends(strategy: str) -> Iterator[None]:
-    """Say in one line that another worker is gone; TensorFlow says it in a hundred.
+    """Turn the hundred lines by which TensorFlow says that another worker is gone into one.
 
     Args:
-        strategy: its name. Unless it is `multi_worker`, errors pass as they are.
+        strategy: The strategy's name. Unless it is `multi_worker`, errors pass as they are.
 
     Raises:
-        StudyError: then.
+        StudyError: If another worker is gone.
     """
     try:
         yield
@@ -113,8 +113,8 @@ def make_check_replicas(
     """Return a function that asserts that all replicas, of all workers, hold the same bits.
 
     Args:
-        strategy: that the variables were made under.
-        variables: of model, masks and optimizer.
+        strategy: The strategy that the variables were made under.
+        variables: Those of model, masks and optimizer.
     """
 
     @tf.function

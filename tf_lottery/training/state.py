@@ -1,7 +1,7 @@
 """Every variable of a training, captured and restored exactly.
 
-All of them: Keras's own checkpoints leave out the seeds of dropout. Masks aren't state of
-a training: they belong to a round, and are left out.
+Keras's own checkpoints leave out the seeds of dropout; these don't. Masks are left out, since they belong to
+a round, not to the state of a training.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def restore(variables: Mapping[str, keras.Variable], state: Mapping[str, np.ndar
     """Write captured values back, bit for bit. Kernels are re-masked by their guard.
 
     Raises:
-        LotteryError: if the state is another network's.
+        LotteryError: If the state is another network's.
     """
     if variables.keys() != state.keys():
         differing = sorted(variables.keys() ^ state.keys())

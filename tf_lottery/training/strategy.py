@@ -1,6 +1,6 @@
-"""Names to `tf.distribute` strategies. Nobody else names one.
+"""The `tf.distribute` strategies by name. No other file names one.
 
-A further one is a function and a line in `STRATEGIES`.
+To add one, write a function and add a line to `STRATEGIES`.
 """
 
 import functools
@@ -38,7 +38,7 @@ def mirrored() -> tf.distribute.Strategy:
 def multi_worker() -> tf.distribute.Strategy:
     """One replica a worker, or a GPU of a worker; the workers are those of `TF_CONFIG`.
 
-    Must be made before anything else runs on TensorFlow.
+    It must be made before anything else runs on TensorFlow.
     """
     this_worker(MULTI_WORKER)
     try:
@@ -78,7 +78,7 @@ def make(name: str) -> tf.distribute.Strategy:
     """Return the strategy called `name`.
 
     Raises:
-        LotteryError: if there is none of that name.
+        LotteryError: If there is none of that name.
     """
     if name not in STRATEGIES:
         raise LotteryError(

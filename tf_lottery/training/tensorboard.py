@@ -1,4 +1,4 @@
-"""Step curves for TensorBoard: an observer, removable without changing any result."""
+"""Step curves for TensorBoard, written by an observer that changes no result."""
 
 import shutil
 import time
@@ -11,10 +11,10 @@ INTERVAL_SECONDS = 1.0
 
 
 class StepCurves(TrainingObserver):
-    """Writes training and validation curves of one run, silently none if the disk is full.
+    """Writes the training and validation curves of one run, or silently none if the disk is full.
 
     Args:
-        directory: of the run's event files; what an interrupted run left there goes.
+        directory: The directory of the run's event files; what an interrupted run left there is deleted.
     """
 
     def __init__(self, directory: Path):
