@@ -203,7 +203,8 @@ class LotterySearch:
             except LotteryError as error:  # an emptied layer, a training that diverges
                 if not store.records():
                     raise
-                watch.say(f"The search ends before its {executor.spec.describe()}: {error}")
+                where = f" before its {executor.spec.describe()}" if executor.spec else ""
+                watch.say(f"The search ends{where}: {error}")
                 return str(error)
         return None
 
