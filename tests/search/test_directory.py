@@ -266,7 +266,7 @@ def test_a_damaged_search_file_is_refused(kept, tmp_path):
     file = directory / "search.json"
     for text in ("", "{", "[]", file.read_text().replace('"seed": 0', '"seed": 3')):
         file.write_text(text)
-        with pytest.raises(LotteryError, match="as it was written.*Use another directory") as caught:
+        with pytest.raises(LotteryError, match="fails its checksum.*Use another directory") as caught:
             search(rounds=1, directory=directory).fit(X, Y, validation_split=0.2)
         assert "\n" not in str(caught.value)
 

@@ -96,9 +96,7 @@ def _read(file) -> dict[str, Any]:
         if content.pop("digest") != _digest(content):
             raise ValueError("digest differs")
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise LotteryError(
-            f"Expected {file} as it was written. Received: other contents ({error}). Use another directory."
-        ) from error
+        raise LotteryError(f"{file} fails its checksum ({error}). Use another directory.") from error
     return content
 
 

@@ -264,7 +264,7 @@ class Network:
         except CannotCopy as error:
             advice = "Give a function that builds it instead of the model."
             if self._build is not None:
-                advice = "Leave out what is drawn otherwise than from the seeds of Keras, NumPy and Python."
+                advice = "Draw only from the seeds of Keras, NumPy and Python."
             raise LotteryError(
                 "Expected a model that is the same when it is built again. Received: "
                 f"{self.plain_class.__name__} {self.model.name!r} ({error}). {advice}"

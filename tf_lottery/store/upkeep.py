@@ -45,9 +45,9 @@ def trim(study: StudyConfig, store: Store, records: Iterable[Record], winner: st
     """Delete what `storage.keep` says isn't kept, as soon as nothing will need it.
 
     Args:
-        study: with its data's digest.
-        store: of the study.
-        records: of its finished runs.
+        study: The study, with its data's digest.
+        store: The store that holds its runs.
+        records: The records of its finished runs.
         winner: once the study is finished and reported: key of the run whose ticket is written,
             which keeps its early-stop weights; all others' go.
     """
