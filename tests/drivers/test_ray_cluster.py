@@ -193,8 +193,8 @@ def test_what_ray_does_not_have_is_refused(gpus, strategy, expected, tmp_path):
 
 def test_a_node_that_does_not_see_the_directory_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = ray_task.settings(Store(StudyPaths(Path("elsewhere"))), False, False)
-    outcome, notes = ray_task.task(told, study=study().model_dump(mode="json"))
+    settings = ray_task.task_settings(Store(StudyPaths(Path("elsewhere"))), False, False)
+    outcome, notes = ray_task.task(settings, study=study().model_dump(mode="json"))
     assert outcome["kind"] == "ended"
     assert socket.gethostname() in outcome["detail"]
     assert str(tmp_path / "elsewhere") in outcome["detail"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.execution import Execution, cores
-from tf_lottery.drivers.ray_task import settings, task
+from tf_lottery.drivers.ray_task import task, task_settings
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.native import quiet_stderr
@@ -57,8 +57,8 @@ class Cluster:
         default = float("GPU" in self._ray.cluster_resources())
         self._gpus = default if execution.gpus is None else execution.gpus
         remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
-        told = settings(store, execution.strict_environment, self._gpus > 0)
-        self._start = functools.partial(remote.options(name=f"tf_lottery {study.name}").remote, told)
+        shared = task_settings(store, execution.strict_environment, self._gpus > 0)
+        self._start = functools.partial(remote.options(name=f"tf_lottery {study.name}").remote, shared)
         if not self.slots:
             self.close()
             raise LotteryError(
