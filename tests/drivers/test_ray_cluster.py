@@ -130,7 +130,7 @@ def test_a_node_killed_in_mid_run_changes_nothing(here, tmp_path):
     assert found["first"] > 0
     assert found["run"] in {record.key[:16] for record in records}
     (note,) = watching.notes
-    assert re.fullmatch(r"node \S+ [0-9a-f]{8} is gone; its runs go on elsewhere", note)
+    assert re.fullmatch(r"node \S+ [0-9a-f]{8} is lost; its runs continue on other nodes", note)
 
 
 class Interrupting(StudyObserver):

@@ -30,13 +30,13 @@ def task_settings(store: Store, strict_environment: bool, gpus: bool) -> dict[st
     Args:
         store: The store that holds the study's runs.
         strict_environment: Whether to refuse runs of other package versions or processors, as in `attempt`.
-        gpus: Whether tasks have GPUs.
+        gpus: Whether the tasks use GPUs.
     """
-    # Several runs share a GPU where they fit, so none may take all of its memory at once.
+    # Several runs may share a GPU, so none may take all of its memory at once.
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     environment |= {name: value for name, value in os.environ.items() if _FORWARDED.fullmatch(name)}
     if not gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides GPUs only from tasks that ask for some
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray limits GPUs only for tasks that have some
     return {
         "directory": str(store.paths.root.absolute()),
         "storage": store.storage.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""What those who watch a study are told. Watching changes no result."""
+"""Observers of a study. Observing changes no result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,40 +19,40 @@ class Progress:
 
 
 class StudyObserver(TrainingObserver):
-    """Hears of a study's runs, and does nothing.
+    """Observes a study's runs; this base class does nothing.
 
-    What drives the study calls `planned`, `running`, `finished`, `failed` and `noted`. What
-    trains a run, perhaps another process with observers of its own, calls `started`,
-    `advanced`, `evaluated` and `noted`.
+    The driver of the study calls `planned`, `running`, `finished`, `failed` and `noted`. Whatever
+    trains a run, perhaps another process with its own observers, calls `started`, `advanced`,
+    `evaluated` and `noted`.
     """
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Hear the planner's answer: what is finished, and what can start now."""
+        """Called with the planner's answer: the records of finished runs, and the runs that can start now."""
 
     def running(self, runs: list[Progress]) -> None:
-        """Hear which runs are being trained, wherever that is."""
+        """Called with the runs that are being trained, on whatever machine."""
 
     def finished(self, record: Record) -> None:
-        """Hear that a run of ours is finished and its record is on disk."""
+        """Called when a run of this study is finished and its record is on disk."""
 
     def failed(self, failure: Failure) -> None:
-        """Hear that a run failed and won't be retried."""
+        """Called when a run failed and will not be retried."""
 
     def noted(self, text: str) -> None:
-        """Hear of something out of the ordinary: a worker is gone, a file was set aside."""
+        """Called with a message about something unusual: a worker has ended, a file was set aside."""
 
     def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """Hear that a run begins to train, or is resumed, from step `first` to step `last`."""
+        """Called when a run begins to train, or resumes, from step `first` to step `last`."""
 
 
-_HEARD = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")
+_CALLS = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")
 
 
 class Several(StudyObserver):
-    """Passes everything on to several observers."""
+    """Passes every call on to several observers."""
 
     def __init__(self, *observers: StudyObserver):
-        for name in _HEARD:
+        for name in _CALLS:
             setattr(self, name, _to_all([getattr(observer, name) for observer in observers]))
 
 
