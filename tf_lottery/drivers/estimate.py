@@ -54,7 +54,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     Args:
         study: The study, with its data's digest.
         store: The store that holds the study's runs.
-        records: The records of its finished runs.
+        records: The records of the study's finished runs.
     """
     examples = len(split(sources.load(study.data), study.data).train)
     length = Length.of(study.training, examples)

@@ -23,8 +23,8 @@ class Execution:
 
     Attributes:
         executor: `local` for this machine, `ray` for a Ray cluster (extra `cluster`).
-        workers: How many processes train side by side. Default: one for each core (or GPU, where there are
-            any), divided by `training.threads`.
+        workers: How many processes train side by side. Default: the number of GPUs, or if there are none, the
+            number of cores divided by `training.threads`.
         address: The address of a running Ray cluster. Default: a local one is started.
         gpus: The GPUs of each run on a Ray cluster: 1, or 0.25 for four runs on a GPU. Default: 1 if the
             cluster has GPUs.

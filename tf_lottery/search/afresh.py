@@ -10,7 +10,7 @@ import keras
 
 from tf_lottery.layers.refers import names_of_keras
 
-# Attribute -> whether it names a file or a directory, which each round gets its own of.
+# Attribute -> whether it names a file or a directory. Each round gets its own.
 _FILES = {"filepath": "file", "filename": "file", "log_dir": "directory", "backup_dir": "directory"}
 _PLATEAU = ("best", "wait", "cooldown_counter")
 

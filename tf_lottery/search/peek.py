@@ -51,7 +51,7 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
 
     Args:
         model: A model of any kind; one without a `call` of its own (its `train_step` calls its layers) is
-            taken if those are built.
+            accepted if those are built.
         arguments: The arguments of `fit`.
 
     Raises:
@@ -74,7 +74,7 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
     if structure is not None:
         try:
             model(structure)
-        except Exception as error:  # whatever a model of the user's own raises
+        except Exception as error:  # whatever the user's model raises
             reason = reason_of(error)
     if not model.built:
         raise LotteryError(

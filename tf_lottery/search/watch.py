@@ -17,7 +17,7 @@ class Watch(StudyObserver):
     """Shows a search; used as a context manager.
 
     Args:
-        study: The study that the search is.
+        study: The study that describes the search.
         network: The search's network.
         verbose: Whether to show anything; 0 for nothing.
     """

@@ -47,7 +47,7 @@ def configure(config: TrainingConfig) -> None:
 
     Raises:
         LotteryError: If TensorFlow has started with another number of threads, or Keras is set to another
-            float type, which would change results without any record telling.
+            float type, which would change results without a trace in any record.
     """
     for setting, value in (
         ("keras.config.floatx()", keras.config.floatx()),

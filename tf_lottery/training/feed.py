@@ -26,13 +26,13 @@ Chunk = tuple[tf.Tensor, tf.Tensor]
 
 
 class Feed(Protocol):
-    """What the loop asks of its data."""
+    """The interface through which the loop gets its data."""
 
     steps_per_call: int
     batch_size: int
 
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """Return shapes and types of a chunk: (steps, batch, ...) inputs, (steps, batch) labels."""
+        """Return the shapes and types of a chunk: (steps, batch, ...) inputs, (steps, batch) labels."""
 
     def chunks(self, order: BatchOrder, spans: Iterable[Span]) -> Iterator[Chunk]:
         """Yield the examples of each span (first, last) of at most `steps_per_call` steps.
@@ -46,7 +46,7 @@ def make_feed(split: Split, batch_size: int, augment: Augment | None, pipeline: 
 
     Args:
         split: The training examples.
-        batch_size: Examples of a step, over all replicas.
+        batch_size: The number of examples in a step, over all replicas.
         augment: A function of `tf_lottery.data.augment`, or None.
         pipeline: `resident`, `stream` or `auto`, which means `stream` if the inputs are augmented, lie in a
             mapped file or take more than 4 GiB.

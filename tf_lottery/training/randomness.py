@@ -59,7 +59,7 @@ def shared_random(replicas: int, share: int, replica: Callable[[], tf.Tensor]) -
     """Let each replica draw the whole batch's numbers and take its own rows.
 
     Enter it once around all replicas: they are traced in threads, in turns, and the functions are replaced
-    for all of them.
+    for all of them at once.
 
     Args:
         replicas: The number of replicas.
@@ -101,7 +101,7 @@ def uniform(shape: tf.Tensor | tuple[int, ...], seed: tf.Tensor) -> tf.Tensor:
 
     Args:
         shape: The shape of the result.
-        seed: Two integers.
+        seed: A pair of integers.
     """
     count = tf.reduce_prod(shape)
     low, high = tf.unstack(tf.bitcast(tf.cast(seed, tf.int32), tf.uint32))

@@ -52,7 +52,7 @@ def multi_worker() -> tf.distribute.Strategy:
 
 @functools.cache
 def tpu() -> tf.distribute.Strategy:
-    """All cores of the TPU that this machine belongs to. Untested: no TPU was at hand."""
+    """Use all cores of the TPU that this machine belongs to. Untested, since no TPU was at hand."""
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver()
         tf.config.experimental_connect_to_cluster(resolver)
