@@ -1,4 +1,4 @@
-"""What can be found to be wrong before anything is trained."""
+"""The checks that are made before anything is trained."""
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.data.split import Dataset
@@ -14,14 +14,14 @@ def check_fit(study: StudyConfig, dataset: Dataset, trainer: Trainer, records: l
     """Check that the settings fit the data and the network.
 
     Args:
-        study: The study that is about to begin, or to go on.
-        dataset: Its data.
-        trainer: What trains its network.
-        records: The records of its finished runs.
+        study: The study that is about to begin or to go on.
+        dataset: The study's data.
+        trainer: The trainer of the study's network.
+        records: The records of the study's finished runs.
 
     Raises:
-        LotteryError: If the data doesn't fill a batch, a rewind point is too late, a layer pattern decides
-            nothing, or the network differs from the one that the finished runs trained, or draws the same
+        LotteryError: If the data doesn't fill a batch, a rewind point is too late, a layer pattern has no
+            effect, or the network differs from the one that the finished runs trained, or draws the same
             weights under another seed.
     """
     length = Length.of(study.training, len(dataset.train))
@@ -34,8 +34,8 @@ def check_fit(study: StudyConfig, dataset: Dataset, trainer: Trainer, records: l
         layer_rates(trainer.kernels, settings.pruning.rate, settings.pruning.layer_rates)
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in records):
         raise LotteryError(
-            f"Expected the network that this study began with. Received: another one from "
-            f"{study.model.build or study.model.name}. Use --output for a study of its own."
+            f"{study.model.build or study.model.name} builds another network than the one that this study "
+            "began with. Use --output to start a study of its own."
         )
     if study.replicates > 1 or len(study.arms) > 1:
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))

@@ -25,13 +25,13 @@ def execute(
     """Train one run and store it. An interrupted one is resumed from its checkpoint, to the same bits.
 
     Args:
-        spec: A spec from `plan`; the runs that it builds on are finished.
+        spec: A spec from `plan`. The runs that it builds on must be finished.
         store: The store that holds the study's runs.
-        trainers: Compiled networks, which later runs use again. Default: none yet.
-        observer: Hears how it goes.
+        trainers: Compiled networks, which later runs use again. Default: new ones, for this run only.
+        observer: The observer that hears of the run's progress. Default: none.
 
     Returns:
-        The run's record, which is on disk.
+        The run's record, which is on disk by then.
 
     Raises:
         DamagedError: If a file of an earlier run fails its checksum.
