@@ -156,8 +156,8 @@ DATASET = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
         *(({"epochs": epochs}, repr(epochs)) for epochs in (0, -1, 1.5, True, "2", None)),
         ({"epoch": 2}, "'epoch'"),
         ({"initial_epoch": 1}, "'initial_epoch'"),
-        ({"validation_split": None}, "there is no validation data"),
-        ({"validation_split": 0}, "there is no validation data"),
+        ({"validation_split": None}, "neither"),
+        ({"validation_split": 0}, "neither"),
         ({"x": DATASET, "y": None}, "validation_split=0.2"),
     ],
 )
@@ -166,7 +166,7 @@ def test_data_and_arguments_of_fit(fit, received):
 
 
 def test_validation_is_needed_only_by_who_monitors_it():
-    refused("there is no validation data", fit={"validation_split": None}, monitor="val_loss")
+    refused("neither", fit={"validation_split": None}, monitor="val_loss")
     found = search(monitor="accuracy", rounds=1).fit(*TRAIN, epochs=1)
     assert found.monitor == "accuracy"
     assert found.rounds[0].value == found.history[0]["accuracy"][0]

@@ -238,8 +238,7 @@ class LotterySearch:
         name = self._settings.monitor.name if self._settings.monitor else "val_loss"
         if name.startswith("val_") and not fit_arguments.validated(arguments):
             raise LotteryError(
-                f"{name} is monitored, but there is no validation data. Give validation_data or "
-                "validation_split."
+                f"Expected validation_data or validation_split, since {name} is monitored. Received: neither"
             )
 
     def _check_rewind(self, per_epoch: int | None, epochs: int) -> None:
