@@ -72,7 +72,7 @@ class RunSpec(_FromJson):
     order_seed: int
     """The seed of the order of training examples."""
     start: str
-    """Where the weights come from: a line of `tf_lottery.runs.start.STARTS`."""
+    """Where the weights come from: a key of `tf_lottery.runs.start.STARTS`."""
     init_seed: int | None = None
     """The seed that the weights are drawn with."""
     rewind: RewindConfig | None = None
