@@ -183,8 +183,8 @@ class Driver:
         for spec in waiting:
             if len(self._training) >= self.executor.slots:
                 return
-            ours = self.execution.ours(spec) and spec.key not in self._training
-            if not ours or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
+            can_start = self.execution.ours(spec) and spec.key not in self._training
+            if not can_start or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
                 continue
             if not self._checked:
                 self.executor.check(self.study)
@@ -225,11 +225,11 @@ class Driver:
 
     def _set_aside(self, error: DamagedError) -> None:
         self._scanned = None
-        aside = self.store.set_aside(error)
-        if aside is None:
+        new_path = self.store.set_aside(error)
+        if new_path is None:
             time.sleep(POLL_SECONDS)  # another process is setting it aside
         else:
-            self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
+            self.observer.noted(f"{error} Set aside as {new_path}; the run is trained again.")
 
     def _await_others(self, waiting: list[RunSpec]) -> bool:
         """Return whether to look again later: another process trains what we or a stop rule need."""

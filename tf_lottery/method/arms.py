@@ -17,7 +17,7 @@ from tf_lottery.seeding import derive
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a study a run stands: all that an arm may look at.
+    """A run's place in a study, which is all that an arm may look at.
 
     Attributes:
         study: The study, with the arm's own settings laid over it.
@@ -71,7 +71,7 @@ def ticket(place: Place) -> RunSpec:
 
 
 def random_reinit(place: Place) -> RunSpec:
-    """The control: another arm's masks, weights drawn afresh, trained from step 0 (Frankle & Carbin 2018)."""
+    """The control: another arm's masks with newly drawn weights, from step 0 (Frankle & Carbin 2018)."""
     seed = derive(place.study.seed, place.replicate, f"reinit/{place.round}", place.trial)
     return _edited(place, start="reinitialize", init_seed=seed)
 
@@ -135,7 +135,7 @@ def _pruned(place: Place, **start: Any) -> RunSpec:
 
 
 def _edited(place: Place, **start: Any) -> RunSpec:
-    """Return a run with another run's masks. It waits for that run only if no recipe gives its masks."""
+    """Return a run with another run's masks. It waits for that run only if no recipe gives those masks."""
     same = place.same
     if same.parent is not None:
         return _run(place, root=same.root, parent=same.parent, pruning=same.pruning, **start)

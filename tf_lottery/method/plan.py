@@ -82,8 +82,8 @@ def reached(study: StudyConfig, finished: Mapping[str, Finished]) -> list[RunSpe
 def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     """Return the keys of the finished runs whose last weights no further run of the study will need.
 
-    A run is spent when all that build on it are finished; the last one of a chain never is, so that more
-    rounds can follow.
+    A run is spent when all runs that build on it are finished. The last run of a chain never is, so that
+    more rounds can follow.
     """
     finished = {record.key: record for record in records}
     specs = reached(study, finished)

@@ -1,4 +1,4 @@
-"""One view of finished runs: what tables, pictures, tickets and the choice of a round read."""
+"""The one view of finished runs that tables, pictures, tickets and the choice of a round share."""
 
 from collections.abc import Iterable
 from numbers import Real
@@ -104,10 +104,10 @@ class Results(Generic[Run]):
         Raises:
             LotteryError: If there is no such round, or more than one of the first three is given.
         """
-        given = {"round": round, "density": density, "within": within}
-        given = {name: value for name, value in given.items() if value is not None}
-        if len(given) > 1:
-            received = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        choices = {"round": round, "density": density, "within": within}
+        choices = {name: value for name, value in choices.items() if value is not None}
+        if len(choices) > 1:
+            received = ", ".join(f"{name}={value!r}" for name, value in choices.items())
             raise LotteryError(f"Expected one of round, density and within. Received: {received}")
         rounds = self.rounds(replicate)
         if round is not None:

@@ -67,8 +67,8 @@ class FitRun:
         self.network, self.store, self.monitor = network, store, monitor
         self._arguments, self._per_epoch, self._watch = dict(arguments), steps_per_epoch, watch
         self._callbacks = Callbacks(callbacks_of(arguments))
-        self._states: dict[str, Any] = {}
-        self._state: dict[str, Any] = {}
+        self._callback_states: dict[str, Any] = {}
+        self._callback_state: dict[str, Any] = {}
 
     def run(self, spec: RunSpec) -> FitRecord:
         """Train a run and store it.
@@ -126,7 +126,7 @@ class FitRun:
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
         with self._callbacks.of(label) as callbacks:
-            plateaus = Plateaus(callbacks, self._state.get("plateaus") if first else None)
+            plateaus = Plateaus(callbacks, self._callback_state.get("plateaus") if first else None)
             after = AfterEpochs(self.network, plateaus)
             arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
             self.network.model.fit(**arguments)
@@ -150,20 +150,20 @@ class FitRun:
 
     def _resume(self, step: int) -> None:
         """Restore what callbacks had changed by the rewind point; at step 0 there is nothing to restore."""
-        self._state = self._states.get(f"{step}it", {}) if step else {}
-        if step and not self._state and callbacks_of(self._arguments):
+        self._callback_state = self._callback_states.get(f"{step}it", {}) if step else {}
+        if step and not self._callback_state and callbacks_of(self._arguments):
             raise StudyError(
                 "The dense run was trained by an older version, which didn't record what callbacks had "
                 "changed by the rewind point. Use another directory."
             )
-        self.network.go_on(self._state)
+        self.network.go_on(self._callback_state)
 
     def learn(self, record: FitRecord) -> None:
         """Take from the dense run what only training can tell: the steps of an epoch, and the monitor."""
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
-        self._states = record.states
+        self._callback_states = record.states
 
     def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
         """Check that each epoch had as many steps as in every other round."""
@@ -185,7 +185,8 @@ class FitRun:
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
     """Return the scalars of a history, as JSON holds them: with None for values that aren't finite."""
-    kept = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
+    scalars = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
     return {
-        name: [float(v) if np.isfinite(float(v)) else None for v in values] for name, values in kept.items()
+        name: [float(v) if np.isfinite(float(v)) else None for v in values]
+        for name, values in scalars.items()
     }

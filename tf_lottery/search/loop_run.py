@@ -129,12 +129,12 @@ def _splits(arguments: Mapping[str, Any]) -> tuple[Split, Split]:
     if unknown:
         raise _refused(f"{', '.join(unknown)}, which the loop doesn't know")
     x, y = _examples(arguments["x"], arguments.get("y"), "x and y")
-    if (given := arguments.get("validation_data")) is not None:
-        if not isinstance(given, (tuple, list)) or len(given) != 2:
+    if (validation := arguments.get("validation_data")) is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise _refused("validation_data that isn't (x, y)")
-        return Split(x, y), Split(*_examples(*given, "validation_data"))
-    kept = int(np.floor(len(x) * (1 - arguments["validation_split"])))
-    return Split(x[:kept], y[:kept]), Split(x[kept:], y[kept:])
+        return Split(x, y), Split(*_examples(*validation, "validation_data"))
+    count = int(np.floor(len(x) * (1 - arguments["validation_split"])))
+    return Split(x[:count], y[:count]), Split(x[count:], y[count:])
 
 
 def _examples(x: Any, y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:

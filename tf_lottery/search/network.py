@@ -205,7 +205,7 @@ class Network:
         return {own_name: arrays[name] for name, own_name in matches.pairs.items()}
 
     def dense(self, seed: int) -> Arrays:
-        """Return the weights at step 0, which the search began with, whatever the seed is."""
+        """Return the weights that the search began with, which don't depend on the seed."""
         return self.initial
 
     def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
@@ -258,7 +258,7 @@ class Network:
         Raises:
             LotteryError: If the model can't be built again, or comes out as another one.
         """
-        kept = get_masks(self.model), self.weights()
+        masks_before, weights_before = get_masks(self.model), self.weights()
         try:
             set_masks(self.model, self.named(masks, ""))
             state.restore(self.variables, self.named(weights, _PREFIX))
@@ -277,8 +277,8 @@ class Network:
                 f"again ({error}). {advice}"
             ) from error
         finally:
-            set_masks(self.model, kept[0])
-            state.restore(self.variables, kept[1])
+            set_masks(self.model, masks_before)
+            state.restore(self.variables, weights_before)
 
     def _check_same(self, copy: keras.Model) -> None:
         carry_state(self.model, copy)

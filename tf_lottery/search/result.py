@@ -176,11 +176,12 @@ class SearchResult:
                     f"The same mask, randomly reinitialized: {sum(controls) / len(controls):.4g} "
                     f"(mean of {len(controls)})."
                 )
-            if kept := next(
+            if not_redrawn := next(
                 (run.checks["reinit_kept"] for run in runs if run.checks.get("reinit_kept")), None
             ):
-                names = ", ".join(name.removeprefix(_MODEL) for name in kept[:4])
-                lines.append(f"Not redrawn, since never drawn: {names}{', ...' if len(kept) > 4 else ''}.")
+                names = ", ".join(name.removeprefix(_MODEL) for name in not_redrawn[:4])
+                more = ", ..." if len(not_redrawn) > 4 else ""
+                lines.append(f"Not redrawn, since never drawn: {names}{more}.")
         return "\n".join(lines)
 
     def plot(self, path: str | Path, tolerance: float = 0.0) -> Path:

@@ -89,11 +89,11 @@ class AfterEpochs(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Record it before the first epoch, too: from a step within it, training goes on at its beginning."""
-        self.states[0] = self._state()
+        self.states[0] = self._current_state()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Record it after all other callbacks of the epoch have been called."""
-        self.states[epoch + 1] = self._state()
+        self.states[epoch + 1] = self._current_state()
 
-    def _state(self) -> dict[str, Any]:
+    def _current_state(self) -> dict[str, Any]:
         return {**self._network.state(), "plateaus": self._plateaus.seen()}

@@ -68,8 +68,8 @@ def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Tic
             f"The weights that {record.spec.describe()} started from weren't kept. Use the ticket that it "
             "reinitializes."
         )
-    kept = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
-    trained = _of_model(store.weights(record.key, "early_stop")) if kept else {}
+    has_trained = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
+    trained = _of_model(store.weights(record.key, "early_stop")) if has_trained else {}
     return Ticket(masks, zeroed(_of_model(started(store, record)), masks), zeroed(trained, masks), provenance)
 
 

@@ -25,7 +25,7 @@ class Checkpoint:
         variables: Every variable of the network that is trained, and of its optimizer.
         since_stop: What passed since the last planned pause.
         kept: What the training's stops need, as JSON holds it; each stop uses names of its own.
-        arrays: The arrays that the stops need, likewise.
+        arrays: The arrays that the training's stops need, also under names of their own.
         context: What else decides the bits: the environment, the network, the devices.
     """
 
@@ -60,14 +60,14 @@ class Checkpoint:
             LotteryError: If the file is missing or fails its checksum.
         """
         content = arrays.load_sealed(path)
-        kept = json.loads(str(content.pop(_PROGRESS)))
+        progress = json.loads(str(content.pop(_PROGRESS)))
         trained = {name: value for name, value in content.items() if name.startswith(_TRAINED)}
         return cls(
-            step=kept.pop("step"),
+            step=progress.pop("step"),
             variables={name.removeprefix(_TRAINED): value for name, value in trained.items()},
-            since_stop=Passed(**kept.pop("since_stop")),
-            context=kept.pop("context"),
-            kept=kept,
+            since_stop=Passed(**progress.pop("since_stop")),
+            context=progress.pop("context"),
+            kept=progress,
             arrays={name: value for name, value in content.items() if name not in trained},
         )
 

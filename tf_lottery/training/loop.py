@@ -212,12 +212,12 @@ def _on_cpu() -> bool:
 
 def _planned(first: int, last: int, stops: Sequence[Stop]) -> dict[int, list[Stop]]:
     """Return the planned pauses, the last step included: step -> the stops that asked for it."""
-    asked: dict[int, list[Stop]] = {last: []}
+    pauses: dict[int, list[Stop]] = {last: []}
     for stop in stops:
         for step in dict.fromkeys(stop.steps(first, last)):
             if first < step <= last:
-                asked.setdefault(step, []).append(stop)
-    return {step: asked[step] for step in sorted(asked) if step > first}
+                pauses.setdefault(step, []).append(stop)
+    return {step: pauses[step] for step in sorted(pauses) if step > first}
 
 
 def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:

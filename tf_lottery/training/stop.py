@@ -26,7 +26,7 @@ class Stop:
     def reached(self, step: int) -> bool:
         """Return whether to pause at a step that wasn't planned.
 
-        This is asked after each call of the compiled function, and doesn't shorten the call.
+        This is called after each call of the compiled function, which it doesn't shorten.
         """
         return False
 
