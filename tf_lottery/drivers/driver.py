@@ -215,7 +215,7 @@ class Driver:
         if self._lost[progress_made] < ATTEMPTS:
             self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
         else:
-            self.store.fail(spec, f"{reason}; {ATTEMPTS - 1} workers were lost before it")
+            self.store.fail(spec, f"{reason}; {ATTEMPTS - 1} earlier attempts lost their workers, too")
 
     def _checkpoint_time(self, spec: RunSpec) -> int:
         """Return when the run's last checkpoint was made, 0 if there is none."""

@@ -59,7 +59,7 @@ def run_study(
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
-    execution.chains(study)
+    execution.chains(study)  # refuses a shard that doesn't fit, before anything is written
     observer = observer or StudyObserver()
     if not this_worker(study.training.strategy).chief:
         return _drive(follow(study, paths), FollowerStore(paths), observer, execution)

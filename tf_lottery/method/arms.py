@@ -95,7 +95,7 @@ def is_chain(study: StudyConfig, arm: str) -> bool:
 
 
 def check_names(study: StudyConfig) -> None:
-    """Check that there is a function for every arm of a study.
+    """Check that every arm of a study has a function, and that chains have no settings of other arms.
 
     Raises:
         LotteryError: If an arm has no function, or a chain is given `rounds`, `trials` or `on`.
