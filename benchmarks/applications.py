@@ -1,9 +1,9 @@
-"""`make_prunable` on networks of keras.applications: what is prunable, and what each step takes.
+"""`make_prunable` on networks of keras.applications: what is prunable, and how long each step takes.
 
     python benchmarks/applications.py [MobileNetV2 ResNet50 ...] [--size 64]
 
-Each network (no weights, 10 classes) is made prunable, pruned by 80% globally (each layer keeps 1% at
-least: depthwise kernels begin so small that they would all go), trained for one step, stripped, saved,
+Each network (untrained, 10 classes) is made prunable, pruned by 80% globally (each layer keeps at least 1%,
+since depthwise kernels start so small that all would be pruned), trained for one step, stripped, saved,
 and loaded in a fresh process without tf_lottery, whose outputs must be equal to the last bit.
 """
 
@@ -30,15 +30,15 @@ np.save(sys.argv[3], model(np.load(sys.argv[2]), training=False))
 
 
 def measure(name: str, size: int = 64, eager: bool = False) -> dict[str, float]:
-    """Return shares and seconds of one network.
+    """Return one network's counts and sparsity, and the seconds of each step.
 
     Args:
-        name: in keras.applications.
-        size: height and width of its inputs.
-        eager: whether the step is taken without compiling it.
+        name: The network's name in keras.applications.
+        size: The height and width of its inputs.
+        eager: Whether the training step runs without being compiled.
 
     Raises:
-        AssertionError: outputs that aren't equal, weights that aren't zero.
+        AssertionError: If outputs aren't equal, or pruned weights aren't zero.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
@@ -80,7 +80,7 @@ def measure(name: str, size: int = 64, eager: bool = False) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the networks and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--size", type=int, default=64)

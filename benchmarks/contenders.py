@@ -1,4 +1,4 @@
-"""Who trains: our loop, Keras `fit`, tfmot, PyTorch; and what a step must do at least.
+"""The contenders: our loop, Keras `fit`, tfmot, PyTorch; and the least that a step must do.
 
 Each function takes a network's name and returns `train(steps)`.
 """
@@ -12,10 +12,10 @@ SPARSITY = 0.8
 
 
 def loop(network, cores, masks="yes", validate="no"):
-    """Our compiled loop; with masks at 20% density, or without `PrunableLayer`s.
+    """Train with our compiled loop, with masks at 20% density or without `PrunableLayer`s.
 
-    With `validate=yes`, as `execute` does it: every 100 steps the validation set and the
-    check of zeros.
+    With `validate=yes` it measures the validation set and checks the zeros every 100 steps, as
+    `execute` does.
     """
     import keras
 
@@ -61,7 +61,7 @@ def loop(network, cores, masks="yes", validate="no"):
 
 
 def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto", masks="no"):
-    """Keras `model.fit`, in one of the settings that a user would try; with masks at 20% density, or none."""
+    """Train with Keras `model.fit`, in a setting that a user would try, with masks at 20% density or none."""
     import keras
     import tensorflow as tf
 
@@ -94,7 +94,7 @@ def _fit(tf, model, data, batch_size, source, callbacks=()):
             )
 
         return train
-    # Each call of fit fills the shuffle buffer anew: as large a one as the steps measured need.
+    # Each call of fit refills the shuffle buffer, so it is only as large as the measured steps need.
     buffer = len(x) if data.input_shape[-1] == 1 else 5000
     shuffled = tf.data.Dataset.from_tensor_slices((x, y)).cache().shuffle(buffer).repeat()
     batches = shuffled.batch(batch_size, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
@@ -104,10 +104,10 @@ def _fit(tf, model, data, batch_size, source, callbacks=()):
 
 
 def tfmot(network, cores, source="numpy"):
-    """tfmot's `prune_low_magnitude` at the same sparsity, under tf_keras's `fit`. LeNet only."""
+    """Train with tfmot's `prune_low_magnitude` at the same sparsity, under tf_keras's `fit`. LeNet only."""
     assert network == "lenet", "only LeNet has a tf_keras twin here"
     data, training = dataset(network), NETWORKS[network][2]
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # this process is tf_keras's from here on
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # from here on this process uses tf_keras
     import tensorflow as tf
     import tensorflow_model_optimization as tfmot
     import tf_keras as keras
@@ -131,7 +131,7 @@ def tfmot(network, cores, source="numpy"):
 
 
 def torch(network, cores):
-    """PyTorch eager with masks, as most lottery-ticket scripts are. LeNet only."""
+    """Train with eager PyTorch and masks, as most lottery-ticket scripts do. LeNet only."""
     assert network in ("lenet", "lenet_dropout"), "only LeNet is written in PyTorch here"
     import numpy as np
     import torch
@@ -166,9 +166,9 @@ def torch(network, cores):
 
 
 def floor(network, cores):
-    """What LeNet's step must at least do: its matrix products and Adam's update, nothing else.
+    """Do the least that LeNet's step must do: its matrix products and Adam's update, nothing else.
 
-    Under XLA, one loop a product or update, each result fed back so that none is skipped.
+    Each product or update runs in its own loop under XLA, with its result fed back so that none is skipped.
     """
     assert network == "lenet", "the floor is written for LeNet"
     import numpy as np

@@ -1,10 +1,10 @@
-"""Changes a finished study's files byte by byte, and counts what is noticed.
+"""Changes single bytes of a finished study's files, and counts how many changes are noticed.
 
     python benchmarks/damage.py [--changes 20000] [--healed 12] [--seed 0]
 
-LeNet on digits, one pruned round. Each change is of one byte of one file of a run: all bytes of the record
-and the curves, the beginnings and ends of the arrays' files, and others at random. It must be found, named by
-run and file, and set aside. After some of them the study is run again, which must give the same bits.
+LeNet on digits, one pruned round. Each change affects one byte of one file of a run: bytes of the record and
+the curves, of the beginnings and ends of the arrays' files, and others at random. It must be found, with its
+run and file, and the run set aside. After some changes the study is run again, which must give the same bits.
 """
 
 import argparse
@@ -36,13 +36,13 @@ EDGE = 1500
 
 
 def trained(directory: Path) -> StudyPaths:
-    """Train the study; return its paths."""
+    """Train the study and return its paths."""
     run_study(config_file.validate(json.loads(json.dumps(STUDY))), directory)
     return StudyPaths(directory)
 
 
 def places(paths: StudyPaths, changes: int, seed: int = 0) -> Iterator[tuple[Path, int]]:
-    """Yield files and places in them, about `changes` in all, spread over the files of all runs."""
+    """Yield files and offsets in them, about `changes` in all, spread over the files of all runs."""
     chance = random.Random(seed)
     files = [path for path in sorted(paths.runs.rglob("*")) if path.is_file()]
     each = changes // len(files)
@@ -55,7 +55,7 @@ def places(paths: StudyPaths, changes: int, seed: int = 0) -> Iterator[tuple[Pat
 
 
 def change(path: Path, place: int, chance: random.Random) -> bytes:
-    """Change one byte of a file; return what it held before."""
+    """Change one byte of a file and return the file's earlier content."""
     before = path.read_bytes()
     after = bytearray(before)
     after[place] ^= chance.randrange(1, 256)
@@ -64,7 +64,7 @@ def change(path: Path, place: int, chance: random.Random) -> bytes:
 
 
 def noticed(paths: StudyPaths, path: Path) -> DamagedError | None:
-    """Return the error that names a changed file and its run, None if there is none."""
+    """Return the error that names a changed file and its run, or None if the change isn't noticed."""
     store, name = Store(paths), path.relative_to(paths.runs).parts[0]
     try:
         record = store.find(name)
@@ -75,7 +75,7 @@ def noticed(paths: StudyPaths, path: Path) -> DamagedError | None:
 
 
 def set_aside(paths: StudyPaths, error: DamagedError, path: Path, before: bytes) -> bool:
-    """Whether the damaged run is set aside; it is put back, and its file as it was."""
+    """Return whether the damaged run is set aside; then put it back, with its file restored."""
     aside = Store(paths).set_aside(error)
     run = paths.run(error.key)
     if aside is None or run.root.exists():
@@ -86,7 +86,7 @@ def set_aside(paths: StudyPaths, error: DamagedError, path: Path, before: bytes)
 
 
 def main() -> None:
-    """Change, look, heal, print."""
+    """Change files, look for the damage, heal it, and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--changes", type=int, default=20_000)
     parser.add_argument("--healed", type=int, default=12, help="changes after which the study is run again")
@@ -94,7 +94,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
-        # Not side by side: a study takes over what its neighbours have trained.
+        # In separate folders, since a study takes over what its neighbours have trained.
         whole, paths = Path(folder, "whole/study"), trained(Path(folder, "changed/study"))
         shutil.copytree(paths.root, whole)
         counts, missed = Counter(), []

@@ -1,9 +1,9 @@
-"""How small an exported ticket is, against Keras's own export of the same model, and how fast.
+"""How small and fast an exported ticket is, compared with Keras's own export of the same model.
 
     python benchmarks/exports.py saved_models/mnist_lenet_demo --round 15
 
-Writes into a temporary directory. Files on the disk, then the table of `tf-lottery export`, of which every
-latency stands beside the dense original's, measured in turns in one process.
+Writes to a temporary directory. Prints the sizes of the files, then the table of `tf-lottery export`, where
+every latency stands beside the dense original's, measured in turns in one process.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Kills a tiny study just before each of its writes, and shows that it comes out the same.
+"""Kills a tiny study just before each of its writes, and shows that its results are the same.
 
     python benchmarks/kill_points.py [--points 0] [--workers 2]
 
 LeNet on digits, four rounds and a control of each, a checkpoint every 10 steps, curves and pictures
-included. The study is run once to count: every rename, every flush to the disk, every file or directory
-that it creates is a point. Then, for each point, it is run in a fresh process that kills itself (SIGKILL)
-there, run again to its end, and compared, bit for bit: records, masks, weights, curves, and what
-TensorBoard shows.
+included. The study is run once to count the points: every rename, every flush to the disk, every file or
+directory that it creates. Then, for each point, it is run in a fresh process that kills itself (SIGKILL)
+there, run again to its end, and compared bit for bit: records, masks, weights, curves, and what TensorBoard
+shows.
 """
 
 import argparse
@@ -38,7 +38,7 @@ FORKS = multiprocessing.get_context("forkserver")
 
 
 def study(folder: Path) -> Path:
-    """Return where the study lies in a folder of its own: it takes over what its neighbours have trained."""
+    """Return the study's path in its own folder, since it takes over what its neighbours have trained."""
     return folder / "study"
 
 
@@ -46,9 +46,9 @@ def run(folder: str, kill_at: int | None, counted: str) -> None:
     """Run the study in this process, which kills itself before point `kill_at`.
 
     Args:
-        folder: of the study.
-        kill_at: None: never.
-        counted: a file to which the number of points is written.
+        folder: The folder of the study.
+        kill_at: The point, counted from 1, or None for never.
+        counted: The file to which the number of points is written.
     """
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -107,7 +107,7 @@ def _watched(point: Callable) -> Iterator[None]:
 
 
 def in_process(folder: Path, kill_at: int | None = None) -> int:
-    """Run the study in a fresh process; return how many points it passed, -1 if it was killed."""
+    """Run the study in a fresh process. Return how many points it passed, or -1 if it was killed."""
     counted = folder / "points"
     counted.unlink(missing_ok=True)
     process = FORKS.Process(target=run, args=(str(folder), kill_at, str(counted)))
@@ -133,12 +133,14 @@ def shown(directory: Path) -> dict[str, list]:
 
 
 def killed(whole: Path, at: int) -> list[str]:
-    """Kill the study at a point, run it to its end; return in what it differs."""
+    """Kill the study at a point and run it to its end. Return the names of what differs."""
     from same import differences
 
     with tempfile.TemporaryDirectory() as folder:
         if in_process(Path(folder), at) != -1:
-            return ["nothing: it ended before"]  # progress is told twice a second: points vary by a few
+            return [
+                "nothing: it ended before"
+            ]  # progress is written twice a second, so the number of points varies by a few
         in_process(Path(folder))
         found = differences(whole, study(Path(folder)))
         curves = shown(whole), shown(study(Path(folder)))
@@ -146,7 +148,7 @@ def killed(whole: Path, at: int) -> list[str]:
 
 
 def main() -> None:
-    """Count, kill, compare, print."""
+    """Count the points, kill the study at them, compare, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=0, help="how many, spread evenly; 0: all")
     parser.add_argument("--first", type=int, default=1, help="point to begin with")

@@ -1,10 +1,10 @@
-"""Kills a study again and again, at random moments, and shows that it comes out the same.
+"""Kills a study again and again, at random moments, and shows that its results are the same.
 
     python benchmarks/kills.py [--kills 30] [--workers 2] [--seed 0] [--steps 30000]
 
-LeNet with dropout on digits, 4 rounds, 2 arms, 2 replicates: once without interruption, once with
-`kill -9` of the whole process group after a random time, until it is finished. Then records,
-masks, weights and curves are compared, bit for bit.
+LeNet with dropout on digits, 4 rounds, 2 arms, 2 replicates, is run once without interruption, and once
+with `kill -9` of the whole process group after random times, until it is finished. Then records,
+masks, weights and curves are compared bit for bit.
 """
 
 import argparse
@@ -34,7 +34,7 @@ STUDY = {
 
 
 def start(config: Path, directory: Path, workers: int) -> subprocess.Popen:
-    """Start `tf-lottery run` as the leader of a process group of its own."""
+    """Start `tf-lottery run` as the leader of its own process group."""
     command = [sys.executable, "-m", "tf_lottery", "run", str(config), "--output", str(directory)]
     return subprocess.Popen(
         [*command, "--workers", str(workers)],
@@ -47,14 +47,14 @@ def start(config: Path, directory: Path, workers: int) -> subprocess.Popen:
 
 
 def state(directory: Path) -> str:
-    """Return how far a study is, in words."""
+    """Return a description of how far a study is."""
     finished = len(list(directory.glob("runs/*/record.json")))
     checkpoints = len(list(directory.glob("runs/*/checkpoint.npz")))
     return f"{finished} of 18 runs finished, {checkpoints} in progress with a checkpoint"
 
 
 def main() -> None:
-    """Run, kill, compare, print."""
+    """Run the study, kill it, compare, and print the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
@@ -67,7 +67,7 @@ def main() -> None:
         config = Path(folder, "kills.yaml")
         training = STUDY["training"] | {"steps": f"{arguments.steps}it"}
         config.write_text(json.dumps(STUDY | {"training": training}))
-        # Not side by side: a study takes over what its neighbours have trained.
+        # In separate folders, since a study takes over what its neighbours have trained.
         whole, killed = Path(folder, "whole/study"), Path(folder, "killed/study")
         began = time.monotonic()
         if start(config, whole, arguments.workers).wait():

@@ -1,8 +1,8 @@
-"""What masks cost in stock Keras `fit`: the prunable model against the plain one, in turns.
+"""What masks cost in stock Keras `fit`: the prunable model and the plain one, measured in turns.
 
     python benchmarks/masks_in_fit.py lenet conv2 [--repeats 7]
 
-`jit_compile` and the optimizer as Keras and the paper's protocol choose; masks at 20% density.
+`jit_compile` is Keras's choice, the optimizer that of the paper's protocol; masks have a density of 20%.
 """
 
 import argparse
@@ -14,7 +14,7 @@ STEPS = {"lenet": 600, "lenet_dropout": 600, "conv2": 60}
 
 
 def contenders() -> dict[str, Contender]:
-    """Return name -> who takes part."""
+    """Return name -> contender."""
     return {
         f"{source}, {kind}": Contender("fit", 2, (f"source={source}", f"masks={masks}"))
         for source in ("numpy", "tf.data")
@@ -23,7 +23,7 @@ def contenders() -> dict[str, Contender]:
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Measure the contenders and print their speeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="+", choices=[n for n in NETWORKS if n in STEPS])
     parser.add_argument("--repeats", type=int, default=7)

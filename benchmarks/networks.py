@@ -1,4 +1,4 @@
-"""What is trained in the benchmarks: networks, data and optimizers as the papers have them."""
+"""What the benchmarks train: networks, data and optimizers as in the papers."""
 
 from tf_lottery.config import DataConfig, ModelConfig, TrainingConfig
 
@@ -6,7 +6,7 @@ DROPOUT = 0.2
 
 
 def lenet_dropout(input_shape, classes):
-    """LeNet-300-100 with a stock Keras Dropout layer after each hidden one."""
+    """Return LeNet-300-100 with a stock Keras Dropout layer after each hidden layer."""
     import keras
 
     from tf_lottery.models.lenet import lenet_300_100
@@ -21,7 +21,7 @@ def lenet_dropout(input_shape, classes):
 
 MNIST, CIFAR10 = DataConfig(name="mnist"), DataConfig(name="cifar10")
 SGD = {"optimizer": "sgd", "optimizer_options": {"momentum": 0.9}}
-# network -> data, model, training; Frankle & Carbin 2018, Figure 2. The transformer's are ours.
+# network -> data, model, training: Frankle & Carbin 2018, Figure 2, but for the transformer.
 NETWORKS = {
     "lenet": (MNIST, ModelConfig(), TrainingConfig(batch_size=60, learning_rate=0.0012)),
     "lenet_dropout": (
@@ -41,7 +41,7 @@ NETWORKS = {
 
 
 def dataset(network):
-    """Return the network's data, split as the studies do."""
+    """Return the network's data, split as in a study."""
     from tf_lottery.data import sources, split
 
     config = NETWORKS[network][0]

@@ -1,5 +1,5 @@
-"""Contenders raced against each other: each a process of its own, pinned to its cores,
-warmed up, then measured in turn, so that a change of the machine's speed hits all alike.
+"""Races contenders against each other. Each has its own process, which is pinned to its cores
+and warmed up; then all are measured in turns, so that a change of the machine's speed affects all alike.
 
 A contender is a function `(network) -> train(steps)` in `contenders.py`.
 """
@@ -20,9 +20,9 @@ class Contender:
     """One line of the table.
 
     Attributes:
-        function: name of a function of `contenders.py`.
-        cores: that it may use.
-        options: as text, passed to the function as `key=value`.
+        function: The name of a function of `contenders.py`.
+        cores: The number of cores that it may use.
+        options: The function's options, each as the text `key=value`.
     """
 
     function: str
@@ -33,7 +33,7 @@ class Contender:
 def race(network: str, contenders: dict[str, Contender], steps: int, repeats: int) -> dict[str, dict]:
     """Return contender -> {"speeds": steps per second of each repeat, "memory": peak in MB}.
 
-    A contender that can't start (a package that isn't there) is left out, with its reason.
+    A contender that can't start, such as one whose package is missing, is left out, and the reason printed.
     """
     started = {}
     for name, contender in contenders.items():
@@ -82,14 +82,14 @@ def ratio(results: dict[str, dict], name: str, other: str) -> float:
 
 
 def _worker() -> None:
-    """Warm up, then measure once for each line on standard input."""
+    """Warm up, then measure once for each line of standard input."""
     parser = argparse.ArgumentParser()
     for name in ("network", "function", "cores", "steps"):
         parser.add_argument(name)
     parser.add_argument("options", nargs="*")
     arguments = parser.parse_args()
     cores, steps = int(arguments.cores), int(arguments.steps)
-    # The last cores first: other processes of the machine tend to be on the first.
+    # The last cores, since other processes of the machine tend to use the first.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     sys.path.insert(0, str(Path(__file__).parent))
     import contenders

@@ -1,9 +1,9 @@
-"""A node of a Ray cluster is killed in mid-study: are the results the same to the last bit?
+"""Kills a node of a Ray cluster during a study, and shows that the results are the same to the last bit.
 
     python benchmarks/ray_node_lost.py [steps, 12000it]
 
-LeNet with dropout on scikit-learn's digits, 4 rounds, 2 arms, 2 replicates, on a local cluster of
-two nodes with a processor each; then in one process. Needs tf_lottery[cluster] and Linux.
+LeNet with dropout on scikit-learn's digits, 4 rounds, 2 arms, 2 replicates, runs on a local cluster of
+two nodes with a processor each, and then in one process. Needs tf_lottery[cluster] and Linux.
 """
 
 import json
@@ -27,7 +27,7 @@ arms: {ticket: {}, random_reinit: {}}, replicates: 2, storage: {checkpoint_every
 
 
 def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int, int]:
-    """Kill the second node in mid-study; return how far its run was, and where it goes on elsewhere."""
+    """Kill the second node during the study. Return its run's step, and where the run resumes elsewhere."""
     node, killed = next(iter(cluster.worker_nodes)), None
     raylet = Path(f"/proc/{node.all_processes['raylet'][0].process.pid}")
     while command.poll() is None:
@@ -35,7 +35,7 @@ def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int,
         if killed is None and len(list(study.glob("runs/*/record.json"))) >= 4:
             processes = [pid for file in raylet.glob("task/*/children") for pid in file.read_text().split()]
             for file in (link.resolve() for pid in processes for link in Path(f"/proc/{pid}/fd").glob("*")):
-                # Whoever trains a run holds its lock.
+                # The process that trains a run holds its lock.
                 if file.parent == study / "locks" and (reached := progress(study, file.name)[1]) > 2000:
                     killed = file.name
             if killed is not None:
@@ -48,17 +48,17 @@ def lose(cluster: Cluster, study: Path, command: subprocess.Popen) -> tuple[int,
 
 
 def progress(study: Path, run: str) -> list[int]:
-    """Return where a run began or went on, where it is, where it ends."""
+    """Return the step where a run began or was resumed, its current step, and its last."""
     file = study / "runs" / run / "progress.json"
     return json.loads(file.read_text()) if file.exists() else [0, 0, 0]
 
 
 def main(steps: str = "12000it") -> None:
-    """Run the study twice, lose a node, compare, print a line."""
+    """Run the study twice, once with a lost node, compare, and print a line."""
     with tempfile.TemporaryDirectory() as top:
         config = Path(top).resolve() / "study.yaml"
         config.write_text(STUDY.replace("STEPS", steps))
-        # Neighbouring studies take over each other's runs, so these two aren't neighbours.
+        # In separate folders, since neighbouring studies take over each other's runs.
         lost, whole = (config.with_name(name) / "study" for name in ("lost", "whole"))
         run = [sys.executable, "-m", "tf_lottery", "run", str(config), "--output"]
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

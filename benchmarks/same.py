@@ -1,30 +1,30 @@
-"""Whether two studies came out the same, to the last bit, timings aside."""
+"""Compares the results of two studies to the last bit, except for timings."""
 
 import json
 from pathlib import Path
 
 from tf_lottery import arrays
 
-# Of a record: how long it took, where it was made; the digest over the file is over them, too.
-ASIDE = ("steps_per_second", "seconds", "environment", "digest")
+# Fields of a record that depend on time and place; its digest includes them.
+IGNORED = ("steps_per_second", "seconds", "environment", "digest")
 
 
 def contents(directory: Path) -> dict[str, object]:
     """Return file -> content of all runs of a study: records, curves, and a digest of each npz."""
-    found = {}
+    contents_by_file = {}
     for path in sorted(directory.glob("runs/**/*")):
         name = str(path.relative_to(directory))
         if path.name == "record.json":
             record = json.loads(path.read_text())
-            found[name] = {key: value for key, value in record.items() if key not in ASIDE}
+            contents_by_file[name] = {key: value for key, value in record.items() if key not in IGNORED}
         elif path.suffix == ".npz":
-            found[name] = arrays.digest(arrays.load(path))
+            contents_by_file[name] = arrays.digest(arrays.load(path))
         elif path.is_file():
-            found[name] = path.read_bytes()
-    return found
+            contents_by_file[name] = path.read_bytes()
+    return contents_by_file
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return the files in which two studies differ, or which only one has."""
+    """Return the files that differ between two studies, or that only one has."""
     one, two = contents(first), contents(second)
     return sorted(name for name in one | two if one.get(name) != two.get(name))

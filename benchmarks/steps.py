@@ -1,10 +1,10 @@
-"""Steps per second on one network: our loop, Keras `fit` in every setting a user would try,
-tfmot, PyTorch where it is installed.
+"""Steps per second on one network: our loop, Keras `fit` in every setting that a user would try,
+tfmot, and PyTorch if it is installed.
 
     python benchmarks/steps.py lenet [--repeats 5] [--steps 900] [--json]
 
 Networks: lenet, lenet_dropout, conv2, conv6, resnet20, transformer. Prints one table with
-medians and ratios; every contender is measured in the same run, interleaved.
+medians and ratios; all contenders are measured in the same run, in turns.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TFMOT = "tfmot, NumPy arrays", "tfmot, tf.data"
 
 
 def contenders(network: str) -> dict[str, Contender]:
-    """Return who takes part in a network's race."""
+    """Return name -> contender of a network's race."""
     small = network in LENETS
     ours, theirs = (1 if small else 2), 2
     execution = "50" if small else "5"
@@ -56,7 +56,7 @@ def contenders(network: str) -> dict[str, Contender]:
 
 
 def report(network: str, who: dict[str, Contender], results: dict[str, dict]) -> None:
-    """Print the table and what follows from it."""
+    """Print the table and the ratios that follow from it."""
     fits = [name for name in results if name.startswith("fit")]
     best = max(fits, key=lambda name: median(results[name]))
     print(f"{network}: {' '.join(str(part) for part in _described(network))}")
@@ -85,7 +85,7 @@ def _described(network: str):
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Measure the contenders and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="+", choices=[*NETWORKS], metavar="network")
     parser.add_argument("--repeats", type=int, default=5)

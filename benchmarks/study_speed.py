@@ -1,10 +1,10 @@
-"""A whole study: one worker, two workers, and the same steps and validations through Keras `fit`.
+"""A whole study: with one worker, with two, and as the same steps and validations through Keras `fit`.
 
     python benchmarks/study_speed.py [--repeats 1] [--rounds 8] [--steps 5000]
 
-2 replicates x 2 arms x 8 rounds of LeNet on MNIST, validation every 100 steps, start-up included;
-everything on the same two cores, one after the other, in turns. `fit` trains the plain network in
-its best setting, which is found first; pruning, rewinding and the test set it is spared.
+2 replicates x 2 arms x 8 rounds of LeNet on MNIST, validation every 100 steps, start-up included; all on
+the same two cores, one after the other, in turns. `fit` trains the plain network in its best setting,
+which is found first, without pruning, rewinding and measuring the test set.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def study(rounds: int, steps: int) -> dict:
 
 
 def ours(config: dict, workers: int) -> float:
-    """Return the seconds of `tf-lottery run`, from nothing."""
+    """Return the seconds that `tf-lottery run` takes for a new study."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "study_speed.yaml")
         file.write_text(json.dumps(config))
@@ -49,7 +49,7 @@ def ours(config: dict, workers: int) -> float:
 
 
 def fit(trainings: int, steps: int, setting: str) -> float:
-    """Return the seconds of as many trainings through `fit`, in a process of their own."""
+    """Return the seconds that this many trainings with `fit` take, in their own process."""
     began = time.perf_counter()
     command = [
         sys.executable,
@@ -66,7 +66,7 @@ def fit(trainings: int, steps: int, setting: str) -> float:
 
 
 def best_setting() -> str:
-    """Return the fastest of `SETTINGS`, each tried for a few epochs after a warm-up."""
+    """Return the fastest of `SETTINGS`, each measured for a few epochs after a warm-up."""
     command = [sys.executable, __file__, "--find"]
     run = subprocess.run(
         command, check=True, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -111,13 +111,13 @@ def _find() -> None:
             found.append(EVERY * TRIAL_EPOCHS / (time.perf_counter() - began - start))
     for setting, found in speeds.items():
         execution, jit = setting.split("/")
-        told = f"{statistics.median(found):5.0f} steps/s, validated ({min(found):.0f} to {max(found):.0f})"
-        print(f"fit, {execution:>3} steps an execution, XLA {jit:4}: {told}")
+        speed = f"{statistics.median(found):5.0f} steps/s, validated ({min(found):.0f} to {max(found):.0f})"
+        print(f"fit, {execution:>3} steps an execution, XLA {jit:4}: {speed}")
     print("best:", max(speeds, key=lambda setting: statistics.median(speeds[setting])))
 
 
 def main() -> None:
-    """Measure in turns, print medians and ratios."""
+    """Measure in turns, and print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=8)

@@ -1,10 +1,10 @@
-"""Models as users have them, the whole way: search, control, trained network, file, fresh process, export.
+"""Models as users have them, all the way: search, control, trained network, file, fresh process, export.
 
     python benchmarks/whole_way.py [name ...]
 
-For each model one pruned round and one control. Then the trained network is held against what the search
-recorded, saved, loaded in a fresh process, and exported as a SavedModel, which is verified in another one:
-answers must be equal, and zeros where the masks are. What is refused is refused before the first round.
+Each model gets one pruned round and one control. Then the trained network is compared with what the search
+recorded, saved, loaded in a fresh process, and exported as a SavedModel, which is verified in another one.
+Outputs must be equal, and pruned weights zero. If a model is refused, that is before the first round.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,218 +21,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
-from keras import layers, ops
+from keras import ops
+
+sys.path.insert(0, str(Path(__file__).parent))
+from models_of_users import MODELS
 
 import tf_lottery as lottery
-
-RANDOM = np.random.default_rng(0)
-X = RANDOM.normal(50, 20, (96, 12)).astype(np.float32)
-Y = (X[:, 0] > 50).astype(np.int32)
-IMAGES = RANDOM.integers(0, 256, (32, 32, 32, 3)).astype(np.float32)
-LABELS = RANDOM.integers(0, 4, 32).astype(np.int32)
-WORDS = RANDOM.choice(["red", "blue", "green", "old"], (96, 3))
-MODULE = Path(__file__).stem
-
-
-def compiled(model: keras.Model, optimizer: Any = "adam", loss: str = "sparse_categorical_crossentropy"):
-    """Return the model, compiled."""
-    metrics = ["accuracy"] if loss.startswith("sparse") else []
-    model.compile(optimizer, loss, metrics=metrics, jit_compile=False)
-    return model
-
-
-def sequential(first: keras.KerasTensor, *parts: keras.Layer, optimizer: Any = "adam") -> keras.Model:
-    """Return a classifier that begins with these layers."""
-    head = layers.Dense(8, "relu"), layers.Dense(4, "softmax")
-    return compiled(keras.Sequential([first, *parts, *head]), optimizer)
-
-
-def adapted(layer: keras.Layer, data: Any) -> keras.Layer:
-    """Return the layer, adapted."""
-    layer.adapt(data)
-    return layer
-
-
-def application(name: str) -> keras.Model:
-    """Return one of keras.applications, its own Normalization adapted, or one before it."""
-    inputs = keras.Input((32, 32, 3))
-    own = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=4)
-    normalizing = [layer for layer in own.layers if isinstance(layer, layers.Normalization)]
-    found = [layer for layer in normalizing if layer.input_mean is None]  # others are given their statistics
-    for layer in found:
-        layer.adapt(IMAGES)
-    before = [] if found else [adapted(layers.Normalization(), IMAGES)]
-    x = inputs
-    for layer in before:
-        x = layer(x)
-    return compiled(keras.Model(inputs, own(x)))
-
-
-def tied() -> keras.Model:
-    """Return an autoencoder whose decoder is its encoder's kernel."""
-    inputs, encoder = keras.Input((12,)), layers.Dense(6, "relu", name="encoder")
-    return compiled(keras.Model(inputs, ops.einsum("bh,oh->bo", encoder(inputs), encoder.kernel)), loss="mse")
-
-
-def excluding() -> keras.Model:
-    """Return a model whose optimizer decays no biases."""
-    optimizer = keras.optimizers.AdamW(0.01, weight_decay=0.5)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    return sequential(keras.Input((12,)), optimizer=optimizer)
-
-
-def frozen() -> keras.Model:
-    """Return a pre-trained backbone that isn't trained, and a head."""
-    backbone = keras.Sequential([keras.Input((12,)), layers.Dense(20, "relu"), layers.BatchNormalization()])
-    backbone.compile("adam", "mse")
-    backbone.fit(X, RANDOM.normal(size=(96, 20)), verbose=0)
-    backbone.trainable = False
-    return sequential(keras.Input((12,)), backbone)
-
-
-def features() -> keras.Model:
-    """Return a model of features that a FeatureSpace encodes."""
-    space = keras.utils.FeatureSpace(
-        {"size": "float_normalized", "colour": "string_categorical"}, output_mode="concat"
-    )
-    space.adapt(tf.data.Dataset.from_tensor_slices({"size": X[:, 0], "colour": WORDS[:, 0]}))
-    outputs = layers.Dense(4, "softmax")(layers.Dense(8, "relu")(space.get_encoded_features()))
-    return compiled(keras.Model(space.get_inputs(), outputs))
-
-
-@keras.saving.register_keras_serializable(package=MODULE)
-class VAE(keras.Model):
-    """A variational autoencoder, as in Keras's own guide: steps, and no call."""
-
-    def __init__(self):
-        super().__init__()
-        inputs, code = keras.Input((12,)), keras.Input((2,))
-        hidden = layers.Dense(8, "relu")(inputs)
-        self.encoder = keras.Model(inputs, [layers.Dense(2)(hidden), layers.Dense(2)(hidden)])
-        self.decoder = keras.Model(code, layers.Dense(12)(layers.Dense(8, "relu")(code)))
-        self.seeds = keras.random.SeedGenerator(1)
-
-    def loss_of(self, data: Any) -> Any:
-        """Return the loss of a batch."""
-        x = (data[0] if isinstance(data, tuple) else data) / 50.0
-        mean, spread = self.encoder(x)
-        code = mean + ops.exp(0.5 * spread) * keras.random.normal(ops.shape(mean), seed=self.seeds)
-        far = ops.mean(mean**2 + ops.exp(spread) - spread - 1)
-        return ops.mean((self.decoder(code) - x) ** 2) + far
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Train on a batch."""
-        with tf.GradientTape() as tape:
-            loss = self.loss_of(data)
-        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
-        return {"loss": loss}
-
-    def test_step(self, data: Any) -> dict[str, Any]:
-        """Measure a batch."""
-        return {"loss": self.loss_of(data)}
-
-
-@keras.saving.register_keras_serializable(package=MODULE)
-class GAN(keras.Model):
-    """Two networks and two optimizers, as in Keras's own guide."""
-
-    def __init__(self):
-        super().__init__()
-        self.generator = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(12)])
-        self.discriminator = keras.Sequential([keras.Input((12,)), layers.Dense(8, "relu"), layers.Dense(1)])
-        self.seeds = keras.random.SeedGenerator(1)
-
-    def compile(self, first: Any, second: Any, **settings: Any) -> None:
-        """Take an optimizer for each."""
-        super().compile(**settings)
-        self.first, self.second = first, second
-        self.first.build(self.discriminator.trainable_variables)
-        self.second.build(self.generator.trainable_variables)
-
-    def train_step(self, data: Any) -> dict[str, Any]:
-        """Train both on a batch."""
-        real = (data[0] if isinstance(data, tuple) else data) / 50.0
-        noise = keras.random.normal((ops.shape(real)[0], 4), seed=self.seeds)
-        losses = {}
-        for name, part, optimizer, sign in (
-            ("d_loss", self.discriminator, self.first, 1.0),
-            ("g_loss", self.generator, self.second, -1.0),
-        ):
-            with tf.GradientTape() as tape:
-                made = self.discriminator(self.generator(noise))
-                loss = ops.mean(ops.softplus(sign * made))
-                if name == "d_loss":
-                    loss += ops.mean(ops.softplus(-self.discriminator(real)))
-            optimizer.apply(tape.gradient(loss, part.trainable_weights), part.trainable_weights)
-            losses[name] = loss
-        return losses
-
-
-def vae() -> keras.Model:
-    """Return the VAE, compiled."""
-    model = VAE()
-    model.compile(keras.optimizers.Adam(0.01), jit_compile=False)
-    return model
-
-
-def gan() -> keras.Model:
-    """Return the GAN, compiled."""
-    model = GAN()
-    model.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01), jit_compile=False)
-    return model
-
-
-TABLE = {"x": X, "y": Y, "validation_data": (X, Y)}
-STRINGS = tf.constant(WORDS)  # Keras's fit takes no NumPy strings
-TEXT = {"x": STRINGS, "y": Y, "validation_data": (STRINGS, Y)}
-SPACE = {"size": tf.constant(X[:, :1]), "colour": STRINGS[:, :1]}
-PICTURES = {"x": IMAGES, "y": LABELS, "validation_data": (IMAGES, LABELS), "batch_size": 16}
-APPLICATIONS = ("MobileNetV2", "ResNet50", "EfficientNetB0", "DenseNet121", "ConvNeXtTiny")
-WHOLE = np.tile(np.arange(3, dtype=np.int64), (96, 1))
-
-# name -> how it is built, what it is fitted on, what is monitored
-MODELS: dict[str, tuple[Callable[[], keras.Model], dict[str, Any], str | None]] = {
-    **{name: (lambda name=name: application(name), PICTURES, None) for name in APPLICATIONS},
-    "Normalization": (
-        lambda: sequential(keras.Input((12,)), adapted(layers.Normalization(), X)), TABLE, None,
-    ),
-    "Discretization": (
-        lambda: sequential(keras.Input((12,)), adapted(layers.Discretization(num_bins=5), X)), TABLE, None,
-    ),
-    "StringLookup": (
-        lambda: sequential(
-            keras.Input((3,), dtype="string"), adapted(layers.StringLookup(output_mode="multi_hot"), WORDS)
-        ),
-        TEXT, None,
-    ),
-    "IntegerLookup": (
-        lambda: sequential(
-            keras.Input((3,), dtype="int64"), adapted(layers.IntegerLookup(output_mode="count"), WHOLE)
-        ),
-        {"x": WHOLE, "y": Y, "validation_data": (WHOLE, Y)}, None,
-    ),
-    "TextVectorization": (
-        lambda: sequential(
-            keras.Input((), dtype="string"),
-            adapted(layers.TextVectorization(output_sequence_length=3), WORDS.ravel()),
-            layers.Embedding(9, 4),
-            layers.Flatten(),
-        ),
-        {"x": STRINGS[:, 0], "y": Y, "validation_data": (STRINGS[:, 0], Y)}, None,
-    ),
-    "FeatureSpace": (features, {"x": SPACE, "y": Y, "validation_data": (SPACE, Y)}, None),
-    "tied autoencoder": (tied, {"x": X, "y": X, "validation_data": (X, X)}, None),
-    "AdamW exclusions": (excluding, TABLE, None),
-    "frozen backbone": (frozen, TABLE, None),
-    "VAE": (vae, {"x": X, "validation_data": (X,)}, None),
-    "GAN": (gan, {"x": X}, "g_loss"),
-}  # fmt: skip
 
 LOADED = """
 import sys, numpy as np, keras
 sys.path.insert(0, sys.argv[3])
-import whole_way
+import models_of_users
 model = keras.models.load_model(sys.argv[1])
 with np.load(sys.argv[2]) as data:
     x = {name: keras.ops.convert_to_tensor(data[name]) for name in data.files if name != "answers"}
@@ -243,7 +41,13 @@ with np.load(sys.argv[2]) as data:
 
 
 def tried(name: str, function: bool, folder: Path) -> list[str]:
-    """Return what became of a model, in words. Args: function: whether it is given as a function."""
+    """Try a model, and return the results in words.
+
+    Args:
+        name: The model's name.
+        function: Whether the search is given the function that builds the model.
+        folder: A folder for the files.
+    """
     build, data, monitor = MODELS[name]
     search = lottery.LotterySearch(
         build if function else build(), rate=0.5, rounds=1, controls=1, monitor=monitor, verbose=0
@@ -254,14 +58,12 @@ def tried(name: str, function: bool, folder: Path) -> list[str]:
         return [f"refused before round 0: {error}"]
     trained = result.trained(round=1)
     masks, weights = result.ticket(round=1).masks, {v.path: v.numpy() for v in trained.variables}
-    zeros = sum(int((~mask).sum()) for mask in masks.values())
-    found = sum(int((value == 0).sum()) for value in weights.values() if value.ndim > 1)
-    said = [f"{len(result.records)} runs", f"zeros {'exact' if found >= zeros else 'LOST'}"]
-    if "validation_data" in data and name != "VAE":  # which draws anew in each evaluation
-        record, scores = (
-            result.rounds[1],
-            trained.evaluate(*data["validation_data"], verbose=0, return_dict=True),
-        )
+    pruned = sum(int((~mask).sum()) for mask in masks.values())
+    zeros = sum(int((value == 0).sum()) for value in weights.values() if value.ndim > 1)
+    said = [f"{len(result.records)} runs", f"zeros {'exact' if zeros >= pruned else 'LOST'}"]
+    if "validation_data" in data and name != "VAE":  # the VAE draws again in each evaluation
+        record = result.rounds[1]
+        scores = trained.evaluate(*data["validation_data"], verbose=0, return_dict=True)
         same = np.isclose(scores[record.monitor.removeprefix("val_")], record.value, rtol=1e-5)
         said.append("evaluates to its record" if same else "EVALUATES OTHERWISE")
     if name in ("VAE", "GAN"):
@@ -270,28 +72,22 @@ def tried(name: str, function: bool, folder: Path) -> list[str]:
 
 
 def saved(model: keras.Model, x: Any, folder: Path) -> list[str]:
-    """Save, load in a fresh process, compare."""
+    """Save a model, load it in a fresh process, and compare the outputs."""
     model.save(folder / "model.keras")
     given = {name: np.asarray(value) for name, value in (x if isinstance(x, dict) else {"x": x}).items()}
     given = {name: value.astype(str) if value.dtype == object else value for name, value in given.items()}
     inputs = {name: ops.convert_to_tensor(value) for name, value in given.items()}
     answers = model(inputs if len(inputs) > 1 else inputs["x"], training=False)
     np.savez(folder / "data.npz", answers=np.asarray(answers), **given)
-    command = [
-        sys.executable,
-        "-c",
-        LOADED,
-        folder / "model.keras",
-        folder / "data.npz",
-        Path(__file__).parent,
-    ]
+    files = folder / "model.keras", folder / "data.npz"
+    command = [sys.executable, "-c", LOADED, *files, Path(__file__).parent]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     same = ran.stdout.split()[-1:] == ["True"]
     return ["loaded: equal" if same else f"LOADED: {(ran.stdout + ran.stderr)[-200:]}"]
 
 
 def exported(model: keras.Model, data: dict[str, Any], folder: Path) -> list[str]:
-    """Export, and say whether the file's answers are the model's."""
+    """Export a model, and say whether the file's outputs are those of the model."""
     x = data["x"]
     x = {name: np.asarray(value) for name, value in x.items()} if isinstance(x, dict) else np.asarray(x)
     test = (x, data["y"]) if "y" in data and np.ndim(data["y"]) == 1 else x
@@ -304,7 +100,7 @@ def exported(model: keras.Model, data: dict[str, Any], folder: Path) -> list[str
 
 
 def main() -> None:
-    """Try each model, given as it is and as a function; print."""
+    """Try each model, given both as it is and as a function, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=[*MODELS])
     warnings.simplefilter("ignore")

@@ -170,7 +170,7 @@ def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(whol
     [
         (["--workers", "0"], "at least one worker. Received: 0"),
         (["--shard", "3/2"], "--shard i/n.*'3/2'"),
-        (["--shard", "2/2"], "has 1: its replicates. Received: 2/2"),
+        (["--shard", "2/2"], "up to 1, the number of the study's replicates. Received: 2/2"),
         (["--executor", "slurm"], "local or ray. Received: 'slurm'"),
         (["--address", "host:1"], "with --executor ray"),
         (["--set", "storage.checkpoint_every=0s"], "storage.checkpoint_every.*'0s'"),

@@ -43,7 +43,7 @@ def test_a_shard_that_is_none(shard):
 
 
 def test_a_shard_without_chains_is_refused():
-    with pytest.raises(LotteryError, match="has 2: its replicates. Received: 3/4"):
+    with pytest.raises(LotteryError, match="up to 2, the number of the study's replicates. Received: 3/4"):
         Execution(shard="3/4").chains(fake_study(replicates=2))
 
 

@@ -109,7 +109,7 @@ def test_two_workers_give_the_same_bits_and_a_killed_one_is_replaced(one, tmp_pa
     (note,) = observer.notes
     assert re.fullmatch(
         rf"\w+ replicate \d round \d: worker \d \(process {killed[0]}\) was ended by SIGKILL, perhaps for "
-        "want of memory; it is tried again",
+        "lack of memory; it is tried again",
         note,
     )
     assert note in StudyPaths(directory).log.read_text()

@@ -130,7 +130,7 @@ def test_a_node_killed_in_mid_run_changes_nothing(here, tmp_path):
     assert found["first"] > 0
     assert found["run"] in {record.key[:16] for record in records}
     (note,) = watching.notes
-    assert re.fullmatch(r"node \S+ [0-9a-f]{8} is gone; its runs go on elsewhere", note)
+    assert re.fullmatch(r"node \S+ [0-9a-f]{8} is lost; its runs continue on other nodes", note)
 
 
 class Interrupting(StudyObserver):
@@ -193,8 +193,8 @@ def test_what_ray_does_not_have_is_refused(gpus, strategy, expected, tmp_path):
 
 def test_a_node_that_does_not_see_the_directory_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = ray_task.settings(Store(StudyPaths(Path("elsewhere"))), False, False)
-    outcome, notes = ray_task.task(told, study=study().model_dump(mode="json"))
+    settings = ray_task.task_settings(Store(StudyPaths(Path("elsewhere"))), False, False)
+    outcome, notes = ray_task.task(settings, study=study().model_dump(mode="json"))
     assert outcome["kind"] == "ended"
     assert socket.gethostname() in outcome["detail"]
     assert str(tmp_path / "elsewhere") in outcome["detail"]

@@ -1,6 +1,6 @@
-"""A study in TensorBoard: the round curves of each arm, and step curves that are missing.
+"""A study in TensorBoard: the round curves of each arm, and the step curves that are missing.
 
-An observer writes them and changes no result. Several processes may drive one study; the one that holds the
+An observer writes them and changes no result. If several processes drive one study, the one that holds the
 lock writes. The step curves of a run are written by whatever trains it.
 """
 
@@ -22,7 +22,7 @@ from tf_lottery.training.tensorboard import StepCurves
 
 
 class StudyCurves(StudyObserver):
-    """Writes the round curves, unless another process does, and then once that one has ended.
+    """Writes the round curves, unless another process does, and takes over once that one has ended.
 
     Args:
         paths: The study's paths.
@@ -32,38 +32,38 @@ class StudyCurves(StudyObserver):
     def __init__(self, paths: StudyPaths, store: Store):
         self._paths, self._store = paths, store
         self._lock = contextlib.ExitStack()
-        self._mine = False
+        self._has_lock = False
         self._finished: list[Record] | None = None
         self._files: dict[tuple, EventFile] = {}
         self._written: set[tuple] = set()
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Write the round curves' new points; at first, all of them, in place of old ones.
+        """Write the round curves' new points. The first call replaces what was there by all points.
 
         Raises:
-            DamagedError: If the curves of a run, which are needed, fail their checksum.
+            DamagedError: If the curves of a run are needed and fail their checksum.
         """
-        written_before = self._finished is None and not waiting and self._is_whole(finished)
+        written_before = self._finished is None and not waiting and self._is_complete(finished)
         if not written_before:
             self._finished = finished
             self._write_rounds()
 
     def close(self) -> None:
         """Write what is missing, close the files, and release the lock."""
-        with contextlib.suppress(DamagedError):  # no time to train it again
+        with contextlib.suppress(DamagedError):  # there is no time to train the run again
             if self._finished is not None:
                 self._write_rounds()
-                if self._mine:
+                if self._has_lock:
                     write_missing_steps(self._paths, self._store, self._finished)
         self._finished = None
         for file in self._files.values():
             file.close()
         self._files.clear()
-        self._mine = False
+        self._has_lock = False
         self._lock.close()
 
-    def _is_whole(self, finished: list[Record]) -> bool:
-        """Return whether all curves are complete: the process that wrote them may have been killed."""
+    def _is_complete(self, finished: list[Record]) -> bool:
+        """Return whether all curves are complete; the process that wrote them may have been killed."""
         points: Counter[tuple] = Counter()
         dense = {record.spec.replicate: record for record in finished if record.spec.round == 0}
         for record in finished:
@@ -79,25 +79,25 @@ class StudyCurves(StudyObserver):
         return self._paths.tensorboard / "rounds"
 
     def _begin(self) -> None:
-        """Take the lock if it is free, and begin anew: what held it wrote of other runs, or not of all."""
-        self._lock.close()  # forget the attempt before
+        """Take the lock if it is free, and start again: its last holder may have written only some runs."""
+        self._lock.close()  # forget the last attempt
         with contextlib.suppress(LotteryError):  # a full disk
-            self._mine = self._lock.enter_context(held(self._paths.tensorboard_lock))
-        if self._mine:
+            self._has_lock = self._lock.enter_context(held(self._paths.tensorboard_lock))
+        if self._has_lock:
             shutil.rmtree(self._rounds, ignore_errors=True)
             self._written.clear()
             write_missing_steps(self._paths, self._store, self._finished)
 
     def _write_rounds(self) -> None:
-        if not self._mine:
+        if not self._has_lock:
             self._begin()
-        if not self._mine:
+        if not self._has_lock:
             return
         dense = {record.spec.replicate: record for record in self._finished if record.spec.round == 0}
         for record in self._finished:
             spec = record.spec
             line = (spec.arm, spec.replicate, spec.trial)
-            self._write(line, dense[spec.replicate])  # every line begins at the dense network
+            self._write(line, dense[spec.replicate])  # every curve begins at the dense network
             self._write(line, record)
         for file in self._files.values():
             file.flush()
@@ -130,7 +130,7 @@ def _point(record: Record) -> dict[str, float]:
 def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) -> None:
     """Write the step curves of finished runs that are missing or incomplete.
 
-    Runs that were taken over have none, others were deleted or cut off by a kill.
+    Runs taken over from another study have none; others were deleted, or cut off when a process was killed.
 
     Args:
         paths: The study's paths.
@@ -142,19 +142,19 @@ def write_missing_steps(paths: StudyPaths, store: Store, records: list[Record]) 
     """
     for record in records:
         if _incomplete(paths, store, record):
-            _write_steps(_of_run(paths, record), store.curves(record.key))
+            _write_steps(_run_directory(paths, record), store.curves(record.key))
 
 
-def _of_run(paths: StudyPaths, record: Record) -> Path:
+def _run_directory(paths: StudyPaths, record: Record) -> Path:
     spec = record.spec
     return paths.tensorboard_run(spec.arm, spec.replicate, spec.round, spec.trial)
 
 
 def _incomplete(paths: StudyPaths, store: Store, record: Record) -> bool:
-    """Return whether a finished run's step curves have other points than the run had evaluations."""
+    """Return whether a finished run's step curves lack points of its evaluations, or have others."""
     curves = store.curves(record.key)
     trained = sum(loss is not None for loss in curves["train_loss"])
-    return count(_of_run(paths, record)) != 1 + 2 * len(curves["step"]) + 2 * trained
+    return count(_run_directory(paths, record)) != 1 + 2 * len(curves["step"]) + 2 * trained
 
 
 def _write_steps(directory: Path, curves: dict[str, list]) -> None:
@@ -165,6 +165,6 @@ def _write_steps(directory: Path, curves: dict[str, list]) -> None:
         for point in points:
             steps.evaluated(point)
         steps.close()
-    except BaseException:  # Ctrl-C too: a directory says that its curves are written
+    except BaseException:  # Ctrl-C too, since a directory means that its curves are written
         shutil.rmtree(directory, ignore_errors=True)
         raise

@@ -1,4 +1,4 @@
-"""What a study would still take: runs, steps, time and disk, before anything is trained."""
+"""Estimates what a study would still take: runs, steps, time and disk, before anything is trained."""
 
 import shutil
 import statistics
@@ -24,13 +24,13 @@ class Estimate:
 
     Attributes:
         next: The runs that can start now.
-        there: How many runs of the study are finished.
-        elsewhere: How many more a neighbouring study has trained.
-        runs: The most runs that are still to be trained; None if only a stop rule ends the study.
-        steps: The training steps of all these, or of those in `next`.
-        seconds_a_run: The median of a run's seconds, None if unknown.
-        bytes_a_run: The median of a run's bytes, None if unknown.
-        measured: Whether a few seconds were trained to find out, since no run is finished.
+        there: The number of the study's runs that are finished.
+        elsewhere: The number of further runs that a neighbouring study has trained.
+        runs: The most runs still to be trained, or None if only a stop rule ends the study.
+        steps: The training steps of all these runs, or of the runs in `next`.
+        seconds_a_run: The median duration of a run in seconds, or None if unknown.
+        bytes_a_run: The mean size of a run in bytes, or None if unknown.
+        measured: Whether the network was trained for a few seconds, since no run is finished.
         free: The free bytes of the disk.
     """
 
@@ -48,12 +48,12 @@ class Estimate:
 def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimate:
     """Estimate what a study would take.
 
-    Without a finished run to read from, the network is built and trained for a few seconds,
-    unless that takes other machines.
+    Without a finished run, the network is built and trained for a few seconds, unless that would take
+    other machines.
 
     Args:
         study: The study, with its data's digest.
-        store: The store that holds its runs.
+        store: The store that holds the study's runs.
         records: The records of its finished runs.
     """
     examples = len(split(sources.load(study.data), study.data).train)

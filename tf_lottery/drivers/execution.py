@@ -1,4 +1,4 @@
-"""How a study's runs are trained: by whom, how many at once, and which part. This changes no result."""
+"""How a study's runs are trained: where, how many at once, and which of them. This changes no result."""
 
 import os
 import re
@@ -11,9 +11,9 @@ from tf_lottery.method.spec import RunSpec
 
 EXECUTORS = ("local", "ray")
 MOST_WORKERS = {"local": 1024, "ray": 100_000}
-"""What asks for more is a slip, which no machine would survive."""
+"""A greater number must be a slip; no machine would survive it."""
 
-# These train one run on all devices; `auto` too, where there are several GPUs.
+# These train one run on all devices. So does `auto` if there are several GPUs.
 _WHOLE_MACHINE = ("mirrored", "multi_worker", "tpu")
 
 
@@ -29,8 +29,8 @@ class Execution:
         gpus: The GPUs of each run on a Ray cluster: 1, or 0.25 for four runs on a GPU. Default: 1 if the
             cluster has GPUs.
         shard: Which replicates to train: `2/4` is the second of every four.
-        strict_environment: Refuse to mix runs of other package versions or processors.
-        retry_failed: Train runs that failed again.
+        strict_environment: Whether to refuse to mix runs of other package versions or processors.
+        retry_failed: Whether to train runs that failed again.
 
     Example:
         >>> import tf_lottery as lottery
@@ -58,31 +58,33 @@ class Execution:
         if self.gpus is not None and not 0 <= self.gpus <= 1024:
             raise LotteryError(f"Expected a number of GPUs a run, such as 1 or 0.25. Received: {self.gpus}")
         if self.executor != "ray" and (self.address is not None or self.gpus is not None):
-            raise LotteryError("Expected --address and --gpus with --executor ray. Received: them without it")
+            raise LotteryError(
+                "--address and --gpus work only with --executor ray. Add it, or leave them out."
+            )
         if self.shard is not None:
             self.chains(None)
 
     def chains(self, study: StudyConfig | None) -> tuple[int, int]:
-        """Return (i, n): chains i, i + n, ... are trained, counted from 0. A chain is a replicate.
+        """Return (i, n), for the chains i, i + n, ..., counted from 0. A chain is a replicate.
 
         Raises:
             LotteryError: If the shard isn't `i/n`, or has no chains.
         """
         if self.shard is None:
             return 0, 1
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.shard)
-        index, count = (int(number) for number in found.groups()) if found else (0, 0)
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", self.shard)
+        index, count = (int(number) for number in match.groups()) if match else (0, 0)
         if not 1 <= index <= count:
             raise LotteryError(f"Expected --shard i/n such as 1/4 to 4/4. Received: {self.shard!r}")
         if study is not None and index > study.replicates:
             raise LotteryError(
-                f"Expected a shard with chains, of which the study has {study.replicates}: its replicates. "
+                f"Expected a shard up to {study.replicates}, the number of the study's replicates. "
                 f"Received: {self.shard}"
             )
         return index - 1, count
 
     def shard_of(self, spec: RunSpec) -> str:
-        """Return the shard that a run belongs to, if all are `i/n` with our n."""
+        """Return the shard that a run belongs to, if there are as many shards as here."""
         _, count = self.chains(None)
         return f"{spec.replicate % count + 1}/{count}"
 
@@ -96,12 +98,11 @@ def local_workers(study: StudyConfig, asked: int | None) -> int:
     """Return how many processes train side by side on this machine.
 
     Args:
-        study: The study, whose `training.threads` are those of each process and whose strategy may need the
-            whole machine.
-        asked: What the user asked for; None for the default.
+        study: The study. Each process uses its `training.threads`; its strategy may need the whole machine.
+        asked: The number that the user asked for, or None for the default.
 
     Raises:
-        LotteryError: If there are to be several, and a run takes all devices.
+        LotteryError: If several are asked for, but a run takes all devices.
     """
     gpus = len(visible_gpus())
     alone = study.training.strategy in _WHOLE_MACHINE or (study.training.strategy == "auto" and gpus > 1)

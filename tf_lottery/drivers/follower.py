@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from tf_lottery.training.checkpoint import Checkpoint
 
 PATIENCE_SECONDS = 600
-# The chief writes the study's file just before: only another directory can be the reason.
+# The chief writes the study's file just before, so only another directory can be the reason for waiting.
 STUDY_PATIENCE_SECONDS = 60
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class FollowerStore(Store):
     """Reads what the chief wrote.
 
-    Its own files lie in a temporary directory until the chief's exist, and are then compared with them.
+    This worker's own files are kept in a temporary directory until the chief's exist, and compared with them.
 
     Args:
         paths: The study's paths, on a file system that all workers see.
@@ -43,19 +43,19 @@ class FollowerStore(Store):
         self._scratch = tempfile.TemporaryDirectory(prefix="tf_lottery_")
 
     def write_study(self, text: str) -> None:
-        """Leave that to the chief, and wait until it's done.
+        """Wait until the chief has written the study's file.
 
         Raises:
-            StudyError: If this worker can't see it.
+            StudyError: If this worker can't see the file.
         """
         self._await(self.paths.study.exists, self.paths.study, STUDY_PATIENCE_SECONDS)
 
     def claim(self, key: str) -> AbstractContextManager[bool]:
-        """Leave that to the chief."""
+        """Leave claiming runs to the chief."""
         return contextlib.nullcontext(True)
 
     def checkpoint(self, key: str, noted: Callable[[str], None]) -> "Checkpoint | None":
-        """Return where the chief resumes the run; the chief sets a damaged checkpoint aside."""
+        """Return the checkpoint from which the chief resumes the run. The chief sets a damaged one aside."""
         from tf_lottery.training.checkpoint import Checkpoint
 
         try:
@@ -64,19 +64,19 @@ class FollowerStore(Store):
             return None
 
     def set_aside(self, error: DamagedError) -> None:
-        """Leave that to the chief.
+        """Leave setting files aside to the chief.
 
         Raises:
-            StudyError: Always, so that all workers start again once that is done.
+            StudyError: Always, so that all workers start again once the chief has done it.
         """
-        raise StudyError(f"{error} Worker 0, the chief, sets it aside: repeat the command on all workers.")
+        raise StudyError(f"{error} Worker 0, the chief, sets it aside. Repeat the command on all workers.")
 
     def fail(self, spec: RunSpec, cause: Exception | str) -> Failure:
-        """Return that a run failed. The chief finds so, too, and records it."""
+        """Return the failure of a run. The chief meets it, too, and records it."""
         return failures.describe(spec, cause)
 
     def begin(self, key: str, go_on: bool = False) -> RunPaths:
-        """Return an empty directory for a run, in the temporary one."""
+        """Return an empty directory for a run, within the temporary directory."""
         root = Path(self._scratch.name) / key
         shutil.rmtree(root, ignore_errors=True)
         root.mkdir(parents=True)
@@ -86,7 +86,7 @@ class FollowerStore(Store):
         """Wait for the chief's record of the run and return it.
 
         Raises:
-            StudyError: If it doesn't come, or is of other weights or masks.
+            StudyError: If the record doesn't appear, or its weights or masks differ.
         """
         shutil.rmtree(Path(self._scratch.name) / record.key, ignore_errors=True)
         file = self.paths.run(record.key).record
@@ -94,18 +94,18 @@ class FollowerStore(Store):
         differing = [name for name, value in record.digests.items() if theirs.digests.get(name) != value]
         if differing:
             raise StudyError(
-                f"Expected all workers to hold the same state. Received: {differing[0]} of "
-                f"{record.spec.describe()} that differs from the chief's"
+                f"{differing[0]} of {record.spec.describe()} differs from the chief's. "
+                "All workers must hold the same state."
             )
         return theirs
 
-    def _await(self, look: Callable[[], Found], path: Path, seconds: float) -> Found:
+    def _await(self, look: Callable[[], Result], path: Path, seconds: float) -> Result:
         deadline = time.monotonic() + seconds
-        while not (found := look()):
+        while not (result := look()):
             if time.monotonic() > deadline:
                 raise StudyError(
-                    f"Expected the chief to write {path} within {seconds} s. Received: nothing; do "
-                    f"all workers see {self.paths.root}?"
+                    f"The chief hasn't written {path} within {seconds} s. Check that all workers see "
+                    f"{self.paths.root}."
                 )
             time.sleep(0.05)
-        return found
+        return result

@@ -1,4 +1,4 @@
-"""Worker processes of this machine, which train side by side."""
+"""Trains in worker processes of this machine, side by side."""
 
 import itertools
 import json
@@ -21,13 +21,13 @@ from tf_lottery.store.store import Store
 
 
 class Workers:
-    """Trains in worker processes of this machine, which are started as they are needed.
+    """Trains in worker processes of this machine, which start when they are needed.
 
     Args:
         store: The store that holds the study's runs.
-        slots: The most processes at once.
-        observer: Hears what workers note.
-        strict_environment: As of `attempt`.
+        slots: The greatest number of processes at once.
+        observer: The observer that hears the workers' messages.
+        strict_environment: Whether to refuse runs of other package versions or processors, as in `attempt`.
     """
 
     here = False
@@ -42,7 +42,7 @@ class Workers:
     def check(self, study: StudyConfig) -> None:
         worker, settings = self._idle(), study.model_dump(mode="json")
         worker.send({"check": settings})
-        # At first each replicate has a run to train: their workers start while one checks.
+        # At first each replicate has a run to train, so their workers start while the first one checks.
         for _ in range(1, min(self.slots, study.replicates)):
             self._new().send({"warm_up": settings})
         while True:
@@ -52,9 +52,7 @@ class Workers:
                 continue
             if message is None:
                 self._workers.remove(worker)
-                raise StudyError(
-                    f"Expected a worker that starts. Received: one that {worker.end()}; see {worker.log}"
-                )
+                raise StudyError(f"The first worker {worker.end()} before it could start. See {worker.log}.")
             if "damaged" in message:
                 text, key, path = message["damaged"]
                 raise DamagedError(text, key, Path(path))
@@ -122,7 +120,7 @@ class Workers:
 
 
 class _Worker:
-    """A process that trains what it is sent, as one JSON object on each line."""
+    """A process that trains the runs it is sent, as one JSON object on each line."""
 
     def __init__(self, number: int, store: Store, strict: bool, messages: queue.Queue):
         self.number, self.spec, self.answered = number, None, False
@@ -134,7 +132,7 @@ class _Worker:
         }
         environment = dict(os.environ)
         if gpus := visible_gpus():
-            # Several runs share a GPU where they fit, so none may take all of its memory at once.
+            # Several runs may share a GPU, so none may take all of its memory at once.
             environment["CUDA_VISIBLE_DEVICES"] = gpus[(number - 1) % len(gpus)]
             environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
         try:
@@ -149,12 +147,12 @@ class _Worker:
                 )
         except OSError as error:
             raise StudyError(
-                f"Expected to start a worker. Received: {error}. Make room or use fewer --workers."
+                f"A worker can't be started: {error}. Free memory or disk space, or use fewer --workers."
             ) from error
         threading.Thread(target=self._listen, args=(messages,), daemon=True).start()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; a worker that is gone says so by its end."""
+        """Send a message. If the worker has ended, the end of its output says so."""
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
@@ -167,16 +165,16 @@ class _Worker:
         if code >= 0:
             return f"(process {self._process.pid}) ended with code {code}"
         name = signal.Signals(-code).name
-        memory = ", perhaps for want of memory" if name == "SIGKILL" else ""
+        memory = ", perhaps for lack of memory" if name == "SIGKILL" else ""
         return f"(process {self._process.pid}) was ended by {name}{memory}"
 
     @property
     def failed_to_start(self) -> bool:
-        """Return whether it ended by itself without an answer, so that no run is to blame."""
+        """Return whether the process ended by itself without an answer, so that no run is to blame."""
         return not self.answered and self._process.wait() > 0
 
     def stop(self) -> None:
-        """End it: it stops when its input does."""
+        """End the process by closing its input, or by force after five seconds."""
         try:
             self._process.stdin.close()
             self._process.wait(timeout=5)
@@ -189,6 +187,6 @@ class _Worker:
             for line in self._process.stdout:
                 messages.put((self, json.loads(line)))
         except ValueError:
-            self._process.kill()  # half a line: it is gone, or as good as that
+            self._process.kill()  # half a line: the process has ended or is broken
         finally:
             messages.put((self, None))

@@ -1,4 +1,4 @@
-"""What a cluster's node does: attempts a run, or checks a study, as a task of Ray.
+"""The task of Ray that a node of a cluster performs: it attempts a run, or checks a study.
 
 The driver's side is `ray_cluster.py`. TensorFlow isn't imported before the task sets its environment.
 """
@@ -20,23 +20,23 @@ from tf_lottery.runs.observers import training_observer
 from tf_lottery.runs.outcome import Outcome
 from tf_lottery.store.store import Store
 
-# Of the driver's environment: what the tasks have to know. `TF_CONFIG` is the driver's own.
-_TOLD = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
+# The variables of the driver's environment that tasks need. `TF_CONFIG` concerns the driver alone.
+_FORWARDED = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
 
 
-def settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, Any]:
-    """Return what all tasks of a study are told.
+def task_settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, Any]:
+    """Return the settings that all tasks of a study share.
 
     Args:
         store: The store that holds the study's runs.
-        strict_environment: As of `attempt`.
-        gpus: Whether tasks have GPUs.
+        strict_environment: Whether to refuse runs of other package versions or processors, as in `attempt`.
+        gpus: Whether the tasks use GPUs.
     """
-    # Several runs share a GPU where they fit, so none may take all of its memory at once.
+    # Several runs may share a GPU, so none may take all of its memory at once.
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    environment |= {name: value for name, value in os.environ.items() if _TOLD.fullmatch(name)}
+    environment |= {name: value for name, value in os.environ.items() if _FORWARDED.fullmatch(name)}
     if not gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray hides GPUs from those that have some only
+        environment["CUDA_VISIBLE_DEVICES"] = "-1"  # Ray limits GPUs only for tasks that have some
     return {
         "directory": str(store.paths.root.absolute()),
         "storage": store.storage.model_dump(mode="json"),
@@ -55,33 +55,33 @@ class _Notes(StudyObserver):
 
 
 def task(
-    told: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
+    settings: dict[str, Any], run: dict[str, Any] | None = None, study: dict[str, Any] | None = None
 ) -> tuple[dict[str, str], list[str]]:
     """Attempt a run, or check a study.
 
     Args:
-        told: What `settings` returned.
+        settings: What `task_settings` returned.
         run: The fields of a `RunSpec`.
         study: The fields of a `StudyConfig`, if there is no run.
 
     Returns:
-        The `Outcome`'s fields, and what was noted.
+        The fields of the `Outcome`, and the messages that came up.
     """
-    os.environ.update(told["environment"])
-    if os.path.isdir(told["here"]):
-        os.chdir(told["here"])  # which a study's own functions and files are relative to
-        sys.path[:0] = [] if told["here"] in sys.path else [told["here"]]
+    os.environ.update(settings["environment"])
+    if os.path.isdir(settings["here"]):
+        os.chdir(settings["here"])  # a study's own functions and files are relative to it
+        sys.path[:0] = [] if settings["here"] in sys.path else [settings["here"]]
     spec = RunSpec.model_validate(run) if run else None
-    paths, notes = StudyPaths(Path(told["directory"])), _Notes()
-    store = Store(paths, StorageConfig(**told["storage"]))
+    paths, notes = StudyPaths(Path(settings["directory"])), _Notes()
+    store = Store(paths, StorageConfig(**settings["storage"]))
     if not paths.root.is_dir() or (spec and paths.study.name not in os.listdir(paths.root)):
         unseen = (
-            "Expected the study's directory on a file system that all nodes see. Received: node "
-            f"{socket.gethostname()}, where there is no {paths.study}. Use --output for such a one."
+            f"Node {socket.gethostname()} has no {paths.study}. Use --output to put the study on a file "
+            "system that all nodes share."
         )
         outcome = Outcome(spec.key if spec else "", "ended", unseen)
     elif spec:
-        outcome = _attempt(spec, store, notes, told["strict_environment"])
+        outcome = _attempt(spec, store, notes, settings["strict_environment"])
     else:
         outcome = _check(StudyConfig.model_validate(study), store)
     return outcome.as_json(), notes.texts
@@ -105,7 +105,7 @@ def _check(study: StudyConfig, store: Store) -> Outcome:
 
 @functools.cache
 def _trainers():
-    """Return what this process uses again from run to run."""
+    """Return the compiled networks and data that later runs of this process use again."""
     from tf_lottery.runs.trainers import Trainers
 
     return Trainers()

@@ -1,7 +1,7 @@
-"""A worker process: trains what it is sent, one run after the other.
+"""A worker process: trains the runs it is sent, one after the other.
 
 `python -m tf_lottery.drivers.worker SETTINGS`, with messages as JSON objects, one a line, on
-standard input and output. It ends with its input: whoever started it is gone then.
+standard input and output. It ends when its input does, since the process that started it has ended.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class _Notes(StudyObserver):
 
 def main() -> None:
     """Serve until the input ends."""
-    # Ctrl-C, or a terminal that closes, is the driver's business, which then ends this process.
+    # The driver handles Ctrl-C and a closed terminal, and ends this process then.
     for name in ("SIGINT", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -68,7 +68,7 @@ def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) 
         if "check" in message:
             return {"checked": check(StudyConfig.model_validate(message["check"]), store, trainers)}
         if "warm_up" in message:
-            with contextlib.suppress(Exception):  # whoever checks says what is wrong
+            with contextlib.suppress(Exception):  # the worker that checks reports what is wrong
                 check(StudyConfig.model_validate(message["warm_up"]), store, trainers)
             return None
         spec = RunSpec.model_validate(message["run"])
@@ -80,7 +80,7 @@ def _serve(store: Store, messages: queue.Queue, send, strict_environment: bool) 
                 send(reply)
         except DamagedError as error:
             send({"damaged": [str(error), error.key, str(error.path)]})
-        except Exception as error:  # a defect, of ours or of a user's model builder
+        except Exception as error:  # a bug in this package or in a user's model builder
             traceback.print_exc()
             send({"ended": f"{type(error).__name__}: {' '.join(str(error).split())}"})
 

@@ -23,5 +23,5 @@ class RunCurves(StudyObserver):
         self._curves.evaluated(point)
 
     def finished(self, record: Record) -> None:
-        """Close them."""
+        """Close the run's curves."""
         self._curves.close()

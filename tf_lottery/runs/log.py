@@ -1,4 +1,4 @@
-"""The study's log, which says later what happened and when."""
+"""The study's log, which tells later what happened and when."""
 
 import contextlib
 import time
@@ -10,23 +10,23 @@ from tf_lottery.store.failures import Failure
 
 
 class Log(StudyObserver):
-    """Appends a line for each event; a full disk keeps it silent."""
+    """Appends a line for each event, or silently none if the disk is full."""
 
     def __init__(self, paths: StudyPaths):
         self._file = paths.log
 
     def finished(self, record: Record) -> None:
-        """Say which run is finished."""
+        """Log that a run is finished."""
         self._write(
             f"{record.spec.describe()} finished in {record.seconds['total']:.1f} s ({record.key[:16]})"
         )
 
     def failed(self, failure: Failure) -> None:
-        """Say which run failed, and why."""
+        """Log that a run failed, and why."""
         self._write(failure.describe())
 
     def noted(self, text: str) -> None:
-        """Say what was out of the ordinary."""
+        """Log a message about something unusual."""
         self._write(text)
 
     def _write(self, line: str) -> None:

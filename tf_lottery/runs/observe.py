@@ -36,7 +36,7 @@ class StudyObserver(TrainingObserver):
         """Hear that this driver's run is finished and its record is on disk."""
 
     def failed(self, failure: Failure) -> None:
-        """Hear that a run failed and won't be retried."""
+        """Called when a run failed and will not be retried."""
 
     def noted(self, text: str) -> None:
         """Hear of something out of the ordinary: a lost worker, a file that was set aside."""
@@ -45,14 +45,14 @@ class StudyObserver(TrainingObserver):
         """Hear that a run starts or resumes training at step `first`, with `last` as its last step."""
 
 
-_HEARD = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")
+_CALLS = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")
 
 
 class Several(StudyObserver):
     """Passes everything that it hears on to several observers."""
 
     def __init__(self, *observers: StudyObserver):
-        for name in _HEARD:
+        for name in _CALLS:
             setattr(self, name, _to_all([getattr(observer, name) for observer in observers]))
 
 

@@ -1,4 +1,4 @@
-"""Who hears of what a process trains."""
+"""The observers of what this process trains."""
 
 from tf_lottery.runs.observe import Several, StudyObserver
 from tf_lottery.runs.progress import Heartbeat
@@ -6,9 +6,9 @@ from tf_lottery.store.store import Store
 
 
 def training_observer(store: Store, observer: StudyObserver) -> StudyObserver:
-    """Return what watches a training of this process: an observer, the run's progress and its curves.
+    """Return an observer of this process's trainings, which also writes the runs' progress and curves.
 
-    Only the process that writes the store writes the latter two.
+    Progress and curves are written only by a process that writes to the store.
     """
     from tf_lottery.runs.curves import RunCurves
 

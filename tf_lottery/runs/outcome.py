@@ -9,16 +9,16 @@ from tf_lottery.errors import DamagedError
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended.
+    """How an attempt at a run ended.
 
     Attributes:
         key: The run's key.
-        kind: `finished`; `busy` (another process trains it); `failed` (and not to be retried); `damaged` (a
-            file of an earlier run, `damaged_key`, is); `lost` (the process that trained it is gone); `ended`
-            (the study can't go on).
+        kind: `finished`; `busy` (another process trains the run); `failed` (and will not be retried);
+            `damaged` (a file of the earlier run `damaged_key` is); `lost` (the process that trained the run
+            has ended); `ended` (the study can't continue).
         detail: The reason, in one line.
-        damaged_key: As of `DamagedError`.
-        damaged_path: As of `DamagedError`.
+        damaged_key: The key of the damaged run, as in `DamagedError`.
+        damaged_path: The path of the damaged file, as in `DamagedError`.
     """
 
     key: str
@@ -32,5 +32,5 @@ class Outcome:
         return DamagedError(self.detail, self.damaged_key, Path(self.damaged_path))
 
     def as_json(self) -> dict[str, str]:
-        """Return it as it travels between processes."""
+        """Return the outcome as JSON, as it is passed between processes."""
         return asdict(self)

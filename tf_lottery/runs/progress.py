@@ -1,7 +1,7 @@
-"""How far the runs in progress are, in a file in each run's directory, for whoever watches.
+"""The progress of current runs, in a file in each run's directory, for anyone who watches.
 
-All that train (this process, a worker, a cluster's node, another command) write it in the same way. Nothing
-depends on it, so a full disk only keeps it silent.
+Whatever trains a run (this process, a worker, a cluster's node, another command) writes the file in the same
+way. Nothing depends on it, so a full disk only means that it isn't updated.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class Heartbeat(StudyObserver):
         self.advanced(first)
 
     def advanced(self, step: int) -> None:
-        """Write the step, twice a second at most."""
+        """Write the step, at most twice a second."""
         if time.monotonic() - self._when < INTERVAL_SECONDS:
             return
         self._when = time.monotonic()
@@ -40,10 +40,10 @@ class Heartbeat(StudyObserver):
 
 
 def read(paths: StudyPaths, specs: list[RunSpec]) -> list[Progress]:
-    """Return the progress of those runs that have written it."""
-    found = []
+    """Return the progress of the runs that have written it."""
+    progress = []
     for spec in specs:
         with contextlib.suppress(OSError, ValueError, TypeError):
             first, step, last = json.loads(paths.run(spec.key).progress.read_text())
-            found.append(Progress(spec, first, step, last))
-    return found
+            progress.append(Progress(spec, first, step, last))
+    return progress

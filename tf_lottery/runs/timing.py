@@ -1,4 +1,4 @@
-"""A few seconds of a run, to know what it will take."""
+"""Trains a few seconds of a run, to estimate what all of it will take."""
 
 import time
 
@@ -15,7 +15,10 @@ def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
 
     Args:
         spec: The spec of any of the study's runs.
-        last: Its last step.
+        last: The run's last step.
+
+    Returns:
+        The seconds and the bytes.
     """
     trainers = Trainers()
     dataset, trainer = trainers.dataset(spec.data), trainers.trainer(spec)
@@ -32,4 +35,5 @@ def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
     trainer.check()
     an_evaluation = time.perf_counter() - began
     weights = sum(value.nbytes for value in trainer.weights().values())
-    return last * a_step + (last / every + 2) * an_evaluation, 2 * weights  # last and early-stop ones
+    size = 2 * weights  # those of the last step and of early stop
+    return last * a_step + (last / every + 2) * an_evaluation, size

@@ -1,4 +1,4 @@
-"""The user's callbacks from round to round: each begins afresh and overwrites no earlier round's files."""
+"""The user's callbacks from round to round: each starts afresh and overwrites no earlier round's files."""
 
 import contextlib
 import copy
@@ -10,7 +10,7 @@ import keras
 
 from tf_lottery.layers.refers import names_of_keras
 
-# Attribute -> what a round's own is called after.
+# Attribute -> whether it names a file or a directory, which each round gets its own of.
 _FILES = {"filepath": "file", "filename": "file", "log_dir": "directory", "backup_dir": "directory"}
 _PLATEAU = ("best", "wait", "cooldown_counter")
 
@@ -18,10 +18,10 @@ _PLATEAU = ("best", "wait", "cooldown_counter")
 class Callbacks:
     """Callbacks of a search.
 
-    Keras's own are copied as they were given: EarlyStopping's patience, ReduceLROnPlateau's cooldown and
-    ModelCheckpoint's best value begin anew. The user's own objects are used themselves; where their class
-    derives from one of Keras's, what that class keeps begins anew. Files and directories get the round's
-    label: `best.keras` becomes `best.round03.keras`.
+    Keras's own callbacks are copied as they were given, so EarlyStopping's patience, ReduceLROnPlateau's
+    cooldown and ModelCheckpoint's best value start anew. The user's own objects are used themselves; if their
+    class derives from one of Keras's, what that class stores starts anew. Files and directories get the
+    round's label: `best.keras` becomes `best.round03.keras`.
 
     Args:
         callbacks: The callbacks as they were given to `fit`.
@@ -38,9 +38,9 @@ class Callbacks:
         Args:
             label: The run's label, such as `round03`.
         """
-        found = [_afresh(c, new, label) for c, new in zip(self._given, self._new, strict=True)]
+        callbacks = [_afresh(c, new, label) for c, new in zip(self._given, self._new, strict=True)]
         try:
-            yield found
+            yield callbacks
         finally:
             for callback, new in zip(self._given, self._new, strict=True):
                 for name, value in new.items():
@@ -49,11 +49,11 @@ class Callbacks:
 
 
 class Plateaus(keras.callbacks.Callback):
-    """What ReduceLROnPlateau has seen by the rewind point, brought back as a round begins there.
+    """Restores what ReduceLROnPlateau had seen by the rewind point when a round begins there.
 
     Args:
-        callbacks: The round's callbacks, which this one comes after.
-        states: What `seen` returned; None at step 0.
+        callbacks: The round's callbacks, which come before this one.
+        states: What `seen` returned at the rewind point, or None at step 0.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], states: Sequence[Mapping] | None):
@@ -62,12 +62,12 @@ class Plateaus(keras.callbacks.Callback):
         self._states = states
 
     def seen(self) -> list[dict[str, Any]]:
-        """Return what they have seen, as JSON holds it."""
-        found = [{name: getattr(each, name, None) for name in _PLATEAU} for each in self._callbacks]
-        return [{k: v if v is None else float(v) for k, v in each.items()} for each in found]
+        """Return what the callbacks have seen, as JSON."""
+        states = [{name: getattr(each, name, None) for name in _PLATEAU} for each in self._callbacks]
+        return [{k: v if v is None else float(v) for k, v in state.items()} for state in states]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Bring it back, after Keras has reset it."""
+        """Restore the states, after Keras has reset the callbacks."""
         for callback, state in zip(self._callbacks, self._states or (), strict=False):
             for name, value in state.items():
                 setattr(callback, name, value)
@@ -80,7 +80,7 @@ def _afresh(callback: keras.callbacks.Callback, new: dict[str, Any], label: str)
     if type(callback).__module__.startswith("keras."):
         fresh, of_keras = copy.copy(callback), set(new)
     if not of_keras:
-        return callback  # what a class of the user's own keeps and writes is its own concern
+        return callback  # what the user's own class stores and writes is its own concern
     for name, value in _copied({k: v for k, v in new.items() if k in of_keras}).items():
         setattr(fresh, name, value)
     for attribute, kind in _FILES.items():
@@ -95,7 +95,7 @@ def _copied(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rename(callback: keras.callbacks.Callback, path: str, new: str) -> None:
-    """Put another path in place of one, also where a callback has made paths of files of it."""
+    """Replace a path, also in the paths of files that a callback has derived from it."""
     for name, value in vars(callback).items():
         text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
         if text == path or text.startswith(os.path.join(path, "")):

@@ -14,14 +14,15 @@ _HOLDER: list[int] = []
 def alone() -> Iterator[None]:
     """Wait for a search in another thread of this process, then hold others back.
 
-    Two of them at once would draw from the same seeds, and find other results than one after the other.
+    Two searches at once would draw from the same seeds, and find other results than one after the other.
 
     Raises:
         LotteryError: If a search of this thread is running.
     """
     if threading.get_ident() in _HOLDER:
         raise LotteryError(
-            "Expected one search at a time: it holds the seeds of the process. Received: one within another"
+            "This thread is already running a search, and only one search at a time can use the seeds of the "
+            "process. Start the next one when it has finished."
         )
     with _LOCK:
         _HOLDER.append(threading.get_ident())

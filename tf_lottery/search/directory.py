@@ -1,4 +1,4 @@
-"""A search's directory, which is begun or gone on with."""
+"""A search's directory: starts a new one, or checks the one to continue in."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ FILE = "search.json"
 
 
 class Temporary:
-    """A directory that lives as long as this. (`tempfile.TemporaryDirectory` warns when it goes.)"""
+    """A directory that exists as long as this object. (`tempfile.TemporaryDirectory` warns when deleted.)"""
 
     def __init__(self):
         self.name = tempfile.mkdtemp(prefix="tf_lottery_")
@@ -26,24 +26,24 @@ class Temporary:
 
 
 def _remove(name: str, owner: int) -> None:
-    """Remove a directory, in the process that made it: a forked child isn't its owner."""
+    """Remove a directory in the process that made it. A forked child doesn't own it."""
     if os.getpid() == owner:
         shutil.rmtree(name, ignore_errors=True)
 
 
 def check_directory(root: Path) -> None:
-    """Check that a directory is new, empty or a search's, before anything is written there.
+    """Check that a directory is new, empty or a search's, before anything is written to it.
 
     Raises:
-        LotteryError: If it holds something else.
+        LotteryError: If the directory holds something else.
     """
     if not root.is_dir() or (root / FILE).exists():
         return
-    ours = (path.name for path in root.iterdir() if path.name == ".lock" or atomic.is_temporary(path))
-    if others := {path.name for path in root.iterdir()} - set(ours):
+    names = [path.name for path in root.iterdir() if path.name != ".lock" and not atomic.is_temporary(path)]
+    if names:
         raise LotteryError(
-            f"Expected a new or empty directory, or that of this search. Received: {root}, which holds "
-            f"{', '.join(sorted(others)[:3])}"
+            f"{root} isn't a search's directory: it holds {', '.join(sorted(names)[:3])}. Use a new or empty "
+            "directory, or that of this search."
         )
 
 
@@ -51,7 +51,7 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
     """Make the directory, or check that it holds this search.
 
     Raises:
-        LotteryError: If it holds another search or a damaged file, or can't be written.
+        LotteryError: If the directory holds another search or a damaged file, or can't be written to.
     """
     atomic.make_directory(paths.root)
     file = paths.root / FILE
@@ -68,20 +68,20 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
         present = _read(file)
         if differing := sorted(k for k in content | present if content.get(k) != present.get(k)):
             raise LotteryError(
-                f"Expected {paths.root} to be new or to hold this search. Received: one that differs in "
-                f"{', '.join(differing)}. Use another directory."
+                f"{paths.root} holds another search, which differs in {', '.join(differing)}. "
+                "Use another directory."
             )
         return
     atomic.write_json(file, {**content, "digest": _digest(content)})
 
 
 def theta_0(paths: StudyPaths, initial: arrays.Arrays) -> tuple[arrays.Arrays, bool]:
-    """Return the weights at step 0 that the directory holds, or keep these; and whether it held them.
+    """Return the stored weights at step 0, or store the given ones; and whether there were stored ones.
 
-    A script that is run again draws other weights, or has trained its model meanwhile.
+    A script that runs again draws other weights, or has trained its model in the meantime.
 
     Raises:
-        LotteryError: If they fail their checksum.
+        LotteryError: If the stored weights fail their checksum.
     """
     file = paths.root / "theta_0.npz"
     if file.exists():

@@ -1,4 +1,4 @@
-"""The arguments of `fit`, checked before the first round: data that can't be read twice is refused."""
+"""The arguments of `fit`, checked before the first round. Data that can be read only once is refused."""
 
 import hashlib
 import inspect
@@ -14,47 +14,47 @@ from keras import tree
 from tf_lottery import arrays
 from tf_lottery.errors import LotteryError
 
-_TAKEN = ("initial_epoch",)
+_RESERVED = ("initial_epoch",)
 _SETTINGS = (
     *("batch_size", "epochs", "steps_per_epoch", "validation_split", "validation_steps"),
     *("validation_freq", "shuffle"),
 )
 
 
-def named(positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def arguments_by_name(positional: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of `fit` by name.
 
     Args:
         positional: The arguments after `x` and `y`, in Keras's order.
-        arguments: Those that were given by name.
+        arguments: The arguments that were given by name.
 
     Raises:
-        LotteryError: If there are too many, or one is given twice.
+        LotteryError: If there are too many arguments, or one is given twice.
     """
     order = [name for name in inspect.signature(keras.Model.fit).parameters if name not in ("self", "x", "y")]
     if len(positional) > len(order):
         raise LotteryError(f"Expected at most {len(order) + 2} positional arguments. Received: more")
-    found = dict(zip(order, positional, strict=False))
-    if twice := found.keys() & arguments.keys():
+    by_position = dict(zip(order, positional, strict=False))
+    if twice := by_position.keys() & arguments.keys():
         raise LotteryError(f"Expected each argument once. Received: {', '.join(sorted(twice))} twice")
-    return {**found, **arguments}
+    return {**by_position, **arguments}
 
 
-def check(arguments: Mapping[str, Any]) -> None:
-    """Check what can be checked before anything is trained.
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Check the arguments as far as that is possible before anything is trained.
 
     Args:
         arguments: The arguments of `fit`, `x` and `y` among them.
 
     Raises:
-        LotteryError: If `fit` doesn't have an argument, or data can be read only once.
+        LotteryError: If `fit` doesn't have an argument, or the data can be read only once.
     """
     known = inspect.signature(keras.Model.fit).parameters
     for name in arguments:
-        if name not in known or name in _TAKEN:
+        if name not in known or name in _RESERVED:
             raise LotteryError(
-                f"Expected arguments of fit ({', '.join(n for n in known if n not in ('self', *_TAKEN))}). "
-                f"Received: {name!r}"
+                "Expected arguments of fit "
+                f"({', '.join(n for n in known if n not in ('self', *_RESERVED))}). Received: {name!r}"
             )
     if arguments.get("x") is None:
         raise LotteryError("Expected training data. Received: x=None")
@@ -64,15 +64,15 @@ def check(arguments: Mapping[str, Any]) -> None:
     for name, value in (*given, *(("validation_data", part) for part in parts)):
         if hasattr(value, "__next__"):
             raise LotteryError(
-                "Expected data that can be read in each round: arrays, a tf.data.Dataset or a "
-                f"keras.utils.PyDataset. Received: {name} as a {type(value).__name__}, read only once"
+                "Expected data that each round can read again: arrays, a tf.data.Dataset or a "
+                f"keras.utils.PyDataset. Received: {name} as a {type(value).__name__}, readable only once"
             )
     if _endless(validation) and not arguments.get("validation_steps"):
-        raise LotteryError("Expected validation_steps for a data set without end. Received: none")
+        raise LotteryError("Expected validation_steps, since the validation data has no end. Received: none")
     if arguments.get("validation_split") and not hasattr(_first_leaf(arguments["x"]), "shape"):
         raise LotteryError(
-            "Expected validation_data, since validation_split is for arrays. Received: validation_split="
-            f"{arguments['validation_split']!r}"
+            "Expected validation_data, since validation_split works only with arrays. Received: "
+            f"validation_split={arguments['validation_split']!r}"
         )
     epochs = arguments.get("epochs", 1)
     if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
@@ -90,12 +90,12 @@ def validated(arguments: Mapping[str, Any]) -> bool:
 
 
 def steps_per_epoch(arguments: Mapping[str, Any]) -> int | None:
-    """Return how many steps an epoch of `fit` has, None if only training tells."""
+    """Return the number of steps in an epoch of `fit`, or None if only training can tell."""
     if arguments.get("steps_per_epoch"):
         return int(arguments["steps_per_epoch"])
     x = arguments["x"]
     if _endless(x):
-        raise LotteryError("Expected steps_per_epoch for a data set without end. Received: none")
+        raise LotteryError("Expected steps_per_epoch, since the training data has no end. Received: none")
     if isinstance(x, tf.data.Dataset):
         count = int(x.cardinality())
         return count if count > 0 else None
@@ -119,8 +119,8 @@ def _first_leaf(x: Any) -> Any:
     return next(iter(tree.flatten(x)), None)
 
 
-def digest(arguments: Mapping[str, Any]) -> str:
-    """Return the sha256 of arrays, or of what a data set says of itself."""
+def digest_of_data(arguments: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the arrays' values, and of what is known about data sets without reading them."""
     total = hashlib.sha256()
     for name in ("x", "y", "sample_weight", "validation_data"):
         for index, leaf in enumerate(tree.flatten(arguments.get(name))):
@@ -137,7 +137,7 @@ def digest(arguments: Mapping[str, Any]) -> str:
     return total.hexdigest()
 
 
-def described(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings among the arguments, as JSON holds them."""
     settings = {}
     for name in _SETTINGS:

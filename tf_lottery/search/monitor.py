@@ -1,4 +1,4 @@
-"""What a search compares rounds by: a quantity that `fit` logs, and which direction is better."""
+"""The quantity by which a search compares rounds: its name in the logs of `fit`, and which is better."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tf_lottery.errors import LotteryError
 
 MODES = ("auto", "max", "min")
-# Keras's metrics of which more is better, as parts of their names.
+# Parts of the names of Keras's metrics: more is better for these, less for the second list.
 _MORE = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "similarity", "sensitivity")
 _MORE += ("specificity", "true_positives", "true_negatives", "pearson", "concordance", "dice")
 _LESS = ("loss", "error", "mse", "mae", "mape", "msle", "entropy", "divergence", "hinge", "poisson")
@@ -20,7 +20,7 @@ class Monitor:
     """A quantity of the logs.
 
     Attributes:
-        name: The name in the logs of `fit`, such as `val_accuracy`, `val_loss`, `val_head_auc`.
+        name: The quantity's name in the logs of `fit`, such as `val_accuracy`, `val_loss`, `val_head_auc`.
         mode: Which is better, `max` or `min`.
     """
 
@@ -29,10 +29,10 @@ class Monitor:
 
     @classmethod
     def of(cls, name: str, mode: str = "auto") -> "Monitor":
-        """Return the monitor of a name.
+        """Return the monitor for a quantity.
 
         Raises:
-            LotteryError: If the mode is `auto` and the name doesn't tell which is better.
+            LotteryError: If the mode is `auto` and the name doesn't tell whether more or less is better.
         """
         if mode not in MODES:
             raise LotteryError(f"Expected mode of {', '.join(MODES)}. Received: {mode!r}")
@@ -45,7 +45,7 @@ class Monitor:
             less, more = any(part in plain for part in _LESS), any(part in plain for part in _MORE)
             if less == more:
                 raise LotteryError(
-                    f"Expected mode='max' or mode='min': whether more of {name!r} is better isn't known. "
+                    f"Expected mode='max' or mode='min', since {name!r} doesn't tell which is better. "
                     "Received: mode='auto'"
                 )
             mode = "min" if less else "max"
@@ -55,12 +55,12 @@ class Monitor:
     def default(cls, logs: Mapping[str, float]) -> "Monitor":
         """Return validation accuracy, if one is logged, else the validation loss."""
         found = [name for name in logs if re.fullmatch(r"val_(.*_)?acc(uracy)?(_\d+)?", name)]
-        if "val_accuracy" in found or len(found) > 1:  # of several outputs none is singled out
+        if "val_accuracy" in found or len(found) > 1:  # no one of several outputs is singled out
             found = [name for name in found if name == "val_accuracy"]
         return cls(found[0], "max") if found else cls("val_loss", "min")
 
     def goodness(self, value: float) -> float:
-        """Return the value so that more is better."""
+        """Return the value with a sign such that more is better."""
         return value if self.mode == "max" else -value
 
     def read(self, logs: Mapping[str, float], epoch: int) -> float | None:
@@ -79,15 +79,20 @@ class Monitor:
         return value
 
     def missing(self, logs: Mapping[str, float]) -> LotteryError:
-        """Return the error of a quantity that isn't there."""
+        """Return the error for a quantity that the logs don't have."""
         return LotteryError(
             f"Expected monitor as one of what fit logs ({', '.join(logs)}). Received: {self.name!r}"
         )
 
 
 def divergence(expected: str, received: str) -> LotteryError:
-    """Return the error of a training in which something isn't finite, and what it was."""
+    """Return the error for a training that diverged.
+
+    Args:
+        expected: What should have been finite.
+        received: Its value, and where it occurred.
+    """
     return LotteryError(
-        f"Expected a finite {expected}. Received: {received}: the training divergence. Look for NaN and "
+        f"Expected a finite {expected}. Received: {received}: the training diverged. Look for NaN and "
         "infinity in the data; else lower the learning rate of the model's optimizer."
     )

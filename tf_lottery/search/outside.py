@@ -1,4 +1,4 @@
-"""What a training may change besides the search's own network: the user's model and variables elsewhere."""
+"""What a training may change besides the search's network: the user's model, and variables elsewhere."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _LARGE = 1000
 
 
 class AsItWas:
-    """A model's variables, kept to be brought back.
+    """Remembers the values of a model's variables, to restore them later.
 
     Args:
         model: The model that the user gave.
@@ -24,22 +24,22 @@ class AsItWas:
 
     def __init__(self, model: keras.Model):
         optimizer = model.optimizer.variables if model.optimizer is not None else []
-        self._kept = [(v, np.array(ops.convert_to_numpy(v))) for v in (*model.variables, *optimizer)]
+        self._saved = [(v, np.array(ops.convert_to_numpy(v))) for v in (*model.variables, *optimizer)]
         self._trainable = [(layer, layer.trainable) for layer in model._flatten_layers()]
 
     def restore(self) -> None:
-        """Bring them back."""
+        """Restore the variables, and which layers are trainable."""
         for layer, trainable in self._trainable:
             if layer.trainable != trainable:
                 layer.trainable = trainable
-        for variable, value in self._kept:
+        for variable, value in self._saved:
             variable.assign(value)
 
 
 class Outside:
-    """Variables that callbacks and losses hold, and change, outside of the model: a weight of a loss, say.
+    """Variables outside of the model that callbacks and losses hold and change, such as the weight of a loss.
 
-    Each round begins with what they held when the search began, or at the rewind point.
+    Each round begins with the values they had when the search began, or at the rewind point.
 
     Args:
         model: The search's model.
@@ -59,29 +59,29 @@ class Outside:
         self._initial = [np.array(ops.convert_to_numpy(each)) for each in self._variables]
 
     def values(self) -> list[Any]:
-        """Return what they hold, as JSON holds it; of large ones a digest."""
-        return [_told(np.asarray(ops.convert_to_numpy(each))) for each in self._variables]
+        """Return the variables' values as JSON; a large variable is represented by a digest."""
+        return [_as_json(np.asarray(ops.convert_to_numpy(each))) for each in self._variables]
 
     def reset(self, values: list[Any] | None = None) -> None:
-        """Bring values back.
+        """Restore values.
 
         Args:
             values: What `values` returned. Default: the values when the search began.
 
         Raises:
-            LotteryError: If a large one had changed by then.
+            LotteryError: If a large variable had changed by then.
         """
         for index, (variable, initial) in enumerate(zip(self._variables, self._initial, strict=True)):
             value = initial if values is None else values[index]
             if isinstance(value, str):
-                if value != _told(initial):
+                if value != _as_json(initial):
                     raise LotteryError(
-                        "Expected rewind_to='0it', since a callback or loss holds a large variable that "
-                        f"changes. Received: {getattr(variable, 'name', 'one')!r} of {initial.size:,} values"
+                        f"The variable {variable.name!r} of a callback or loss has changed, and with "
+                        f"{initial.size:,} values it is too large to rewind. Use rewind_to='0it'."
                     )
                 value = initial
             variable.assign(value)
 
 
-def _told(value: np.ndarray) -> Any:
+def _as_json(value: np.ndarray) -> Any:
     return value.tolist() if value.size <= _LARGE else hashlib.sha256(value.tobytes()).hexdigest()

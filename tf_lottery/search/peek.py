@@ -1,4 +1,4 @@
-"""Inputs from the data before the first round, to build a model with and to compare copies on."""
+"""A few inputs, taken before the first round, to build a model with and to compare copies on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ EXAMPLES = 4
 
 
 def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
-    """Return a few inputs that a built model takes: of the data where that is arrays, else drawn.
+    """Return a few inputs that a built model takes: from the data if it is arrays, drawn otherwise.
 
     A `tf.data.Dataset` isn't read (it may shuffle, or have been opened once): inputs of its shapes and types
     are drawn.
@@ -27,8 +27,7 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
         arguments: The arguments of `fit`.
 
     Returns:
-        The inputs; None if there are none, since the data is of another kind or the model has no call of its
-        own.
+        The inputs, or None if the data is of another kind or the model has no call of its own.
     """
     x, count = arguments["x"], _batch_of(model)
     if isinstance(x, keras.utils.PyDataset):
@@ -36,19 +35,19 @@ def inputs_for(model: keras.Model, arguments: Mapping[str, Any]) -> Any:
     if not isinstance(x, tf.data.Dataset):
         return _inputs(_first_of_arrays(x, count))
     structure = _symbols(arguments)
-    if structure is None:  # nothing is known but by reading
+    if structure is None:  # only reading the data tells its structure
         return next((_part_x(element) for element in x.take(1)), None)
     for candidate in draw_inputs(model, structure):
         try:
             model(candidate, training=False)
-        except Exception:  # what a layer raises on inputs that it doesn't take
+        except Exception:  # whatever a layer raises on inputs that it doesn't take
             continue
         return candidate
     return None
 
 
 def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
-    """Build a model that isn't built yet by the shapes and types of its inputs, as `fit` does.
+    """Build a model that isn't built yet from the shapes and types of its inputs, as `fit` does.
 
     Args:
         model: A model of any kind; one without a `call` of its own (its `train_step` calls its layers) is
@@ -56,7 +55,7 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
         arguments: The arguments of `fit`.
 
     Raises:
-        LotteryError: If it can't be built in this way.
+        LotteryError: If the model can't be built in this way.
     """
     if model.built and not any(not layer.built for _, layer, _ in walk(model)):
         return
@@ -65,8 +64,8 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
             path for path, layer, _ in walk(model) if path and not layer.built and _has_weights(layer)
         ]:
             raise LotteryError(
-                f"Expected a model whose layers are built, since it has no call of its own. Received: "
-                f"{model.name!r} with {', '.join(unbuilt[:4])}. Build them (layer.build, keras.Input)."
+                f"{model.name!r} has no call of its own, so the search can't build {', '.join(unbuilt[:4])}. "
+                "Build these layers first (layer.build, keras.Input)."
             )
         return
     if model.built and getattr(model, "inputs", None):
@@ -79,13 +78,12 @@ def make_built(model: keras.Model, arguments: Mapping[str, Any]) -> None:
             reason = reason_of(error)
     if not model.built:
         raise LotteryError(
-            f"Expected a model that the data builds. Received: {model.name!r} ({reason}). Give it a "
-            "keras.Input, or call it once."
+            f"{model.name!r} can't be built from the data ({reason}). Give it a keras.Input, or call it once."
         )
 
 
 def _batch_of(model: keras.Model) -> int:
-    """Return as many examples as a model with a fixed batch takes."""
+    """Return the batch size of a model that has a fixed one, else `EXAMPLES`."""
     sizes = [tensor.shape[0] for tensor in getattr(model, "inputs", None) or []]
     return next((size for size in sizes if size), EXAMPLES)
 
@@ -95,7 +93,7 @@ def _has_weights(layer: keras.Layer) -> bool:
 
 
 def _symbols(arguments: Mapping[str, Any]) -> Any:
-    """Return the inputs' structure as symbols, None where it can't be told."""
+    """Return the inputs' structure as symbols, or None if it is unknown."""
     x = arguments["x"]
     if isinstance(x, tf.data.Dataset):
         found = _part_x(x.element_spec)
@@ -127,7 +125,7 @@ def _part_x(element: Any) -> Any:
 def _first_of_arrays(x: Any, count: int = EXAMPLES) -> Any:
     try:
         return tree.map_structure(lambda each: _first(each, count), x)
-    except Exception:  # data of a kind that is only read in training
+    except Exception:  # data of a kind that only training reads
         return None
 
 
@@ -140,8 +138,8 @@ def _first(value: Any, count: int) -> np.ndarray:
 def _inputs(x: Any) -> Any:
     if x is None:
         return None
-    # All of one kind: Keras takes no mixture of arrays and tensors.
+    # Keras takes no mixture of arrays and tensors, so all become tensors.
     try:
         return tree.map_structure(lambda e: tf.constant(e.astype(str) if e.dtype.kind in "OUS" else e), x)
-    except ValueError:  # bytes that are no text
+    except ValueError:  # bytes that aren't text
         return None

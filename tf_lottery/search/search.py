@@ -157,8 +157,8 @@ class LotterySearch:
                 the end of training, the directory belongs to another search, the model can't be copied
                 faithfully, the training diverges, or another search runs in this thread.
         """
-        arguments = {"x": x, "y": y, **fit_arguments.named(positional, arguments)}
-        fit_arguments.check(arguments)
+        arguments = {"x": x, "y": y, **fit_arguments.arguments_by_name(positional, arguments)}
+        fit_arguments.check_arguments(arguments)
         self._check_validation(arguments)
         per_epoch = fit_arguments.steps_per_epoch(arguments)
         self._check_rewind(per_epoch, arguments.get("epochs", 1))
@@ -220,13 +220,13 @@ class LotterySearch:
             self._settings,
             self._described(network, arguments),
             arguments.get("epochs", 1),
-            fit_arguments.digest(arguments),
+            fit_arguments.digest_of_data(arguments),
         )
 
     def _described(self, network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Describe what determines a run besides data, pruning and rewinding, as JSON holds it."""
         return {
-            "fit": fit_arguments.described(arguments),
+            "fit": fit_arguments.settings_of(arguments),
             "network": network.described(),
             "monitor": [self._settings.monitor.name, self._settings.monitor.mode]
             if self._settings.monitor

@@ -1,4 +1,4 @@
-"""A search on the terminal: what theta_0 is, a row for each finished run, a bar for the one in progress."""
+"""A search on the terminal: what theta_0 is, a row for each finished run, a bar for the current one."""
 
 import keras
 from rich.console import Console
@@ -19,7 +19,7 @@ class Watch(StudyObserver):
     Args:
         study: The study that the search is.
         network: The search's network.
-        verbose: 0 shows nothing.
+        verbose: Whether to show anything; 0 for nothing.
     """
 
     def __init__(self, study: StudyConfig, network: Network, verbose: int):
@@ -55,7 +55,7 @@ class Watch(StudyObserver):
         self._console.print(text, markup=False)
 
     def noted(self, text: str) -> None:
-        """Say what is out of the ordinary."""
+        """Print a message about something unusual."""
         self.say(text)
 
     def planned(self, finished: list[FitRecord], waiting: list[RunSpec]) -> None:

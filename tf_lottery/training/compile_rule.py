@@ -1,6 +1,6 @@
 """How a training is compiled: XLA or graph, threads, determinism.
 
-Rules decide, never timings, because XLA and graph give different bits.
+A rule decides, never a timing, because XLA and graph give different bits.
 """
 
 import os
@@ -11,8 +11,8 @@ import tensorflow as tf
 from tf_lottery.config import TrainingConfig
 from tf_lottery.errors import LotteryError
 
-# XLA's default, 256 bits, makes an optimizer's update a third slower where there are 512; where
-# there aren't, LLVM splits them. It is read when XLA first compiles.
+# XLA's default, 256 bits, makes an optimizer's update a third slower on processors with 512; on others
+# LLVM splits the vectors. The flag is read when XLA first compiles.
 _VECTOR_WIDTH = "xla_cpu_prefer_vector_width"
 _CONVOLUTIONS = tuple(
     getattr(keras.layers, f"{kind}{dimensions}D{transposed}")
@@ -28,7 +28,7 @@ def use_xla(model: keras.Model, setting: str | bool, device: str, replicas: int)
     """Decide whether the loop is compiled by XLA.
 
     `auto` on a processor: XLA unless the model has a convolution (oneDNN's are 2.5 to 4
-    times faster). On other devices: XLA. With several replicas: never, since the placement of masks fails.
+    times faster). On other devices: XLA. With several replicas: never, since placing the masks fails.
 
     Raises:
         LotteryError: If XLA is asked for with several replicas.
@@ -55,7 +55,7 @@ def configure(config: TrainingConfig) -> None:
     ):
         if value != "float32":
             raise LotteryError(
-                f"Expected {setting} to be float32. Received: {value}, perhaps from keras.json"
+                f"Expected {setting} to be float32. Received: {value}, perhaps set by keras.json"
             )
     threading = tf.config.threading
     try:
@@ -64,9 +64,9 @@ def configure(config: TrainingConfig) -> None:
     except RuntimeError as error:
         running = threading.get_intra_op_parallelism_threads()
         raise LotteryError(
-            f"Expected TensorFlow with {config.threads} thread(s), as training.threads says. Received: a "
-            f"process in which it has started with {running or 'one a core'}. Run the study before other "
-            "TensorFlow code, or in a process of its own."
+            f"training.threads is {config.threads}, but TensorFlow has already started with "
+            f"{running or 'one for each core'}. Run the study before other TensorFlow code, or in its own "
+            "process."
         ) from error
     flags = os.environ.get("XLA_FLAGS", "")
     if _VECTOR_WIDTH not in flags and flags[:2] in ("", "--"):  # else it names a file of flags

@@ -1,4 +1,4 @@
-"""Early stop as the papers mean it: a measurement that is found afterwards, while training goes on."""
+"""Early stop as the papers define it: a point that is found afterwards, while training goes on."""
 
 import math
 
@@ -14,7 +14,7 @@ class EarlyStop:
         self.weights: Arrays | None = None
 
     def improves(self, point: Point) -> bool:
-        """Return whether the weights of this point are to be kept."""
+        """Return whether this point is the best so far, so that its weights should be kept."""
         return self.point is None or point.validation_loss < self.point.validation_loss
 
     def keep(self, point: Point, weights: Arrays) -> None:
@@ -23,6 +23,6 @@ class EarlyStop:
 
 
 def diverged(point: Point) -> bool:
-    """Return whether a training has become useless: NaN or infinite loss."""
+    """Return whether a training has diverged, so that its loss is NaN or infinite."""
     losses = [loss for loss in (point.train_loss, point.validation_loss) if loss is not None]
     return not all(math.isfinite(loss) for loss in losses)

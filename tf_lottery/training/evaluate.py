@@ -1,4 +1,4 @@
-"""Loss and accuracy over a whole split, compiled once."""
+"""Measures loss and accuracy over a whole split, with a function that is compiled once."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def make_evaluate(
 ) -> Callable[[], tuple[float, float]]:
     """Return a function that gives the mean loss and the accuracy on `split`.
 
-    Regularization isn't part of the loss. The split stays on the device.
+    The loss doesn't include regularization. The split stays on the device.
     """
     count, batch = len(split), min(BATCH, len(split))
     batches = -(-count // batch)

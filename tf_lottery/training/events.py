@@ -17,13 +17,13 @@ _FILES = itertools.count()
 
 
 class EventFile:
-    """One event file, which holds what `tf.summary.scalar` would write.
+    """Writes one event file, with the same content as `tf.summary.scalar`.
 
-    Nothing depends on it, so a full disk ends no training: at the first `OSError`, even that of opening it,
-    the file is closed and stays as it is, and what is written later is dropped. No `OSError` is raised.
+    Nothing depends on the file, so a full disk doesn't stop a training: at the first `OSError`, even when the
+    file is opened, it is closed as it is, and later points are dropped. No `OSError` is raised.
 
     Args:
-        directory: The directory of the file, which is made if need be.
+        directory: The directory of the file, which is created if needed.
     """
 
     def __init__(self, directory: Path):
@@ -34,19 +34,19 @@ class EventFile:
             self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def scalar(self, tag: str, value: float, step: int) -> None:
-        """Write a point of a curve, as float32: NaN stays NaN, what is too large is infinity.
+        """Write a point of a curve as float32. NaN stays NaN, and a value that is too large becomes infinity.
 
         Args:
-            tag: The curve's name.
-            value: The point's height.
-            step: The point's place.
+            tag: The name of the curve.
+            value: The value at this step.
+            step: The step.
         """
         with np.errstate(over="ignore"):
             summary = scalar_pb(tag, value)
         self._write(Event(wall_time=time.time(), step=int(step), summary=summary))
 
     def flush(self) -> None:
-        """Let readers see what is written."""
+        """Flush, so that readers see what has been written."""
         with self._silent():
             if self._records:
                 self._records.flush()
@@ -72,8 +72,8 @@ class EventFile:
 
 
 def count(directory: Path) -> int:
-    """Return how many whole events a directory's files hold."""
-    found = 0
+    """Return how many complete events a directory's files hold."""
+    total = 0
     for path in directory.glob("events.out.tfevents.*"):
         with contextlib.suppress(OSError), path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -82,8 +82,8 @@ def count(directory: Path) -> int:
                 if end > size:
                     break
                 file.seek(end)
-                found += 1
-    return found
+                total += 1
+    return total
 
 
 def _name() -> str:

@@ -1,7 +1,7 @@
-"""The examples of each step, in chunks of batches, whatever holds the data.
+"""Feeds the loop the examples of each step, in chunks of batches, wherever the data lies.
 
 A chunk is what one call of the compiled loop trains on. Small data lies on the device and
-is gathered there. What is augmented or too big comes through a `tf.data` pipeline that
+is gathered there. Data that is augmented or too big comes through a `tf.data` pipeline that
 works ahead of the training. Both give the same examples in the same order.
 """
 
@@ -16,7 +16,7 @@ from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import PIXEL, Split
 from tf_lottery.errors import LotteryError
 
-# Steps a call at most. It changes no bits; progress is shown and Ctrl-C heard between calls.
+# The most steps in a call. It changes no results; progress is shown and Ctrl-C noticed between calls.
 STEPS_PER_CALL = 100
 CHUNK_BYTES = 64 * 2**20
 RESIDENT_BYTES = 4 * 2**30
@@ -37,7 +37,7 @@ class Feed(Protocol):
     def chunks(self, order: BatchOrder, spans: Iterable[Span]) -> Iterator[Chunk]:
         """Yield the examples of each span (first, last) of at most `steps_per_call` steps.
 
-        The chunk of a shorter span is filled up with examples that aren't to be used.
+        A shorter span's chunk is padded with examples that must not be used.
         """
 
 
@@ -109,7 +109,7 @@ class Stream:
         except (tf.errors.InvalidArgumentError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())[-200:]
             raise LotteryError(
-                f"Expected images of the same shape from data.augment, for every batch. Received: {reason}"
+                f"data.augment must return images of the same shape for every batch, but it failed: {reason}"
             ) from error
 
     def _prepared(self, x: tf.Tensor, first: tf.Tensor, seed: int) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Optimizers and losses from config."""
+"""Optimizers and losses, made from the config."""
 
 import inspect
 from collections.abc import Callable
@@ -30,12 +30,12 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
     """Return a fresh Keras optimizer.
 
     Raises:
-        LotteryError: If the optimizer is unknown, doesn't fit pruning and rewinding, or doesn't take the
-            options, or if gradients are to be clipped with several replicas.
+        LotteryError: If the optimizer is unknown, doesn't work with pruning and rewinding, or doesn't take
+            the options, or if gradients are to be clipped with several replicas.
     """
     if config.optimizer.lower() in _REFUSED:
         raise LotteryError(
-            f"Expected an optimizer that fits pruning and rewinding. Received: {config.optimizer!r}: "
+            f"Expected an optimizer that works with pruning and rewinding. Received: {config.optimizer!r}: "
             f"{_REFUSED[config.optimizer.lower()]}"
         )
     if "learning_rate" in config.optimizer_options:
@@ -52,14 +52,14 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
         "ema_overwrite_frequency"
     ):
         raise LotteryError(
-            "Expected ema_overwrite_frequency beside use_ema, without which averages replace no weights. "
+            "Expected ema_overwrite_frequency with use_ema, since otherwise averages replace no weights. "
             f"Received: training.optimizer_options {config.optimizer_options}"
         )
     clipping = [name for name in _CLIPPING if config.optimizer_options.get(name) is not None]
     if replicas > 1 and clipping:
         raise LotteryError(
-            f"Expected no clipping with {replicas} replicas: Keras clips before it adds their gradients, "
-            f"which trains another network. Received: training.optimizer_options.{clipping[0]}"
+            f"Expected no clipping with {replicas} replicas, since Keras would clip before it adds their "
+            f"gradients, which trains another network. Received: training.optimizer_options.{clipping[0]}"
         )
     if config.weight_decay and config.weight_decay_kind == "l2" and config.optimizer == "adamw":
         raise LotteryError(
@@ -70,12 +70,12 @@ def make_optimizer(config: TrainingConfig, replicas: int = 1) -> keras.optimizer
     if config.weight_decay_kind == "decoupled" and config.weight_decay:
         settings["weight_decay"] = config.weight_decay
     elif config.optimizer == "adamw":
-        settings.setdefault("weight_decay", 0.0)  # Keras's default, 0.004 of all weights, is in no study
+        settings.setdefault("weight_decay", 0.0)  # no study uses Keras's default: 0.004 of all weights
     try:
         optimizer = _OPTIMIZERS[config.optimizer].from_config(settings)
     except KeyError:
         raise LotteryError(
-            f"Expected an optimizer of {', '.join(sorted(_OPTIMIZERS.keys() - _REFUSED.keys()))}. "
+            f"Expected an optimizer among {', '.join(sorted(_OPTIMIZERS.keys() - _REFUSED.keys()))}. "
             f"Received: {config.optimizer!r}"
         ) from None
     except (ValueError, TypeError) as error:
@@ -92,7 +92,7 @@ def build_optimizer(
     """Return a fresh Keras optimizer, built for these variables.
 
     With `mixed_float16` it scales the loss, so that small gradients don't vanish. Decoupled
-    weight decay leaves all but kernels out.
+    weight decay applies to kernels only.
 
     Raises:
         LotteryError: As `make_optimizer` does.
@@ -107,15 +107,15 @@ def build_optimizer(
 
 
 def is_kernel(variable: keras.Variable) -> bool:
-    """Return whether Keras calls a variable a kernel: of Dense, convolutions, recurrent cells."""
+    """Return whether Keras calls a variable a kernel: as in Dense, convolutions, recurrent cells."""
     return variable.name.endswith("kernel")
 
 
 def l2_penalty(trainable: list[keras.Variable], weight_decay: float) -> list[tf.Tensor]:
     """Return weight_decay / 2 * sum of squares of each kernel, so that the gradient is weight_decay * weight.
 
-    The half is that of the papers and of PyTorch's SGD (which decays biases too);
-    `keras.regularizers.L2` has none.
+    The factor of one half agrees with the papers and with PyTorch's SGD (which decays biases too);
+    `keras.regularizers.L2` has no such factor.
     """
     if not weight_decay:
         return []
@@ -125,7 +125,7 @@ def l2_penalty(trainable: list[keras.Variable], weight_decay: float) -> list[tf.
 def make_loss(config: TrainingConfig, classes: int) -> Callable:
     """Return `(labels, outputs) -> loss of each example`.
 
-    Labels are integers; losses that aren't `sparse_...` get them one-hot.
+    Labels are integers; losses that aren't `sparse_...` get them in one-hot form.
 
     Raises:
         LotteryError: If Keras has no loss of that name.
@@ -151,17 +151,17 @@ def check_outputs(outputs, loss: Callable, config: TrainingConfig) -> None:
     """Check the outputs of an untrained model against the loss and `training.from_logits`.
 
     Raises:
-        LotteryError: If the loss doesn't fit the outputs, or outputs are probabilities where logits are
-            expected, or the reverse.
+        LotteryError: If the loss doesn't fit the outputs, or the outputs are probabilities where logits are
+            expected, or the other way round.
     """
     values = ops.convert_to_numpy(outputs)
     try:
         shape = tuple(loss(ops.zeros(len(values), "int32"), outputs).shape)
-    except Exception as error:  # whatever a loss raises on labels that it isn't made for
+    except Exception as error:  # whatever a loss raises on labels that it wasn't made for
         shape = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
     if shape != (len(values),):
         raise LotteryError(
-            f"Expected a training.loss on class labels, one value an example. "
+            f"Expected a training.loss that takes class labels and gives one value an example. "
             f"Received: {config.loss!r} ({shape})"
         )
     probabilities = bool((values >= 0).all() and (abs(values.sum(-1) - 1) < 1e-3).all())

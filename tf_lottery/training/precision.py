@@ -1,4 +1,4 @@
-"""The float types that a network is built in and its loss is summed in."""
+"""The float types in which a network is built and its loss is summed."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import tensorflow as tf
 def precision(name: str) -> Iterator[None]:
     """Build Keras layers under a dtype policy: `float32`, `mixed_bfloat16`, `mixed_float16`, `float64`.
 
-    Under the mixed ones variables stay float32; layers that name a type of their own keep it.
+    Under the mixed policies variables stay float32. A layer that names its own type keeps it.
     """
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
@@ -22,5 +22,5 @@ def precision(name: str) -> Iterator[None]:
 
 
 def full_precision(outputs: tf.Tensor) -> tf.Tensor:
-    """Return outputs in which a loss can be summed: float32, or float64 as they are."""
+    """Return outputs in a type in which a loss can be summed: float32, or float64 if they have it."""
     return outputs if outputs.dtype == tf.float64 else tf.cast(outputs, tf.float32)

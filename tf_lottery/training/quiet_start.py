@@ -1,4 +1,4 @@
-"""TensorFlow's start without its start-up lines."""
+"""Starts TensorFlow without its start-up messages."""
 
 import sys
 
@@ -6,7 +6,7 @@ from tf_lottery.native import quiet_stderr
 
 
 def start_quietly() -> None:
-    """Import TensorFlow and let it look for devices, which doesn't yet fix its threads."""
+    """Import TensorFlow and let it look for devices. This doesn't fix its number of threads yet."""
     if "tensorflow" not in sys.modules:
         with quiet_stderr():
             import tensorflow as tf

@@ -1,17 +1,17 @@
 """Random numbers inside the compiled step: cheap under XLA on a processor, and the same on
 several replicas as on one.
 
-Dropout and its kin draw through `tf.random.stateless_*`, with seeds that Keras keeps in
+Dropout and similar layers draw through `tf.random.stateless_*`, with seeds that Keras keeps in
 variables. While a step is traced, those functions are replaced:
 
 - Under XLA on a processor their generator costs ten times the rest of a LeNet step, since
   XLA computes it again for each consumer, number by number. A counter-based hash takes its
   place: two keyed rounds of the `lowbias32` integer mixer (Wellons 2018, "Prospecting for
-  hash functions"), a few vector instructions a number.
-- With several replicas each one draws the whole batch's numbers and takes its share, so that
-  the replicas together drop what one device would, compiled as a graph as they are.
+  hash functions"), a few vector instructions for each number.
+- With several replicas, each draws the whole batch's numbers and takes its share, so that together
+  they drop what one device would if it ran as a graph, as they do.
 
-The seeds stay Keras's own, so whoever restores all variables resumes to the last bit.
+The seeds remain Keras's own, so restoring all variables resumes a training to the last bit.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ def cheap_random() -> Iterator[None]:
         return tf.cast(drawn, dtype) * (high - low) + low
 
     def stateless_normal(shape, seed, mean=0.0, stddev=1.0, dtype=tf.float32, **_):
-        # Short of -1 and 1, where the normal would be infinite.
+        # Kept inside (-1, 1), at whose ends the normal would be infinite.
         centered = (2 * uniform(shape, seed) - (1 - 2**-24)) * (1 - 2**-22)
         drawn = tf.math.erfinv(centered) * 2**0.5
         return tf.cast(drawn, dtype) * tf.cast(stddev, dtype) + tf.cast(mean, dtype)

@@ -1,4 +1,4 @@
-"""Letting several replicas train as one device would, and checking that they do."""
+"""Makes several replicas train as one device would, and checks that they do."""
 
 import contextlib
 import hashlib
@@ -13,9 +13,10 @@ from tf_lottery.workers import MULTI_WORKER
 
 
 def synchronize(model: keras.Model, replicas: int) -> None:
-    """Let batch normalization take its statistics over the whole batch, on all replicas.
+    """Make batch normalization compute its statistics over the whole batch, across all replicas.
 
-    With statistics of their own, replicas would train another network, whose moving statistics differ.
+    With statistics of their own, the replicas would train a different network, with moving statistics that
+    differ between them.
     """
     if replicas > 1:
         for layer in model._flatten_layers():
@@ -24,7 +25,7 @@ def synchronize(model: keras.Model, replicas: int) -> None:
 
 
 def check_losses(model: keras.Model, replicas: int) -> None:
-    """Check that a model that has been called adds no losses of its outputs, if it mustn't.
+    """Check that a model, once called, adds no losses of its outputs where these would get lost.
 
     Synchronized batch normalization makes replicas take turns in the middle of a call; what layers
     added before is lost on one of them.
@@ -36,8 +37,8 @@ def check_losses(model: keras.Model, replicas: int) -> None:
     normalized = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model._flatten_layers())
     if replicas > 1 and normalized and len(model.losses) > weights:
         raise LotteryError(
-            "Expected no activity regularizer or add_loss in a network with batch normalization on "
-            f"{replicas} replicas, which would lose it. Received: {len(model.losses) - weights}"
+            "Expected no activity regularizer or add_loss in a network with batch normalization, since it "
+            f"would get lost on {replicas} replicas. Received: {len(model.losses) - weights}"
         )
 
 
@@ -61,13 +62,13 @@ def check_agreement(strategy: tf.distribute.Strategy, what: str) -> None:
 
     if (gather().numpy() != digest).any():
         raise StudyError(
-            "Expected the same study, settings and finished runs on all workers. Received: others on another "
-            "worker. Give all the same command and a directory that all see."
+            "Another worker has a different study, settings or finished runs. Give all workers the same "
+            "command and a directory that all can see."
         )
 
 
 def from_chief(strategy: tf.distribute.Strategy, step: int | None) -> int | None:
-    """Return the chief's step, or None, on all workers: it alone decides where a run is resumed."""
+    """Return the chief's step, or None, on all workers: the chief alone decides where a run is resumed."""
     if strategy.num_replicas_in_sync == 1:
         return step
     number = -1 if step is None else step
@@ -76,19 +77,19 @@ def from_chief(strategy: tf.distribute.Strategy, step: int | None) -> int | None
     def gather():
         return strategy.gather(strategy.run(lambda: tf.constant([number])), axis=0)
 
-    found = int(gather().numpy()[0])
-    return None if found < 0 else found
+    chief_step = int(gather().numpy()[0])
+    return None if chief_step < 0 else chief_step
 
 
 @contextlib.contextmanager
 def one_line_if_another_ends(strategy: str) -> Iterator[None]:
-    """Turn the hundred lines by which TensorFlow says that another worker is gone into one.
+    """Turn TensorFlow's hundred lines about another worker's end into one.
 
     Args:
         strategy: The strategy's name. Unless it is `multi_worker`, errors pass as they are.
 
     Raises:
-        StudyError: If another worker is gone.
+        StudyError: If another worker has ended.
     """
     try:
         yield
@@ -102,8 +103,8 @@ def one_line_if_another_ends(strategy: str) -> Iterator[None]:
         if strategy != MULTI_WORKER:
             raise
         raise StudyError(
-            "Expected all workers to train to the end. Received: another one that ended "
-            f"({' '.join(error.message.split())[:80]}). See what it says; then repeat the command on all."
+            f"Another worker has ended ({' '.join(error.message.split())[:80]}). See its own message, "
+            "then repeat the command on all workers."
         ) from error
 
 
@@ -114,7 +115,7 @@ def make_check_replicas(
 
     Args:
         strategy: The strategy that the variables were made under.
-        variables: Those of model, masks and optimizer.
+        variables: The variables of the model, the masks and the optimizer.
     """
 
     @tf.function
@@ -125,7 +126,7 @@ def make_check_replicas(
         return strategy.gather(strategy.run(own), axis=0)
 
     def check() -> None:
-        """Raise RuntimeError if a replica differs. That is a defect of ours."""
+        """Raise RuntimeError if a replica differs. That would be a bug in this package."""
         if strategy.num_replicas_in_sync == 1:
             return
         sums = checksums().numpy()
@@ -137,7 +138,7 @@ def make_check_replicas(
 
 
 def _checksum(value: tf.Tensor) -> tf.Tensor:
-    """Sum of a tensor's bits, each 32 of them times an odd number of their own."""
+    """Return the sum of a tensor's bits as integers, each multiplied by an odd number of its own."""
     if value.dtype != tf.bool:
         value = tf.bitcast(value, {1: tf.uint8, 2: tf.uint16}.get(value.dtype.size, tf.int32))
     bits = tf.reshape(tf.cast(value, tf.int32), [-1])

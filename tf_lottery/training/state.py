@@ -1,7 +1,7 @@
 """Every variable of a training, captured and restored exactly.
 
-Keras's own checkpoints leave out the seeds of dropout; these don't. Masks are left out, since they belong to
-a round, not to the state of a training.
+Unlike Keras's own checkpoints, these include the seeds of dropout. Masks are left out, since they belong to
+a round and not to the state of a training.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ from tf_lottery.layers.paths import named_variables
 
 
 def model_variables(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return name -> variable of a prunable or plain model, masks left out.
+    """Return name -> variable of a prunable or plain model, without masks.
 
-    Names are `model/` and the path that masks have too (`model/hidden1/kernel`), so state
-    of a plain model can be restored into its prunable one, and the reverse.
+    A name is `model/` and the path that the masks use too (`model/hidden1/kernel`), so the state
+    of a plain model can be restored into its prunable one, and the other way round.
     """
     return {f"model/{path}": variable for path, variable in named_variables(model).items()}
 
 
 def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
-    """Return name -> variable of a built optimizer, its step counter included."""
+    """Return name -> variable of a built optimizer, including its step counter."""
     return {
         f"optimizer/{index:04d}/{variable.name}": variable
         for index, variable in enumerate(optimizer.variables)
@@ -33,15 +33,15 @@ def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, kera
 
 
 def capture(variables: Mapping[str, keras.Variable]) -> Arrays:
-    """Return copies of all values."""
+    """Return copies of the variables' values."""
     return {name: np.array(ops.convert_to_numpy(variable)) for name, variable in variables.items()}
 
 
 def restore(variables: Mapping[str, keras.Variable], state: Mapping[str, np.ndarray]) -> None:
-    """Write captured values back, bit for bit. Kernels are re-masked by their guard.
+    """Write captured values back, bit for bit. Each kernel's guard applies its mask again.
 
     Raises:
-        LotteryError: If the state is another network's.
+        LotteryError: If the state is that of another network.
     """
     if variables.keys() != state.keys():
         differing = sorted(variables.keys() ^ state.keys())

@@ -1,4 +1,4 @@
-"""The `tf.distribute` strategies by name. No other file names one.
+"""The `tf.distribute` strategies, by name. No other file creates one.
 
 To add one, write a function and add a line to `STRATEGIES`.
 """
@@ -13,18 +13,18 @@ from tf_lottery.workers import MULTI_WORKER, this_worker
 
 
 def auto() -> tf.distribute.Strategy:
-    """All GPUs if there are several, else one device."""
+    """Use all GPUs if there are several, else one device."""
     return mirrored() if len(tf.config.list_logical_devices("GPU")) > 1 else one_device()
 
 
 def one_device() -> tf.distribute.Strategy:
-    """The first GPU, or the processor."""
+    """Use the first GPU, or the processor."""
     kind = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     return tf.distribute.OneDeviceStrategy(f"/{kind}:0")
 
 
 def mirrored() -> tf.distribute.Strategy:
-    """All GPUs of this machine; without a GPU, its logical CPUs, of which it makes two."""
+    """Use all GPUs of this machine; without a GPU, its logical CPUs: two, unless configured otherwise."""
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     if kind == "CPU":
         _two_logical_cpus()
@@ -36,7 +36,7 @@ def mirrored() -> tf.distribute.Strategy:
 
 @functools.cache  # a process joins its cluster once
 def multi_worker() -> tf.distribute.Strategy:
-    """One replica a worker, or a GPU of a worker; the workers are those of `TF_CONFIG`.
+    """Use one replica for each worker of `TF_CONFIG`, or for each of its GPUs.
 
     It must be made before anything else runs on TensorFlow.
     """
@@ -78,7 +78,7 @@ def make(name: str) -> tf.distribute.Strategy:
     """Return the strategy called `name`.
 
     Raises:
-        LotteryError: If there is none of that name.
+        LotteryError: If there is no strategy of that name.
     """
     if name not in STRATEGIES:
         raise LotteryError(
@@ -94,6 +94,6 @@ def _two_logical_cpus() -> None:
             tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
         except RuntimeError as error:  # TensorFlow has started
             raise LotteryError(
-                "Expected two logical CPUs for training.strategy=mirrored, since there is no GPU. Received: "
-                "a process in which TensorFlow has started with one. Set them before anything else runs."
+                "Without a GPU, training.strategy=mirrored needs two logical CPUs, but TensorFlow started "
+                "with one. Set them before anything else runs."
             ) from error

@@ -11,10 +11,10 @@ INTERVAL_SECONDS = 1.0
 
 
 class StepCurves(TrainingObserver):
-    """Writes the training and validation curves of one run, or silently none if the disk is full.
+    """Writes the training and validation curves of one run, and silently stops if the disk is full.
 
     Args:
-        directory: The directory of the run's event files; what an interrupted run left there is deleted.
+        directory: The directory of the run's event files. What an interrupted run left there is deleted.
     """
 
     def __init__(self, directory: Path):
@@ -23,7 +23,7 @@ class StepCurves(TrainingObserver):
         self._flushed = -INTERVAL_SECONDS
 
     def evaluated(self, point: Point) -> None:
-        """Write the four curves' next points. Readers see them at once, or a second later at a next call."""
+        """Write the next points of the four curves. Files are flushed once a second at most."""
         if point.train_loss is not None:
             self._events.scalar("training/loss", point.train_loss, point.step)
             self._events.scalar("training/accuracy", point.train_accuracy, point.step)
@@ -34,5 +34,5 @@ class StepCurves(TrainingObserver):
             self._flushed = time.monotonic()
 
     def close(self) -> None:
-        """Flush to disk."""
+        """Flush and close the file."""
         self._events.close()
