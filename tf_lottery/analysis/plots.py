@@ -109,7 +109,13 @@ def _by_density(
 
 
 def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
-    control = any(record.spec.start == "reinitialize" for record in results.records if record.spec.arm == arm)
+    tickets = {(run.spec.replicate, run.spec.round): run.spec for run in results.of_arm(results.main)}
+    control = any(
+        (ticket := tickets.get((run.spec.replicate, run.spec.round))) is not None
+        and (run.spec.parent, run.spec.pruning) == (ticket.parent, ticket.pruning)
+        for run in results.records
+        if run.spec.arm == arm and run.spec.round and arm != results.main
+    )
     shape = {"marker": "s", "linestyle": "--"} if control else {"marker": "o"}
     return {"color": color, "label": arm.replace("_", " "), **shape}
 

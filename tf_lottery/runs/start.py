@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from tf_lottery import steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
@@ -76,11 +78,11 @@ def start_run(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: in
         DamagedError: If a file of an earlier run fails its checksum.
         LotteryError: If a layer would be emptied, or a reinitialization draws the same weights again.
     """
+    check_start(spec)
     masks = subject.named(next_masks(spec, store, subject.shapes()), "")
-    if spec.start not in STARTS:
-        raise LotteryError(f"Expected a start of {', '.join(STARTS)}. Received: {spec.start!r}")
     start = STARTS[spec.start](spec, store, subject, steps_per_epoch)
     weights = subject.named(start.weights, _MODEL)
+    _check_kinds(spec.start, weights, subject.weights())
     subject.begin(masks, weights, start.first_step, start.optimizer)
     _check_started(subject.weights(), weights, masks)
     return start
@@ -115,6 +117,18 @@ STARTS: dict[str, Callable[[RunSpec, Store, Subject, int], Start]] = {
 """The values that a spec's `start` may have. `store/tickets.py` says which weights a ticket of each holds."""
 
 
+def check_start(spec: RunSpec) -> None:
+    """Check that there is a function for a run's start.
+
+    Raises:
+        LotteryError: If there isn't.
+    """
+    if spec.start not in STARTS:
+        raise LotteryError(
+            f"Expected arm {spec.arm!r} with a start of {', '.join(STARTS)}. Received: {spec.start!r}"
+        )
+
+
 def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> Masks:
     """Return a run's masks: those of another run, or the parent's, pruned once more by its last weights.
 
@@ -135,11 +149,30 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
     pruning = spec.pruning
     evidence = Evidence({path: last[_MODEL + path] for path in before}, pruning.seed)
     scores = CRITERIA[pruning.criterion](evidence)
+    for path, mask in before.items():
+        if np.shape(scores.get(path)) != mask.shape:
+            received = np.shape(scores[path]) if path in scores else "none"
+            raise LotteryError(
+                f"Expected criterion {pruning.criterion!r} to return scores of shape {mask.shape} for {path}. "
+                f"Received: {received}"
+            )
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
     masks = select(scores, before, rates, pruning.scope, pruning.min_density)
     if not masks_.shrinks(before, masks):
         raise RuntimeError("a pruned weight came back: please report this")
     return masks
+
+
+def _check_kinds(start: str, weights: Arrays, present: Arrays) -> None:
+    """Check that a start has given every variable of the network, in the shape and type that it has there."""
+    for name, value in present.items():
+        given = weights.get(name)
+        if given is None or (given.shape, given.dtype) != (value.shape, value.dtype):
+            received = "none" if given is None else f"{given.dtype} of shape {given.shape}"
+            raise LotteryError(
+                f"Expected start {start!r} to return {value.dtype} of shape {value.shape} for {name}. "
+                f"Received: {received}"
+            )
 
 
 def _check_started(received: Arrays, weights: Arrays, masks: Masks) -> None:

@@ -30,15 +30,19 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         LotteryError: If the run didn't train a ticket, or one of its files fails its checksum.
     """
     spec = record.spec
-    if spec.start != "rewind":
-        raise LotteryError(f"Expected a pruned run of arm 'ticket'. Received: {spec.describe()}")
+    if spec.start not in STARTED_FROM or not spec.round:
+        raise LotteryError(
+            f"Expected a pruned run whose starting weights are kept. Received: {spec.describe()}, with "
+            f"start {spec.start!r}"
+        )
     provenance = {
         "study": study.name,
+        "arm": spec.arm,
         "seed": study.seed,
         "replicate": spec.replicate,
         "round": spec.round,
         "density": record.density,
-        "rewind_to": spec.rewind.to,
+        "rewind_to": spec.rewind.to if spec.rewind else "0it",
         "run": record.key,
         "data_digest": spec.data.digest,
         "model": spec.model.model_dump(mode="json", exclude_defaults=True),
