@@ -158,5 +158,5 @@ def test_a_start_that_gives_other_variables_says_which(store, monkeypatch, broke
 
 def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch):
     monkeypatch.setitem(start.CRITERIA, "magnitude", lambda evidence: {})
-    with pytest.raises(LotteryError, match="criterion 'magnitude' to return scores of shape.*Received: none"):
+    with pytest.raises(LotteryError, match="criterion 'magnitude' to score .* in the shape .*Received: none"):
         start_run(record_of(store, "ticket", 1).spec, store, subject(store), 20)

@@ -153,7 +153,7 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
         if np.shape(scores.get(path)) != mask.shape:
             received = np.shape(scores[path]) if path in scores else "none"
             raise LotteryError(
-                f"Expected criterion {pruning.criterion!r} to return scores of shape {mask.shape} for {path}. "
+                f"Expected criterion {pruning.criterion!r} to score {path} in the shape {mask.shape}. "
                 f"Received: {received}"
             )
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
