@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery import atomic
-from tf_lottery.exports.contents import KIND, sealed
+from tf_lottery.exports.contents import KIND, with_digest
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.words import words
 from tf_lottery.exports.words.rows import ExportRow
@@ -76,7 +76,7 @@ class Report:
             "words": list(self.words()),
         }
         plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
-        atomic.write_json(path, sealed(plain))
+        atomic.write_json(path, with_digest(plain))
 
 
 _WIDTHS = {"1": 14, "32": 17, "256": 19}
