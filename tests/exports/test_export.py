@@ -207,7 +207,7 @@ def test_one_format_s_refusal_doesn_t_stop_the_others(digits, tmp_path):
     status = {row.name: row.status for row in report.rows}
     assert status["savedmodel dense"] == "verified"
     assert status["onnx"] == status["litert float"] == "not made"
-    assert "Expected train_data" in report.find("litert int8").reason
+    assert "ranges of activations from train_data" in report.find("litert int8").reason
     shutil.rmtree(tmp_path / "out")
 
 

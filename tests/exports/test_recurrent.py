@@ -155,7 +155,7 @@ def test_a_state_that_isn_t_kept_is_noticed(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("format", "file"), [("litert", "m.tflite"), ("onnx", "m.onnx"), ("openvino", "m")])
 def test_other_files_keep_no_state(format, file, tmp_path):
-    said = "Expected a model without state .*whose .* is stateful. A SavedModel keeps it; or build it with"
+    said = "can't keep a state between calls, as .* does. Use a SavedModel, or build the model with"
     with pytest.raises(LotteryError, match=said):
         lottery.export(stateful(), tmp_path / file, format, latency=False)
 
