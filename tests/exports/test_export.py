@@ -144,7 +144,7 @@ def test_a_file_that_isn_t_the_model_is_set_aside(what, ticket, digits, tmp_path
     path.write_bytes(b"mine")
     said = {
         "nan": "NaN or infinity",
-        "shape": r"other shapes: outputs \(397, 3\) for \(397, 10\)",
+        "shape": r"other shapes: outputs \(397, 3\) instead of \(397, 10\)",
         "accuracy": "its test accuracy is",
         "zeros": "1 of .* that became nonzero",
     }[what]
@@ -190,7 +190,7 @@ def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
     assert by_name["savedmodel packed"].bytes < by_name["savedmodel dense"].bytes + 200
     assert json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     text = (tmp_path / "out" / "report.txt").read_text()
-    assert "Take for a server: savedmodel packed for TensorFlow Serving" in text
+    assert "For a server, take savedmodel packed for TensorFlow Serving" in text
     assert "That comes from the runtime, not from the zeros." in text
     before = (tmp_path / "out" / "report.json").read_text()
     with pytest.raises(LotteryError, match="already exists. Use --force"):

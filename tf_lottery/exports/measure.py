@@ -16,7 +16,7 @@ from tf_lottery.exports.formats.keras_file import custom_modules
 from tf_lottery.exports.formats.registry import Format
 from tf_lottery.exports.source import Source
 from tf_lottery.exports.verify.flatbuffer import check_zeros
-from tf_lottery.exports.verify.verify import FreshProcess, verified
+from tf_lottery.exports.verify.verify import FreshProcess, compare_outputs
 from tf_lottery.exports.words.rows import DENSE, ExportRow
 from tf_lottery.store.environment import environment
 
@@ -78,10 +78,10 @@ class Measurement:
             if kind.zeros:
                 row = replace(row, zeros=check_zeros(path, self._source.kernels()))
             self._noted(f"{self.stage}{name}: loading and running it in a fresh process")
-            measured, answers = self._process.answers(kind.runtime, path)
+            measured, outputs = self._process.load_and_run(kind.runtime, path)
         except LotteryError as error:
             return replace(row, status="refused", reason=str(error))
-        result = verified(measured, answers, self._source.outputs, self._source.labels, kind.limits)
+        result = compare_outputs(measured, outputs, self._source.outputs, self._source.labels, kind.limits)
         row = replace(row, verified=result, reason=result.refused)
         if result.refused is None and result.graph_session is False:
             row = replace(row, reason="its outputs differ in a graph-mode session, as TensorFlow Serving has")
@@ -180,7 +180,7 @@ class Measurement:
             self._noted(f"{runtime}: writing the dense original")
             try:
                 kind.write(self._dense, path)
-                self._memory[runtime] = self._process.answers(runtime, path)[0]["memory_of_model_bytes"]
+                self._memory[runtime] = self._process.load_and_run(runtime, path)[0]["memory_of_model_bytes"]
                 self._baselines[runtime] = path
             except Exception:  # anything, as in `make`
                 self._baselines[runtime] = None

@@ -55,7 +55,7 @@ class ChannelPlace:
 
     @property
     def kept(self) -> np.ndarray:
-        """The indices that are kept: the needed ones, or else the first channel's, since a layer needs a unit."""
+        """The indices that are kept: those needed, or the first channel's, since a layer needs a unit."""
         needed = self.space.needed()
         return np.flatnonzero(np.tile(needed if needed.any() else np.arange(len(needed)) == 0, self.repeat))
 
