@@ -42,13 +42,13 @@ def function_of(model: keras.Model, signature: Signature) -> Any:
     def serve(**inputs):
         flat = [inputs[name] for name in signature]
         given = flat[0] if structure is None else tree.pack_sequence_as(structure, flat)
-        answers = model(given, training=False)
-        if isinstance(answers, dict):  # sorted, as Keras flattens a dictionary
-            answers = dict(sorted(answers.items()))
-        if not (isinstance(answers, dict) and all(map(tf.is_tensor, answers.values()))):
-            flat = tree.flatten(answers)
-            answers = dict(zip(names or _numbered(len(flat)), flat, strict=True))
-        return {name: tf.convert_to_tensor(value) for name, value in answers.items()}
+        outputs = model(given, training=False)
+        if isinstance(outputs, dict):  # sorted, as Keras flattens a dictionary
+            outputs = dict(sorted(outputs.items()))
+        if not (isinstance(outputs, dict) and all(map(tf.is_tensor, outputs.values()))):
+            flat = tree.flatten(outputs)
+            outputs = dict(zip(names or _numbered(len(flat)), flat, strict=True))
+        return {name: tf.convert_to_tensor(value) for name, value in outputs.items()}
 
     return serve
 

@@ -52,7 +52,7 @@ def quantize_aware(
         batch_size: The batch size. Examples beyond the last whole batch are dropped.
         learning_rate: The initial learning rate of Adam. It falls to zero.
         seed: The seed for the order of examples.
-        noted: A function that is called with loss and accuracy, as a line of text, every `EVERY` steps.
+        noted: A function that is called with loss and accuracy, as a line of text, every 20 steps.
 
     Returns:
         The contents of a `.tflite` file: int8 weights, activations, inputs and outputs, for any number of

@@ -79,14 +79,14 @@ def _save(module: tf.Module, source: Source, path: Path, scope: _Unpacked | None
     def serve(*tensors):
         given = dict(zip(names, tensors, strict=True))
         if scope is None:
-            answers = source.function.python_function(**given)
+            outputs = source.function.python_function(**given)
         else:
             with scope:
-                answers = source.function.python_function(**given)
+                outputs = source.function.python_function(**given)
         if table is not None:
-            classes = tf.argmax(next(iter(answers.values())), -1)
-            answers |= {"classes": classes, "labels": tf.gather(table, classes)}
-        return answers
+            classes = tf.argmax(next(iter(outputs.values())), -1)
+            outputs |= {"classes": classes, "labels": tf.gather(table, classes)}
+        return outputs
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
     module.tables = tables_of(source)

@@ -69,8 +69,8 @@ class KerasFile:
         structure = getattr(model, "_inputs_struct", None)
 
         def serve(flat):
-            given = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
-            return keras.tree.flatten(model(given, training=False))
+            inputs = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
+            return keras.tree.flatten(model(inputs, training=False))
 
         self._function = tf.function(serve, autograph=False)
 
@@ -94,27 +94,27 @@ class LiteRT:
     def prepare(self, inputs: Arrays) -> Call:
         """Return a function that computes the outputs, and converts from and to integers if necessary."""
         runner = self._interpreter.get_signature_runner()
-        given, answered = runner.get_input_details(), runner.get_output_details()
-        if len(given) == 1:  # its name depends on the converter
-            given = dict(zip(inputs, given.values(), strict=True))
+        details, output_details = runner.get_input_details(), runner.get_output_details()
+        if len(details) == 1:  # its name depends on the converter
+            details = dict(zip(inputs, details.values(), strict=True))
         batch = len(next(iter(inputs.values())))
 
         def shape() -> None:
             if self._batch != batch:
                 for name, value in inputs.items():
-                    self._interpreter.resize_tensor_input(given[name]["index"], value.shape)
+                    self._interpreter.resize_tensor_input(details[name]["index"], value.shape)
                 self._interpreter.allocate_tensors()
                 self._batch = batch
 
-        stored = {name: _quantized(value, given[name]) for name, value in inputs.items()}
+        stored = {name: _quantized(value, details[name]) for name, value in inputs.items()}
 
         def call() -> Arrays:
             shape()
             for name, value in stored.items():
-                self._interpreter.set_tensor(given[name]["index"], value)
+                self._interpreter.set_tensor(details[name]["index"], value)
             self._interpreter.invoke()
             tensor = self._interpreter.get_tensor
-            return {name: _restored(tensor(each["index"]), each) for name, each in answered.items()}
+            return {name: _restored(tensor(each["index"]), each) for name, each in output_details.items()}
 
         return call
 
@@ -150,8 +150,8 @@ class OpenVino:
         """Return a function that computes the outputs on these inputs."""
 
         def call() -> Arrays:
-            answers = self._model(inputs)
-            return {output.get_any_name(): answers[output] for output in self._model.outputs}
+            outputs = self._model(inputs)
+            return {output.get_any_name(): outputs[output] for output in self._model.outputs}
 
         return call
 
