@@ -88,9 +88,9 @@ def main() -> None:
     steps = ("make_prunable", "prune", "step", "strip", "save", "load")
     print(f"{'':<16}{'parameters':>12}{'kernels':>9}{'prunable':>10}" + "".join(f"{s:>15}" for s in steps))
     for name in options.networks:
-        found = measure(name, options.size)
-        line = f"{name:<16}{found['parameters']:>12,}{found['kernels']:>9}{found['prunable']:>10.2%}"
-        print(line + "".join(f"{found[step]:>13.1f} s" for step in steps), flush=True)
+        result = measure(name, options.size)
+        line = f"{name:<16}{result['parameters']:>12,}{result['kernels']:>9}{result['prunable']:>10.2%}"
+        print(line + "".join(f"{result[step]:>13.1f} s" for step in steps), flush=True)
 
 
 if __name__ == "__main__":

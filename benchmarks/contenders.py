@@ -43,10 +43,10 @@ def loop(network, cores, masks="yes", validate="no"):
         optimizer = optimizers.build_optimizer(training, model.trainable_variables)
     loss = optimizers.make_loss(training, data.classes)
     xla = compile_rule.use_xla(model, training.xla, "CPU", 1)
-    ours = Loop(model, optimizer, loss, make_feed(data.train, training.batch_size, None), scope, xla)
+    trained = Loop(model, optimizer, loss, make_feed(data.train, training.batch_size, None), scope, xla)
     order = BatchOrder(0, len(data.train), training.batch_size)
     if validate == "no":
-        return lambda steps: ours.run(0, steps, order)
+        return lambda steps: trained.run(0, steps, order)
     evaluate = make_evaluate(model, loss, data.validation, xla)
 
     class Measuring(Stop):
@@ -55,9 +55,9 @@ def loop(network, cores, masks="yes", validate="no"):
 
         def act(self, step, passed):
             evaluate()
-            ours.check()
+            trained.check()
 
-    return lambda steps: ours.run(0, steps, order, [Measuring()])
+    return lambda steps: trained.run(0, steps, order, [Measuring()])
 
 
 def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto", masks="no"):

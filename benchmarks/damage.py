@@ -49,9 +49,9 @@ def places(paths: StudyPaths, changes: int, seed: int = 0) -> Iterator[tuple[Pat
     for path in files:
         size = path.stat().st_size
         edges = {*range(min(EDGE, size)), *range(max(0, size - EDGE), size)}
-        found = chance.sample(sorted(edges), min(each // 2 + each % 2, len(edges)))
-        found += (chance.randrange(size) for _ in range(each - len(found)))
-        yield from ((path, place) for place in found)
+        chosen = chance.sample(sorted(edges), min(each // 2 + each % 2, len(edges)))
+        chosen += (chance.randrange(size) for _ in range(each - len(chosen)))
+        yield from ((path, place) for place in chosen)
 
 
 def change(path: Path, place: int, chance: random.Random) -> bytes:
@@ -76,11 +76,11 @@ def noticed(paths: StudyPaths, path: Path) -> DamagedError | None:
 
 def set_aside(paths: StudyPaths, error: DamagedError, path: Path, before: bytes) -> bool:
     """Return whether the damaged run is set aside; then put it back, with its file restored."""
-    aside = Store(paths).set_aside(error)
+    new_place = Store(paths).set_aside(error)
     run = paths.run(error.key)
-    if aside is None or run.root.exists():
+    if new_place is None or run.root.exists():
         return False
-    shutil.move(aside, run.root)
+    shutil.move(new_place, run.root)
     path.write_bytes(before)
     return True
 

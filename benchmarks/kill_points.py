@@ -124,12 +124,12 @@ def shown(directory: Path) -> dict[str, list]:
     """Return what TensorBoard shows of a study: directory -> points of its curves."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-    found: dict[str, list] = {}
+    curves: dict[str, list] = {}
     for path in sorted(directory.glob("tensorboard/**/events*")):
-        points = found.setdefault(str(path.parent.relative_to(directory)), [])
+        points = curves.setdefault(str(path.parent.relative_to(directory)), [])
         for event in EventFileLoader(str(path)).Load():
             points += [(v.tag, event.step, v.tensor.SerializeToString()) for v in event.summary.value]
-    return {name: sorted(points) for name, points in found.items()}
+    return {name: sorted(points) for name, points in curves.items()}
 
 
 def killed(whole: Path, at: int) -> list[str]:
@@ -142,9 +142,9 @@ def killed(whole: Path, at: int) -> list[str]:
                 "nothing: it ended before"
             ]  # progress is written twice a second, so the number of points varies by a few
         in_process(Path(folder))
-        found = differences(whole, study(Path(folder)))
+        differing = differences(whole, study(Path(folder)))
         curves = shown(whole), shown(study(Path(folder)))
-        return found + sorted(n for n in curves[0] | curves[1] if curves[0].get(n) != curves[1].get(n))
+        return differing + sorted(n for n in curves[0] | curves[1] if curves[0].get(n) != curves[1].get(n))
 
 
 def main() -> None:
@@ -163,14 +163,14 @@ def main() -> None:
         print(f"{points} points of which {len(chosen)} are tried", flush=True)
         with ThreadPoolExecutor(arguments.workers) as pool:
             results = []
-            for at, found in pool.map(lambda at: (at, killed(study(Path(folder)), at)), chosen):
-                results.append((at, found))
-                if found:
-                    print(f"point {at}: differs in {', '.join(found[:4])}", flush=True)
+            for at, differing in pool.map(lambda at: (at, killed(study(Path(folder)), at)), chosen):
+                results.append((at, differing))
+                if differing:
+                    print(f"point {at}: differs in {', '.join(differing[:4])}", flush=True)
                 if len(results) % 10 == 0:
                     print(f"{len(results)} of {len(chosen)}", flush=True)
-    early = [at for at, found in results if found and found[0].startswith("nothing")]
-    worse = [(at, found) for at, found in results if found and at not in early]
+    early = [at for at, differing in results if differing and differing[0].startswith("nothing")]
+    worse = [(at, differing) for at, differing in results if differing and at not in early]
     tried = len(results) - len(early)
     print(f"{tried - len(worse)} of {tried} kills resumed to the same bits, curves included")
     sys.exit(bool(worse))

@@ -88,9 +88,11 @@ def main() -> None:
         process = start(config, killed, arguments.workers)
         if process.wait():
             sys.exit(f"The last start failed: {process.stderr.read()}")
-        found = differences(whole, killed)
-        print(f"{kills} kills; compared {len(contents(whole))} files of 18 runs: {len(found)} differ {found}")
-        sys.exit(bool(found))
+        differ = differences(whole, killed)
+        print(
+            f"{kills} kills; compared {len(contents(whole))} files of 18 runs: {len(differ)} differ {differ}"
+        )
+        sys.exit(bool(differ))
 
 
 if __name__ == "__main__":

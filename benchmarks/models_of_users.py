@@ -41,10 +41,11 @@ def application(name: str) -> keras.Model:
     inputs = keras.Input((32, 32, 3))
     own = getattr(keras.applications, name)(weights=None, input_shape=(32, 32, 3), classes=4)
     normalizing = [layer for layer in own.layers if isinstance(layer, layers.Normalization)]
-    found = [layer for layer in normalizing if layer.input_mean is None]  # others are given their statistics
-    for layer in found:
+    # The others have been given their statistics.
+    unadapted = [layer for layer in normalizing if layer.input_mean is None]
+    for layer in unadapted:
         layer.adapt(IMAGES)
-    before = [] if found else [adapted(layers.Normalization(), IMAGES)]
+    before = [] if unadapted else [adapted(layers.Normalization(), IMAGES)]
     x = inputs
     for layer in before:
         x = layer(x)

@@ -26,33 +26,33 @@ TFMOT = "tfmot, NumPy arrays", "tfmot, tf.data"
 def contenders(network: str) -> dict[str, Contender]:
     """Return name -> contender of a network's race."""
     small = network in LENETS
-    ours, theirs = (1 if small else 2), 2
+    our_cores, their_cores = (1 if small else 2), 2
     execution = "50" if small else "5"
-    found = {
-        MASKS: Contender("loop", ours),
-        NO_MASKS: Contender("loop", ours, ("masks=no",)),
-        "fit, NumPy arrays": Contender("fit", theirs, ("source=numpy",)),
-        "fit, tf.data": Contender("fit", theirs),
+    contestants = {
+        MASKS: Contender("loop", our_cores),
+        NO_MASKS: Contender("loop", our_cores, ("masks=no",)),
+        "fit, NumPy arrays": Contender("fit", their_cores, ("source=numpy",)),
+        "fit, tf.data": Contender("fit", their_cores),
         f"fit, tf.data, {execution} steps an execution": Contender(
-            "fit", theirs, (f"steps_per_execution={execution}",)
+            "fit", their_cores, (f"steps_per_execution={execution}",)
         ),
         f"fit, NumPy arrays, {execution} steps an execution": Contender(
-            "fit", theirs, ("source=numpy", f"steps_per_execution={execution}")
+            "fit", their_cores, ("source=numpy", f"steps_per_execution={execution}")
         ),
-        "fit, tf.data, XLA off": Contender("fit", theirs, ("jit=off",)),
+        "fit, tf.data, XLA off": Contender("fit", their_cores, ("jit=off",)),
         f"fit, tf.data, {execution} steps, XLA off": Contender(
-            "fit", theirs, (f"steps_per_execution={execution}", "jit=off")
+            "fit", their_cores, (f"steps_per_execution={execution}", "jit=off")
         ),
     }
     if small:
-        found["fit, tf.data, XLA on"] = Contender("fit", theirs, ("jit=on",))
-        found["PyTorch eager, masks"] = Contender("torch", theirs)
+        contestants["fit, tf.data, XLA on"] = Contender("fit", their_cores, ("jit=on",))
+        contestants["PyTorch eager, masks"] = Contender("torch", their_cores)
     if network == "lenet":
-        found[VALIDATION] = Contender("loop", ours, ("validate=yes",))
-        found[FLOOR] = Contender("floor", ours)
-        found[TFMOT[0]] = Contender("tfmot", theirs, ("source=numpy",))
-        found[TFMOT[1]] = Contender("tfmot", theirs, ("source=tf.data",))
-    return found
+        contestants[VALIDATION] = Contender("loop", our_cores, ("validate=yes",))
+        contestants[FLOOR] = Contender("floor", our_cores)
+        contestants[TFMOT[0]] = Contender("tfmot", their_cores, ("source=numpy",))
+        contestants[TFMOT[1]] = Contender("tfmot", their_cores, ("source=tf.data",))
+    return contestants
 
 
 def report(network: str, who: dict[str, Contender], results: dict[str, dict]) -> None:

@@ -102,16 +102,16 @@ def _find() -> None:
     speeds = {f"{execution}/{jit}": [] for execution, jit in SETTINGS}
     _train_by_fit(next(iter(speeds)), 1, EVERY)  # imports, data
     for _ in range(TRIALS):
-        for setting, found in speeds.items():
+        for setting, each in speeds.items():
             began = time.perf_counter()
             _train_by_fit(setting, 1, EVERY)
             start = time.perf_counter() - began
             began = time.perf_counter()
             _train_by_fit(setting, 1, (TRIAL_EPOCHS + 1) * EVERY)
-            found.append(EVERY * TRIAL_EPOCHS / (time.perf_counter() - began - start))
-    for setting, found in speeds.items():
+            each.append(EVERY * TRIAL_EPOCHS / (time.perf_counter() - began - start))
+    for setting, each in speeds.items():
         execution, jit = setting.split("/")
-        speed = f"{statistics.median(found):5.0f} steps/s, validated ({min(found):.0f} to {max(found):.0f})"
+        speed = f"{statistics.median(each):5.0f} steps/s, validated ({min(each):.0f} to {max(each):.0f})"
         print(f"fit, {execution:>3} steps an execution, XLA {jit:4}: {speed}")
     print("best:", max(speeds, key=lambda setting: statistics.median(speeds[setting])))
 

@@ -63,8 +63,8 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     left = waiting
     if waiting and every is not None:
         left = list({spec.key: spec for spec in every if spec.key not in keys}.values())
-    taken = {spec.key for spec in left if others.has(spec)}
-    left = [spec for spec in left if spec.key not in taken]
+    trained_elsewhere = {spec.key for spec in left if others.has(spec)}
+    left = [spec for spec in left if spec.key not in trained_elsewhere]
     if records:
         seconds = statistics.median(record.seconds["total"] for record in records)
         size = sum(sizes(store.paths).values()) // len(records)
@@ -78,7 +78,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     return Estimate(
         next=waiting,
         there=len(records),
-        elsewhere=len(taken),
+        elsewhere=len(trained_elsewhere),
         runs=len(left) if every is not None or not waiting else None,
         steps=sum(length.last - (length.step(spec.rewind.to) if spec.rewind else 0) for spec in left),
         seconds_a_run=seconds,

@@ -59,19 +59,19 @@ def _config_of(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
         return config_of(optimizer)
 
 
-def theta_0_in_words(built: bool, seed: int, taken: int) -> str:
+def theta_0_in_words(built: bool, seed: int, steps: int) -> str:
     """Return a description of the weights at step 0.
 
     Args:
         built: Whether a function built the model.
         seed: The search's seed.
-        taken: The number of steps for which the model has been trained already.
+        steps: The number of steps for which the model has been trained already.
     """
     if built:
         return f"drawn by the function that builds the model, with seed {seed}"
-    if taken:
+    if steps:
         return (
-            f"the weights of the model as it was given, trained for {taken:,} steps: rewinding goes back to "
+            f"the weights of the model as it was given, trained for {steps:,} steps: rewinding goes back to "
             "these pre-trained weights. For a random initialization give a function that builds the model"
         )
     return "the weights of the model as it was given"

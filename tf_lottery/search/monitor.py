@@ -54,10 +54,10 @@ class Monitor:
     @classmethod
     def default(cls, logs: Mapping[str, float]) -> "Monitor":
         """Return validation accuracy, if one is logged, else the validation loss."""
-        found = [name for name in logs if re.fullmatch(r"val_(.*_)?acc(uracy)?(_\d+)?", name)]
-        if "val_accuracy" in found or len(found) > 1:  # no one of several outputs is singled out
-            found = [name for name in found if name == "val_accuracy"]
-        return cls(found[0], "max") if found else cls("val_loss", "min")
+        accuracies = [name for name in logs if re.fullmatch(r"val_(.*_)?acc(uracy)?(_\d+)?", name)]
+        if "val_accuracy" in accuracies or len(accuracies) > 1:  # no one of several outputs is singled out
+            accuracies = [name for name in accuracies if name == "val_accuracy"]
+        return cls(accuracies[0], "max") if accuracies else cls("val_loss", "min")
 
     def goodness(self, value: float) -> float:
         """Return the value with a sign such that more is better."""

@@ -50,12 +50,12 @@ class Outside:
         known = {id(variable) for variable in model.variables}
         config = getattr(getattr(model, "_compile_config", None), "config", {})
         things = [*callbacks, *(config.get(name) for name in ("loss", "metrics", "weighted_metrics"))]
-        found = {
+        variables = {
             id(each): each
             for each in reachable(things)
             if isinstance(each, (keras.Variable, tf.Variable)) and id(each) not in known
         }
-        self._variables = list(found.values())
+        self._variables = list(variables.values())
         self._initial = [np.array(ops.convert_to_numpy(each)) for each in self._variables]
 
     def values(self) -> list[Any]:

@@ -96,15 +96,15 @@ def _symbols(arguments: Mapping[str, Any]) -> Any:
     """Return the inputs' structure as symbols, or None if it is unknown."""
     x = arguments["x"]
     if isinstance(x, tf.data.Dataset):
-        found = _part_x(x.element_spec)
+        inputs = _part_x(x.element_spec)
     elif isinstance(x, keras.utils.PyDataset):
-        found = _part_x(x[0])
+        inputs = _part_x(x[0])
     else:
-        found = _inputs(_first_of_arrays(x))
-    if found is None:
+        inputs = _inputs(_first_of_arrays(x))
+    if inputs is None:
         return None
     try:
-        return tree.map_structure(_symbol, found)
+        return tree.map_structure(_symbol, inputs)
     except (TypeError, ValueError, AttributeError):  # ragged, of unknown rank
         return None
 

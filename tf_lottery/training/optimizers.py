@@ -17,10 +17,10 @@ _REFUSED = {
 }
 _WRAPPERS = ("optimizer", "lossscaleoptimizer", "multioptimizer", "optimizermap")
 _OPTIMIZERS: dict[str, type[keras.optimizers.Optimizer]] = {
-    name.lower(): found
-    for name, found in vars(keras.optimizers).items()
-    if inspect.isclass(found)
-    and issubclass(found, keras.optimizers.Optimizer)
+    name.lower(): optimizer
+    for name, optimizer in vars(keras.optimizers).items()
+    if inspect.isclass(optimizer)
+    and issubclass(optimizer, keras.optimizers.Optimizer)
     and name.lower() not in _WRAPPERS
 }
 _CLIPPING = ("clipnorm", "clipvalue", "global_clipnorm")
