@@ -64,7 +64,7 @@ def test_a_round_as_one_file(work):
     assert report["original"] == "the network before pruning"
     assert report["rows"][0]["verified"]["accuracy"] > 0.8
     before = output.read_bytes()
-    assert "which exists" in refused(*arguments)
+    assert "already exists. Use --force" in refused(*arguments)
     assert output.read_bytes() == before
 
 
@@ -98,7 +98,7 @@ def test_what_there_is_not_is_refused(work):
 def test_a_ticket_without_trained_weights_is_refused_with_a_word_on_how_to_train_it(work):
     lottery.Ticket.of(lottery.make_prunable(dense_net())).save("ticket.npz")
     said = refused("ticket.npz")
-    assert "a ticket without trained weights. Train it first: model = ticket.apply(model)" in said
+    assert "a ticket without trained weights, so there is nothing to export. Train it first: model = " in said
 
 
 @pytest.mark.slow

@@ -155,7 +155,7 @@ def test_a_run_that_diverges_in_a_worker_is_recorded_and_the_others_go_on(tmp_pa
         training={"steps": "60it", "optimizer": "sgd", "learning_rate": 1e30, "evaluate_every": "5it"},
         replicates=2,
     )
-    with pytest.raises(LotteryError, match="Expected a finite loss.*learning_rate"):
+    with pytest.raises(LotteryError, match="The training diverged: a loss is NaN or infinite.*learning_rate"):
         run_study(wild, tmp_path / "study", execution=TWO)
     paths = StudyPaths(tmp_path / "study")
     failed = [failures.find(paths, run.parent.name) for run in paths.runs.glob("*/failed.json")]

@@ -297,7 +297,7 @@ def test_a_builder_that_changed_is_noticed(tmp_path, monkeypatch):
     run_study(study(pruning__rounds=0), tmp_path)
     edited = functools.partial(networks.with_dropout, activation="tanh")
     monkeypatch.setattr(networks, "with_dropout", edited)
-    with pytest.raises(LotteryError, match="Expected the network that this study began with"):
+    with pytest.raises(LotteryError, match="builds another network than the one that this study began with"):
         run_study(study(), tmp_path)
 
 

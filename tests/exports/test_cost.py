@@ -8,7 +8,7 @@ from keras import layers
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports.cost import Cost, cost
-from tf_lottery.exports.source import filled
+from tf_lottery.exports.source import fill_zeros
 from tf_lottery.models.conv import conv2
 from tf_lottery.models.lenet import lenet_300_100
 
@@ -132,4 +132,4 @@ def test_declared_kernels_are_counted_with_the_whole_once_stripped():
         "no weights that are known as prunable, 10 of all 40 (25.0%) (zeros of embed/embeddings "
         "counted in the latter only), 0 of 0 FLOPs an example"
     )
-    assert filled(plain).weights[0].numpy().all()
+    assert fill_zeros(plain).weights[0].numpy().all()

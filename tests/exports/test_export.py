@@ -33,7 +33,10 @@ def data(digits):
             {"weights": "int4"},
             "Expected weights of format savedmodel as one of packed, dense. Received: 'int4'",
         ),
-        ({"format": "all", "weights": "int8"}, "Expected no weights with format 'all'"),
+        (
+            {"format": "all", "weights": "int8"},
+            "Format 'all' writes all weights. Leave weights='int8' out",
+        ),
         ({"classes": "abc"}, "Expected classes as a list of names. Received: 'abc'"),
         ({"threads": 0}, "Expected threads from 1 to 1024, .* Received: 0 and 0.003"),
         ({"accuracy_loss": 5}, "accuracy_loss as a fraction from 0 to 1. Received: 1 and 5"),
@@ -41,7 +44,7 @@ def data(digits):
         ({"format": "litert"}, r"Expected a path that ends in .tflite for litert float. Received: .*out"),
         (
             {"format": "onnx", "warmup": True, "path": "m.onnx"},
-            "Expected format savedmodel for classes and warmup",
+            "Only a SavedModel can hold classes and warmup, not onnx",
         ),
     ],
 )
@@ -105,7 +108,7 @@ def test_what_is_there_is_refused_and_replaced_only_when_asked(ticket, digits, t
     pytest.importorskip("ai_edge_litert")
     path = tmp_path / "m.tflite"
     path.write_bytes(b"mine")
-    with pytest.raises(LotteryError, match="which exists"):
+    with pytest.raises(LotteryError, match="already exists. Use --force"):
         lottery.export(ticket, path, "litert", **data(digits), **QUICK)
     assert path.read_bytes() == b"mine"
     lottery.export(ticket, path, "litert", **data(digits), **QUICK, force=True)
@@ -141,11 +144,11 @@ def test_a_file_that_isn_t_the_model_is_set_aside(what, ticket, digits, tmp_path
     path.write_bytes(b"mine")
     said = {
         "nan": "NaN or infinity",
-        "shape": r"other shapes: outputs \(397, 3\) for \(397, 10\)",
+        "shape": r"other shapes: outputs \(397, 3\) instead of \(397, 10\)",
         "accuracy": "its test accuracy is",
         "zeros": "1 of .* that became nonzero",
     }[what]
-    with pytest.raises(LotteryError, match=f"refused: .*({said}).* It lies in .*m.refused.tflite"):
+    with pytest.raises(LotteryError, match=f"was refused: .*({said}).* It is kept in .*m.refused.tflite"):
         lottery.export(ticket, path, "litert", "dynamic", **data(digits), **QUICK, force=True)
     assert path.read_bytes() == b"mine"
     assert (tmp_path / "m.refused.tflite").exists()
@@ -187,10 +190,10 @@ def test_all_formats_and_their_report(conv_ticket, digits, tmp_path):
     assert by_name["savedmodel packed"].bytes < by_name["savedmodel dense"].bytes + 200
     assert json.loads((tmp_path / "out" / "report.json").read_text())["rows"]
     text = (tmp_path / "out" / "report.txt").read_text()
-    assert "Take for a server: savedmodel packed for TensorFlow Serving" in text
+    assert "For a server, take savedmodel packed for TensorFlow Serving" in text
     assert "That comes from the runtime, not from the zeros." in text
     before = (tmp_path / "out" / "report.json").read_text()
-    with pytest.raises(LotteryError, match="which exists"):
+    with pytest.raises(LotteryError, match="already exists. Use --force"):
         lottery.export(conv_ticket, tmp_path / "out", "all", **data(digits), **QUICK)
     assert (tmp_path / "out" / "report.json").read_text() == before
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
@@ -204,7 +207,7 @@ def test_one_format_s_refusal_doesn_t_stop_the_others(digits, tmp_path):
     status = {row.name: row.status for row in report.rows}
     assert status["savedmodel dense"] == "verified"
     assert status["onnx"] == status["litert float"] == "not made"
-    assert "Expected train_data" in report.find("litert int8").reason
+    assert "ranges of activations from train_data" in report.find("litert int8").reason
     shutil.rmtree(tmp_path / "out")
 
 
@@ -212,7 +215,7 @@ def test_one_format_s_refusal_doesn_t_stop_the_others(digits, tmp_path):
 def test_a_directory_never_takes_a_file_s_place(ticket, format, tmp_path):
     thesis = tmp_path / "thesis.keras"
     thesis.write_text("years")
-    with pytest.raises(LotteryError, match="Expected the path of a directory .*thesis.keras, a file. Choose"):
+    with pytest.raises(LotteryError, match="is written as a directory, and .*thesis.keras is a file. Choose"):
         lottery.export(ticket, thesis, format, force=True)
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.keras"]
     assert thesis.read_text() == "years"
@@ -232,7 +235,7 @@ def test_what_fails_halfway_leaves_nothing_in_all(ticket, monkeypatch, tmp_path)
     monkeypatch.setattr(registry, "every", lambda: kinds)
     report = lottery.export(ticket, tmp_path / "out", "all", **QUICK)
     reason = report.find("openvino").reason
-    assert reason.endswith("with which it fails: ValueError: a layer that nobody foresaw")
+    assert reason.endswith(" as openvino failed: ValueError: a layer that nobody foresaw")
     assert sorted(each.name for each in (tmp_path / "out").iterdir()) == [
         "litert_float.tflite",
         "report.json",
@@ -247,7 +250,7 @@ def test_what_another_one_put_there_meanwhile_is_left_alone(ticket, monkeypatch,
     def noted(line):
         path.write_text("the other one's")
 
-    with pytest.raises(LotteryError, match="which exists"):
+    with pytest.raises(LotteryError, match="already exists. Use --force"):
         lottery.export(ticket, path, "litert", **QUICK, noted=noted)
     assert path.read_text() == "the other one's"
     assert list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,7 @@ import pytest
 
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.examples import also_called, named
+from tf_lottery.exports.examples import keras_input_names, named_inputs
 from tf_lottery.exports.formats import registry
 from tf_lottery.exports.signature import signature_of
 
@@ -52,23 +52,24 @@ def test_data_may_be_called_by_either_name():
     ways = (list(signature), [order[key] for key in "abcde"], list("abcde"))
     for names in ways:
         given = {name: by_size[size] for name, size in zip(names, sizes, strict=True)}
-        found = named(given, signature, also=also_called(model))
+        found = named_inputs(given, signature, also=keras_input_names(model))
         assert list(found) == list(signature)
         assert [array.shape[1] for array in found.values()] == sizes
     with pytest.raises(LotteryError, match="Expected inputs .*'user_age'.*Received: .*'user.age'"):
-        named({"user.age": arrays()[0]}, signature, also=also_called(model))
+        named_inputs({"user.age": arrays()[0]}, signature, also=keras_input_names(model))
 
 
 def test_names_that_mean_two_things_are_refused():
     model = crossed(["b", "a"], names=["a", "b"])
     given = {"a": np.zeros((5, 2)), "b": np.zeros((5, 3))}
-    with pytest.raises(LotteryError, match=r"names that mean one thing. .* as \['b', 'a'\]"):
-        named(given, signature_of(model, None, False), also=also_called(model))
+    with pytest.raises(LotteryError, match=r"\['a', 'b'\], are ambiguous: .* in the order \['b', 'a'\]"):
+        named_inputs(given, signature_of(model, None, False), also=keras_input_names(model))
 
 
 def test_names_that_would_be_one_are_refused(tmp_path):
     with pytest.raises(
-        LotteryError, match="Received: 'user.age' and 'user-age', each .* 'user_age' there. Rename"
+        LotteryError,
+        match="The inputs 'user.age' and 'user-age' would both be named 'user_age' .* Rename one",
     ):
         lottery.export(model_of(["user.age", "user-age", "b"]), tmp_path / "m")
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ def tree(root, **files):
 
 def test_an_existing_path_is_refused_and_left_alone(tmp_path):
     there = tree(tmp_path / "model", saved_model__pb="old")
-    with pytest.raises(LotteryError, match=r"which exists. Use --force \(force=True\)"):
+    with pytest.raises(LotteryError, match=r"model already exists. Use --force \(force=True\)"):
         place.check(there, force=False)
     place.check(tmp_path / "other", force=False)
     assert (there / "saved_model.pb").read_text() == "old"
@@ -65,14 +65,14 @@ def test_what_is_refused_lies_beside(tmp_path):
     for content, name in (("first", "model.refused.tflite"), ("second", "model.refused1.tflite")):
         made = tmp_path / "work.tflite"
         made.write_text(content)
-        aside = place.set_aside(made, tmp_path / "model.tflite")
+        aside = place.keep_refused(made, tmp_path / "model.tflite")
         assert aside == tmp_path / name
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == ["first", "second"]
 
 
 def test_temporary_directories_go_whatever_happens(tmp_path):
     def interrupted():
-        with place.beside(tmp_path / "deep" / "model") as directory:
+        with place.temporary_beside(tmp_path / "deep" / "model") as directory:
             tree(directory / "half", written="x")
             raise KeyboardInterrupt
 
@@ -90,7 +90,7 @@ def test_sizes(tmp_path):
 
 @pytest.mark.parametrize("name", [".", "..", "/"])
 def test_a_path_without_a_name_is_refused(name):
-    with pytest.raises(LotteryError, match="Expected a path with a name of its own"):
+    with pytest.raises(LotteryError, match="Expected a path that ends in a name"):
         place.check(Path(name), force=True)
 
 
@@ -100,7 +100,7 @@ def test_of_a_link_the_link_is_replaced(tmp_path):
     link.symlink_to(target)
     broken.symlink_to(tmp_path / "nowhere")
     for there in (link, broken):
-        with pytest.raises(LotteryError, match="which exists"):
+        with pytest.raises(LotteryError, match="already exists. Use --force"):
             place.check(there, force=False)
         place.check(there, force=True)
         place.put(tree(tmp_path / f"made_{there.name}", saved_model__pb="new"), there)

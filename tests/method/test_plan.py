@@ -377,7 +377,10 @@ def test_arms_that_do_not_fit_are_refused(arms, message):
     ("arms", "message"),
     [
         ({"a": {"like": "nothing"}}, r"arms\.a\.like of ticket, random_reinit.*'nothing'"),
-        ({"a": {"like": "ticket", "on": "b"}, "b": {"like": "ticket"}}, "'a' without rounds, trials and on"),
+        (
+            {"a": {"like": "ticket", "on": "b"}, "b": {"like": "ticket"}},
+            "'a' .* takes no rounds, trials or on",
+        ),
     ],
 )
 def test_arms_without_a_function_and_chains_that_skip_rounds_are_refused(arms, message):

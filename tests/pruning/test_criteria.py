@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tf_lottery.pruning.criteria import CRITERIA, Evidence
+from tf_lottery.pruning.criteria import CRITERIA, DRAWING, Evidence
 from tf_lottery.pruning.select import select
 
 WEIGHTS = {"a/kernel": np.array([[-0.5, 0.1], [0.0, -2.0]], np.float32), "b/kernel": np.array([3.0, -0.2])}
@@ -50,3 +50,10 @@ def test_random_scores_of_layers_are_not_the_same_draw():
     same_shape = {"a/kernel": np.zeros(8), "b/kernel": np.zeros(8)}
     scores = CRITERIA["random"](Evidence(same_shape, seed=1))
     assert not np.array_equal(scores["a/kernel"], scores["b/kernel"])
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_only_criteria_that_draw_depend_on_the_seed(name):
+    """One that draws and isn't named in `DRAWING` would get the same seed in every round and replicate."""
+    first, second = (CRITERIA[name](Evidence(WEIGHTS, seed=seed)) for seed in (1, 2))
+    assert equal(first, second) == (name not in DRAWING)

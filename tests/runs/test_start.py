@@ -19,8 +19,9 @@ from tf_lottery.store.store import Store
 class Plain:
     """Holds what it is given. With `careless` it forgets the masks, or a bit."""
 
-    def __init__(self, shapes, careless=None):
-        self._shapes, self._careless, self.optimizer = shapes, careless, None
+    def __init__(self, shapes, present, careless=None):
+        self._present = present
+        self._shapes, self._careless, self.optimizer, self.held = shapes, careless, None, None
 
     def shapes(self):
         return self._shapes
@@ -43,7 +44,7 @@ class Plain:
             self.held[name] = np.nextafter(self.held[name], np.float32(9))
 
     def weights(self):
-        return self.held
+        return self.held if self.held is not None else self._present
 
 
 def _by_name(masks):
@@ -63,7 +64,9 @@ def record_of(store, arm, round):
 
 def subject(store, careless=None):
     masks = store.masks(record_of(store, "ticket", 0).key)
-    return Plain({path: mask.shape for path, mask in masks.items()}, careless)
+    present = store.rewind_point(record_of(store, "ticket", 0).key, 0)
+    present = {name: value for name, value in present.items() if name.startswith("model/")}
+    return Plain({path: mask.shape for path, mask in masks.items()}, present, careless)
 
 
 @pytest.mark.parametrize("round", [1, 2])
@@ -129,3 +132,31 @@ def test_a_further_start_is_a_function_and_a_line(store, monkeypatch):
     spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "doubled"})
     plain = subject(store)
     assert start_run(spec, store, plain, 20).first_step == plain.step == 3
+
+
+@pytest.mark.parametrize(
+    ("broken", "received"),
+    [
+        (lambda name, value: {name: value.astype(np.float64)}, "float64 of shape"),
+        (lambda name, value: {name: value[:1]}, "float32 of shape"),
+        (lambda name, value: {}, "none"),
+    ],
+    ids=["another type", "another shape", "missing"],
+)
+def test_a_start_that_gives_other_variables_says_which(store, monkeypatch, broken, received):
+    def other(spec, store, subject, steps_per_epoch):
+        found = start._rewind(spec, store, subject, steps_per_epoch).weights
+        name = next(iter(found))
+        value = found.pop(name)
+        return start.Start({**found, **broken(name, value)})
+
+    monkeypatch.setitem(start.STARTS, "other", other)
+    spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "other"})
+    with pytest.raises(LotteryError, match=f"start 'other' to return float32.*Received: {received}"):
+        start_run(spec, store, subject(store), 20)
+
+
+def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch):
+    monkeypatch.setitem(start.CRITERIA, "magnitude", lambda evidence: {})
+    with pytest.raises(LotteryError, match="criterion 'magnitude' to score .* in the shape .*Received: none"):
+        start_run(record_of(store, "ticket", 1).spec, store, subject(store), 20)

@@ -20,19 +20,19 @@ STYLES: dict[str, dict[str, Any]] = {
         "label": "random reinitialization",
     },
 }
-"""How arms are drawn that have a colour of their own; others get one of `COLORS`."""
+"""The style of arms that have a colour of their own; other arms get one of `COLORS`."""
 
 COLORS = ("#7b4ea3", "#009e73", "#c44e7d", "#56b4e9", "#8c6d1f", "#4d4d4d")
-"""Distinct to colour-blind eyes beside those of `STYLES`."""
+"""Colours that colour-blind readers can tell from each other and from those of `STYLES`."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One of the pictures.
+    """One of several pictures that are drawn side by side.
 
     Attributes:
-        label: What stands beside its axis.
-        value: What is drawn of a run.
+        label: The label of the vertical axis.
+        value: A function that returns the value to draw from a run's record.
     """
 
     label: str
@@ -50,9 +50,9 @@ def draw(records: Iterable[Record], path: Path, title: str, tolerance: float) ->
 
     Args:
         records: The records of one study.
-        path: Where to write the PNG.
-        title: What stands above the pictures.
-        tolerance: That of the matching rule, a fraction.
+        path: The PNG file to write.
+        title: The title above the pictures.
+        tolerance: The tolerance of the matching rule, as a fraction.
     """
     results = Results(records)
     draw_panels(results, STUDY, path, results.matching_round(tolerance), title)
@@ -65,10 +65,10 @@ def draw_panels(
 
     Args:
         results: The finished runs.
-        panels: What to draw of them.
-        path: Where to write the PNG.
-        best: The round of the main arm that gets the star, None for none.
-        title: What stands above the pictures, None for nothing.
+        panels: The pictures to draw.
+        path: The PNG file to write.
+        best: The round of the main arm that is marked with a star; None marks no round.
+        title: The title above the pictures. Default: none.
     """
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
 
@@ -103,13 +103,19 @@ def _by_density(
     runs = results.of_arm(arm)
     densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
     return {
-        round: (mean(densities[round]), (mean(found), min(found), max(found)))
-        for round, found in values.items()
+        round: (mean(densities[round]), (mean(replicates), min(replicates), max(replicates)))
+        for round, replicates in values.items()
     }
 
 
 def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
-    control = any(record.spec.start == "reinitialize" for record in results.records if record.spec.arm == arm)
+    tickets = {(run.spec.replicate, run.spec.round): run.spec for run in results.of_arm(results.main)}
+    control = any(
+        (ticket := tickets.get((run.spec.replicate, run.spec.round))) is not None
+        and (run.spec.parent, run.spec.pruning) == (ticket.parent, ticket.pruning)
+        for run in results.records
+        if run.spec.arm == arm and run.spec.round and arm != results.main
+    )
     shape = {"marker": "s", "linestyle": "--"} if control else {"marker": "o"}
     return {"color": color, "label": arm.replace("_", " "), **shape}
 

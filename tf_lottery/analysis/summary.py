@@ -11,7 +11,7 @@ from tf_lottery.method.spec import Record
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean, minimum and maximum over replicates; trials are averaged first."""
+    """The mean, minimum and maximum over replicates, whose trials are averaged first."""
 
     mean: float
     low: float
@@ -20,20 +20,22 @@ class Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """One arm at one round."""
+    """The summary of one arm at one round."""
 
     arm: str
     round: int
     replicates: int
     density: float
     test_accuracy: Spread
-    """The test accuracy at early stop; the next two are measured there, too."""
+    """The test accuracy at early stop, a fraction."""
     validation_accuracy: Spread
+    """The validation accuracy at early stop, a fraction."""
     iteration: Spread
+    """The step of early stop."""
 
 
 def summarize(records: Iterable[Record]) -> dict[str, dict[int, Summary]]:
-    """Return arm -> round -> summary. Every arm has the dense network as its round 0."""
+    """Return arm -> round -> summary, with the dense network as round 0 of every arm."""
     results = Results(records)
     dense = _of_arm(results.of_arm(results.main), results.main).get(0)
     arms = {}

@@ -1,4 +1,4 @@
-"""The table of runs, with a row for each finished run, in columns that fit 80 characters."""
+"""The table of finished runs, with a row for each, in columns that fit 80 characters."""
 
 from tf_lottery.method.spec import Record
 

@@ -1,4 +1,4 @@
-"""What a study found, in words."""
+"""The findings of a study, in words."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
 
     Args:
         records: The records of one study.
-        tolerance: That of the matching rule, a fraction.
+        tolerance: The tolerance of the matching rule, as a fraction.
     """
     results = Results(records)
     records, arms = results.records, summarize(results.records)
@@ -38,11 +38,11 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
         )
         return sentences
     ticket = tickets[round]
-    any_of_it = results.rounds(records[0].spec.replicate)[round]
+    record = results.rounds(records[0].spec.replicate)[round]
     needed = f"{100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}"
     sentences.append(
         f"Sparsest matching ticket: round {round}, {100 * ticket.density:.1f}% of the weights "
-        f"({any_of_it.weights_remaining:,} of {any_of_it.weights_total:,}): {_accuracy(ticket)}. "
+        f"({record.weights_remaining:,} of {record.weights_total:,}): {_accuracy(ticket)}. "
         f"Its validation accuracy ({100 * ticket.validation_accuracy.mean:.2f}%), and that of every denser "
         f"ticket, is at least the dense network's {needed}."
     )

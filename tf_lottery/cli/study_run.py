@@ -1,4 +1,4 @@
-"""What `tf-lottery run` does around a study: it shows and draws it, and says what was found."""
+"""What `tf-lottery run` does around a study: it shows progress, draws the study and reports the findings."""
 
 import shutil
 import sys
@@ -31,18 +31,18 @@ from tf_lottery.training.quiet_start import start_quietly
 from tf_lottery.workers import this_worker
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as in shells."""
 
 
 @terminal.unwound()
 @terminal.unheard()
 def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
-    """Run a study with a live table, then write the verdict, the picture and the ticket file.
+    """Run a study with a live table, then print the verdict and write the picture and the ticket file.
 
     Args:
         study: The study to run.
         output: The study's directory. Default: `saved_models/<name>`.
-        execution: Who trains.
+        execution: How and where runs are trained. Default: in this process, one after the other.
 
     Returns:
         The exit code: 0; 1 if runs failed; 130 after Ctrl-C, 143 after `kill`, 129 if the terminal closed.
@@ -51,12 +51,13 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
     worker = this_worker(study.training.strategy)
     if not worker.chief:
         print(
-            f"Worker {worker.index} of {worker.count}: trains along; the chief, worker 0, shows and writes."
+            f"Worker {worker.index} of {worker.count} takes part in the training. The chief, worker 0, shows "
+            "progress and writes the results."
         )
         try:
             run_study(study, output, observer=QuietStart(study), execution=execution)
         except (KeyboardInterrupt, terminal.Ended) as end:
-            print("Interrupted, and with it all workers: repeat the command on all to go on.")
+            print("Interrupted, and so are all other workers. Repeat the command on all of them to go on.")
             return _code(end)
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
@@ -69,7 +70,7 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
             store.set_aside(error)
             records = _run(study, store, execution, live)
     except (KeyboardInterrupt, terminal.Ended) as end:
-        print(f"Interrupted. What is finished is kept in {paths.root}: repeat the command to go on.")
+        print(f"Interrupted. Finished runs are kept in {paths.root}. Repeat the command to go on.")
         return _code(end)
     study = load(paths)  # with its data's digest
     waiting = plan(study, store.records())
@@ -96,19 +97,19 @@ def _run(study: StudyConfig, store: Store, execution: Execution, live: Live) -> 
 
 
 class QuietStart(StudyObserver):
-    """Starts TensorFlow without its start-up lines, if it is this process that trains."""
+    """Starts TensorFlow without its start-up lines, if this process itself trains."""
 
     def __init__(self, study: StudyConfig, execution: Execution = SERIAL):
         self._here = execution.executor == "local" and local_workers(study, execution.workers) == 1
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Start it."""
+        """Start TensorFlow if there is something to train."""
         if self._here and waiting:
             start_quietly()
 
 
 def _tensorboard() -> str:
-    """Return the command as it can be typed here, with its path if it isn't on the PATH."""
+    """Return the `tensorboard` command as it can be typed here, with its path if it isn't on the PATH."""
     beside = Path(sys.executable).with_name("tensorboard")
     if shutil.which("tensorboard") or not beside.exists():
         return "tensorboard"
@@ -116,7 +117,7 @@ def _tensorboard() -> str:
 
 
 def _report(study: StudyConfig, store: Store, records: list[Record], console: Console) -> DamagedError | None:
-    """Say what was found, draw it and write the ticket; return what is damaged, if that prevents it."""
+    """Print the findings, draw them and write the ticket; return the error if a damaged file prevents it."""
     paths = store.paths
     lines = [f"Picture:        {paths.picture}"]
     winner = Results(records).winner(study.tolerance)
@@ -142,12 +143,12 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
 
 
 def _endings(live: Live, paths: StudyPaths, failed: list[Failure], left: int, keep: str) -> Iterator[str]:
-    """Yield what is said last."""
+    """Yield the last lines of the report."""
     yield f"Kept:           {readable(sum(sizes(paths).values()))} (storage.keep: {keep})"
     if failed:
         yield (
             f"Failed:         {len(failed)} of the runs (failed.json in their directories under {paths.runs} "
-            "says why); --retry-failed trains them again."
+            "says why). Use --retry-failed to train them again."
         )
     if left:
         yield f"Left:           {left} runs that can start now, for other shards."

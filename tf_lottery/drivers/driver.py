@@ -1,7 +1,7 @@
 """The loop that drives a study or a search: ask the planner, have runs trained, until nothing is left.
 
-It is the only such loop, whoever trains. Several drivers may share a study: a run is trained by the process
-that holds its lock, and the others take another one.
+There is no other such loop, whoever trains. Several drivers may share a study: the process that holds a run's
+lock trains it, and the others take another run.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from tf_lottery.store.study_file import written
 from tf_lottery.store.upkeep import trim
 
 ATTEMPTS = 3
-"""How often a run is tried whose worker is lost each time."""
+"""How many times a run is tried if its worker is lost each time."""
 POLL_SECONDS = 0.5
 SCAN_SECONDS = 2.0
-"""After this time the store is read again, though none of our own runs has ended."""
+"""After this time the store is read again, even if none of this driver's runs has ended."""
 BUSY_SECONDS = 1.0
-"""After this time a run that another process trains is looked at again."""
+"""After this time a run that another process is training is tried again."""
 
 
 class Driver:
@@ -43,9 +43,9 @@ class Driver:
     Args:
         study: The study, with its data's digest.
         store: The store that holds the study's runs.
-        executor: What trains them.
-        observer: Hears how it goes.
-        execution: Which part of the study this driver is to train.
+        executor: The executor that trains the runs.
+        observer: The observer that hears of the study's progress.
+        execution: How to train, and which part of the study this driver is to train.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Driver:
         self._planned: tuple[set, list[RunSpec]] = set(), []
 
     def run(self) -> list[Record]:
-        """Drive the study until nothing is left that this driver could train.
+        """Drive the study until no run is left that this driver could train.
 
         Returns:
-            The records of its finished runs, by replicate, round, arm and trial.
+            The records of all finished runs in the store.
 
         Raises:
             LotteryError: If the study doesn't fit its data or its network, or nothing can be written.
@@ -93,7 +93,7 @@ class Driver:
         return self._records()
 
     def _goes_on(self) -> bool:
-        """Begin what can begin and wait for something to end; return False when nothing is left."""
+        """Start the runs that can start and wait for one to end; return False when nothing is left."""
         try:
             if self._scanned is None or time.monotonic() - self._scanned[0] > SCAN_SECONDS:
                 self._scanned = time.monotonic(), self._records()
@@ -120,11 +120,11 @@ class Driver:
     def _wait(self) -> list[Outcome]:
         try:
             return self.executor.wait(POLL_SECONDS)
-        except DamagedError as error:  # which run it was would be unknown, and its slot taken for ever
+        except DamagedError as error:  # the run would be unknown, and its slot taken for ever
             raise RuntimeError("an executor raised instead of returning: please report this") from error
 
     def _tidy(self) -> None:
-        """Delete what a process that was killed right after writing a record has left in that run."""
+        """Delete the temporary files of finished runs, left by a process that was killed after the record."""
         for record in self._records() if self.store.writes else []:
             run = self.store.paths.run(record.key)
             if any(path.exists() for path in (run.checkpoint, run.progress, run.failed)):
@@ -140,7 +140,7 @@ class Driver:
                 self._set_aside(error)
 
     def _waiting(self, records: list[Record]) -> list[RunSpec]:
-        """Return the runs that can start, without failed ones; those that others wait for come first."""
+        """Return the runs that can start, except failed ones; those that others wait for come first."""
         waiting = []
         finished = {(record.key, record.spec.snapshots) for record in records}
         if finished != self._planned[0] or not finished:
@@ -173,7 +173,7 @@ class Driver:
             self.observer.running(progress.read(self.store.paths, watched))
 
     def _adopt(self, waiting: list[RunSpec]) -> bool:
-        """Take over what neighbouring studies have trained; return whether there was such a run."""
+        """Take over runs that neighbouring studies have trained; return whether there were any."""
         new = [spec for spec in waiting if spec.key not in self._training]
         adopted = [self.elsewhere.adopt(spec, self.observer.noted) for spec in new]
         return any(adopted)
@@ -183,8 +183,8 @@ class Driver:
         for spec in waiting:
             if len(self._training) >= self.executor.slots:
                 return
-            ours = self.execution.ours(spec) and spec.key not in self._training
-            if not ours or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
+            can_start = self.execution.ours(spec) and spec.key not in self._training
+            if not can_start or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
                 continue
             if not self._checked:
                 self.executor.check(self.study)
@@ -209,13 +209,13 @@ class Driver:
             self.failed[spec.key] = failures.describe(spec, outcome.detail)
 
     def _retry(self, spec: RunSpec, reason: str) -> None:
-        # Counting starts anew whenever the run got further, since a run of days may lose many workers.
+        # Progress resets the count, since a run that takes days may lose many workers.
         progress_made = spec.key, self._checkpoint_time(spec)
         self._lost[progress_made] += 1
         if self._lost[progress_made] < ATTEMPTS:
             self.observer.noted(f"{spec.describe()}: {reason}; it is tried again")
         else:
-            self.store.fail(spec, f"{reason}, as did {ATTEMPTS - 1} before")
+            self.store.fail(spec, f"{reason}; {ATTEMPTS - 1} earlier attempts lost their workers, too")
 
     def _checkpoint_time(self, spec: RunSpec) -> int:
         """Return when the run's last checkpoint was made, 0 if there is none."""
@@ -225,21 +225,21 @@ class Driver:
 
     def _set_aside(self, error: DamagedError) -> None:
         self._scanned = None
-        aside = self.store.set_aside(error)
-        if aside is None:
-            time.sleep(POLL_SECONDS)  # another process is doing that
+        new_path = self.store.set_aside(error)
+        if new_path is None:
+            time.sleep(POLL_SECONDS)  # another process is setting it aside
         else:
-            self.observer.noted(f"{error} Set aside as {aside}; the run is trained again.")
+            self.observer.noted(f"{error} Set aside as {new_path}; the run is trained again.")
 
     def _await_others(self, waiting: list[RunSpec]) -> bool:
-        """Return whether to look again later, since another process trains what we or a stop rule need."""
+        """Return whether to look again later: another process trains what we or a stop rule need."""
         needed = any(self.execution.ours(spec) for spec in waiting)
         rules = [self.study.of_arm(arm).pruning.max_accuracy_drop for arm in self.study.arms]
         if not needed and any(rule is not None for rule in rules):
             needed = any(self._is_coming(spec) for spec in waiting)
         if not needed and self._looked_last:
             return False
-        # A process that has ended just now may have finished what we need: look once more before leaving.
+        # A process that ended just now may have finished what is needed: look once more before leaving.
         self._looked_last = not needed
         if needed:
             time.sleep(POLL_SECONDS)
@@ -247,11 +247,11 @@ class Driver:
         return True
 
     def _at_work(self) -> AbstractContextManager:
-        """Let other shards see that ours is at work while it is."""
+        """Hold this shard's lock, by which other shards see that it is at work."""
         shard = self.execution.shard
         if not shard or not self.store.writes:
             return contextlib.nullcontext()
-        return held(self.store.paths.shard_lock(shard), patience=2)  # others look for a moment
+        return held(self.store.paths.shard_lock(shard), patience=2)  # others may hold it for a moment to look
 
     def _is_coming(self, spec: RunSpec) -> bool:
         """Return whether the shard that a run belongs to is at work."""

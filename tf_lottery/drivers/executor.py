@@ -1,4 +1,4 @@
-"""What the driver asks of whoever trains: processes, a cluster, this process, a search's `fit`."""
+"""What the driver requires of an executor: worker processes, a cluster, this process, a search's `fit`."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from tf_lottery.runs.outcome import Outcome
 
 
 class Executor(Protocol):
-    """What the driver asks of whoever trains.
+    """Trains the runs that a driver submits.
 
     Attributes:
         slots: How many runs are trained at once.
-        here: Whether it is this process that trains, and tells the observer how far it is.
+        here: Whether this process itself trains and tells the observer of its progress.
     """
 
     slots: int
@@ -22,13 +22,13 @@ class Executor(Protocol):
         """Check that a study fits its data and its network; raise a LotteryError if it doesn't."""
 
     def submit(self, spec: RunSpec) -> None:
-        """Begin a run. At most `slots` are given at once."""
+        """Start a run. At most `slots` runs are submitted at once."""
 
     def wait(self, seconds: float) -> list[Outcome]:
-        """Return how runs have ended, after waiting for one for at most so long.
+        """Return how runs have ended, after waiting at most `seconds` for one to end.
 
-        A damaged file is an outcome as well. Whatever is raised ends the study.
+        A damaged file is an outcome, too. Any error that is raised ends the study.
         """
 
     def close(self) -> None:
-        """End whatever is running."""
+        """Stop the runs that are still being trained."""

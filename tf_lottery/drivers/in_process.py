@@ -1,4 +1,4 @@
-"""Trains a study's runs one after the other, in this process."""
+"""The executor that trains a study's runs one after the other in this process."""
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
@@ -10,12 +10,12 @@ from tf_lottery.store.store import Store
 
 
 class InProcess:
-    """Trains one run after the other, in this process.
+    """Trains one run after the other in this process, as an `Executor` does.
 
     Args:
         store: The store that holds the study's runs.
-        observer: Hears of steps and evaluations, too.
-        strict_environment: As of `attempt`.
+        observer: The observer that also hears of steps and evaluations.
+        strict_environment: Whether to refuse to build on runs of another environment.
     """
 
     slots, here = 1, True
@@ -54,7 +54,7 @@ class InProcess:
 
 
 class _Here(StudyObserver):
-    """Tells an observer of what this process trains, also as the run in progress."""
+    """Passes on what this process trains, and reports it as the run in progress, too."""
 
     def __init__(self, observer: StudyObserver):
         self.noted, self.evaluated = observer.noted, observer.evaluated

@@ -42,16 +42,16 @@ def run_study(
         study: A config, the name of a shipped one, or a YAML file.
         directory: The study's directory. Default: `saved_models/<name>`.
         overrides: Settings to change, each as `a.b=value`, if `study` is a name or a file.
-        observer: Hears how it goes.
-        execution: Who trains. Default: this process, one run after the other.
+        observer: The observer that hears of the study's progress. Default: none.
+        execution: How and where runs are trained. Default: in this process, one after the other.
 
     Returns:
-        The records of its finished runs, by replicate, round, arm and trial. Runs that failed are missing;
-        `failed.json` in a run's directory says why.
+        The records of the study's finished runs, by replicate, round, arm and trial. Runs that failed are
+        missing; `failed.json` in a run's directory says why.
 
     Raises:
-        LotteryError: If settings are wrong, data can't be had, the directory holds another study, the disk is
-            full, or no run succeeds.
+        LotteryError: If settings are wrong, data can't be obtained, the directory holds another study, the
+            disk is full, or no run succeeds.
 
     Example:
         >>> records = run_study("digits_quick", execution=Execution(workers=2))  # doctest: +SKIP
@@ -59,7 +59,7 @@ def run_study(
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
-    execution.chains(study)
+    execution.chains(study)  # refuses a shard that doesn't fit, before anything is written
     observer = observer or StudyObserver()
     if not this_worker(study.training.strategy).chief:
         return _drive(follow(study, paths), FollowerStore(paths), observer, execution)
@@ -67,7 +67,7 @@ def run_study(
 
 
 def run_in(store: Store, study: StudyConfig, observer: StudyObserver, execution: Execution) -> list[Record]:
-    """As `run_study`, in a store that the caller goes on using."""
+    """Run a study as `run_study` does, in a store that the caller goes on using."""
     paths = store.paths
     new = not paths.root.exists()
     try:

@@ -1,4 +1,4 @@
-"""Which files an export is made of, and whether a directory is an export of ours and nothing else."""
+"""The files that an export consists of, and whether a directory is an unchanged export and nothing else."""
 
 import hashlib
 import json
@@ -12,114 +12,112 @@ from tf_lottery.errors import LotteryError
 
 KIND = "tf_lottery.export"
 REPORT = "report.json"
-"""In a directory of several exports; of a single one beside it, `NAME.report.json`."""
+"""The report in a directory of several exports. That of a single export is `NAME.report.json`, beside it."""
 
 _NAMED = 3
-"""Foreign files that a message names."""
+"""How many foreign files a message names."""
 
 
-def beside(path: Path) -> Path:
-    """Return where the report of a single export lies."""
+def report_path(path: Path) -> Path:
+    """Return the path of a single export's report."""
     return path.with_name(f"{path.name}.{REPORT}")
 
 
 def files_of(path: Path) -> dict[str, str]:
-    """Return relative name -> sha256 of all files of an export, but for the report within it."""
+    """Return relative name -> sha256 of all files of an export, except for the report in it."""
     if not path.is_dir():
         return {path.name: _digest(path)}
     names = [name for name in _names(path) if name != REPORT]
     return {name: _digest(path / name) for name in names}
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a report with its digest."""
-    return {**content, "digest": _seal(content)}
+def with_digest(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report's content with its digest added."""
+    return {**content, "digest": _content_digest(content)}
 
 
-def check_ours(path: Path) -> None:
-    """Check that a directory is an earlier export, as it was written, and holds nothing else.
+def check_replaceable(path: Path) -> None:
+    """Check that a directory is an earlier export, unchanged since it was written, and holds nothing else.
 
     Args:
-        path: a directory; empty will do.
+        path: A directory. An empty one is replaceable, too.
 
     Raises:
-        LotteryError: naming up to three files that aren't of the export.
+        LotteryError: If it holds other files. The message names up to three of them.
     """
-    there = _names(path)
-    if not there:
+    existing = _names(path)
+    if not existing:
         return
-    reports = [each for each in (path / REPORT, beside(path)) if each.is_file()]
-    listed = [found for each in reports if (found := _listed(each)) is not None]
-    if not listed:
-        looks = reports or {"saved_model.pb", "model.xml"} & set(there)
-        what = (
-            "an export without a whole report that lists its files. Look what is in it, and delete it"
-            if looks
-            else f"a directory of other things ({_few(there)}). Move them"
-        )
+    reports = [each for each in (path / REPORT, report_path(path)) if each.is_file()]
+    listings = [files for each in reports if (files := _listed(each)) is not None]
+    if not listings:
+        if reports or {"saved_model.pb", "model.xml"} & set(existing):
+            raise LotteryError(
+                f"{path} looks like an export, but has no intact report that lists its files, so it isn't "
+                "replaced. Look at what is in it and delete it, or choose another path."
+            )
         raise LotteryError(
-            f"Expected an earlier export to replace. Received: {path}, {what}, or choose another path."
+            f"{path} is not an earlier export: it holds {_few(existing)}. Move that, or choose another path."
         )
-    foreign = min((_foreign(path, there, files) for files in listed), key=len)
+    foreign = min((_foreign(path, existing, files) for files in listings), key=len)
     if foreign:
         raise LotteryError(
-            "Expected an earlier export to replace, and nothing else. Received: "
-            f"{path}, with {_few(foreign)}, not as its report lists it. Move it, or choose another path."
+            f"{path} holds {_few(foreign)}, which its report doesn't list, or lists with other contents. "
+            "Move that, or choose another path."
         )
 
 
 def check_report(path: Path) -> None:
-    """Check that where an export's report will lie there is none, or one of ours.
+    """Check that the place of an export's report is free, or holds an earlier report.
 
     Raises:
-        LotteryError: something else is there.
+        LotteryError: If another file is in that place.
     """
-    report = beside(path)
+    report = report_path(path)
     if os.path.lexists(report) and not _is_report(report):
         raise LotteryError(
-            "Expected nothing, or an earlier report, where the export's report will lie. Received: "
-            f"{report}, a file of yours. Choose another path."
+            f"The export's report would replace {report}, which isn't one. Move it, or choose another path."
         )
 
 
 def _is_report(path: Path) -> bool:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        ours = _listed(path) is not None or {"model", "rows"} <= content.keys()  # an older version's
-        return ours and path.is_file() and not path.is_symlink()
+        known = _listed(path) is not None or {"model", "rows"} <= content.keys()  # from an older version
+        return known and path.is_file() and not path.is_symlink()
     except (OSError, ValueError, AttributeError):
         return False
 
 
-def _foreign(path: Path, there: list[str], files: Mapping[str, str]) -> list[str]:
-    """What isn't listed, or has other contents."""
+def _foreign(path: Path, existing: list[str], files: Mapping[str, str]) -> list[str]:
+    """Return the existing names that aren't listed, or whose contents differ."""
     return [
         name
-        for name in there
+        for name in existing
         if not (name == REPORT and _listed(path / name) == files)
         and ((path / name).is_symlink() or files.get(name) != _digest(path / name))
     ]
 
 
 def _listed(report: Path) -> dict[str, str] | None:
-    """Files that a report of ours lists; None if it isn't one, or isn't as it was written."""
+    """Return the files that a report lists; None if it isn't a report, or fails its checksum."""
     try:
         content = json.loads(report.read_text(encoding="utf-8"))
-        seal = content.pop("digest", None)
-        whole = content.get("format") == KIND and seal == _seal(content)
+        digest = content.pop("digest", None)
+        intact = content.get("format") == KIND and digest == _content_digest(content)
     except (OSError, ValueError, AttributeError, TypeError):
         return None
     files = content.get("files")
-    return files if whole and isinstance(files, dict) else None
+    return files if intact and isinstance(files, dict) else None
 
 
 def _names(path: Path) -> list[str]:
-    """Relative names of all that isn't a directory. (An empty one is no loss.)"""
-    found = []
+    """Return the relative names of everything but directories. (Losing an empty one does no harm.)"""
+    names = []
     for root, directories, files in os.walk(path):
         links = [name for name in directories if (Path(root) / name).is_symlink()]
-        found += [(Path(root) / name).relative_to(path).as_posix() for name in (*files, *links)]
-    return sorted(found)
+        names += [(Path(root) / name).relative_to(path).as_posix() for name in (*files, *links)]
+    return sorted(names)
 
 
 def _digest(path: Path) -> str:
@@ -128,7 +126,7 @@ def _digest(path: Path) -> str:
     return file_digest(path)
 
 
-def _seal(content: Mapping[str, Any]) -> str:
+def _content_digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How much a model has to store and to compute, all of it and what pruning has left of it."""
+"""How much a model has to store and to compute, in full and with the weights that pruning has left."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.kernels import PrunableChoice
 from tf_lottery.layers.paths import children, named_variables
 
-# Of these, each weight is used once at each position of the outputs; of transposed ones, of the inputs.
+# Layers that use each weight once at each position of the outputs, and transposed ones: of the inputs.
 _AT_OUTPUTS = (
     *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D),
     *(layers.SeparableConv1D, layers.SeparableConv2D),
@@ -23,20 +23,20 @@ _AT_INPUTS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTrans
 
 @dataclass(frozen=True)
 class Cost:
-    """What a model costs.
+    """The weights and FLOPs of a model.
 
     Attributes:
-        weights: of all kernels, as `make_prunable` finds them.
-        surviving_weights: of these, that aren't 0.0.
-        flops: of one example: a multiplication and an addition for each use of a weight, in Dense and
-            EinsumDense layers and convolutions. Padding counts as if it were input.
-        surviving_flops: of these, with weights that aren't 0.0.
-        parameters: all weights of the model, biases and normalization included.
-        uncounted: layers with kernels whose FLOPs aren't counted: recurrent, attention, your own, or with
-            inputs of any size.
-        nonzero: of all weights of the model, that aren't 0.0.
-        unknown: matrices that hold zeros and aren't among the kernels: declared as such to `make_prunable`
-            perhaps, which a plain model doesn't remember.
+        weights: The number of weights in all kernels, as `make_prunable` finds them.
+        surviving_weights: The number of these weights that aren't 0.0.
+        flops: The FLOPs for one example: a multiplication and an addition for each use of a weight, in Dense
+            and EinsumDense layers and convolutions. Padding counts as if it were input.
+        surviving_flops: The part of these FLOPs that uses weights that aren't 0.0.
+        parameters: The number of all weights of the model, including biases and normalization.
+        uncounted: The layers with kernels whose FLOPs aren't counted: recurrent and attention layers, custom
+            layers, and layers with inputs of any size.
+        nonzero: The number of all weights of the model that aren't 0.0.
+        unknown: The matrices that hold zeros and aren't known as kernels. They may have been declared as
+            kernels to `make_prunable`, which a plain model doesn't remember.
     """
 
     weights: int
@@ -49,7 +49,7 @@ class Cost:
     unknown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """What is left of it, in words, and what isn't counted."""
+        """Return how much is left of the model, in words, and what isn't counted."""
         share = _percent(self.surviving_weights, self.weights)
         text = f"{self.surviving_weights:,} of {self.weights:,} prunable weights ({share})"
         text = text if self.weights else "no weights that are known as prunable"
@@ -61,13 +61,13 @@ class Cost:
 
 
 def cost(model: keras.Model) -> Cost:
-    """Return what a plain model costs.
+    """Return the weights and FLOPs of a plain model.
 
     Args:
-        model: built.
+        model: A built plain model.
 
     Raises:
-        LotteryError: a model that isn't built or plain.
+        LotteryError: If the model isn't built, or isn't plain.
 
     Example:
         >>> import keras
@@ -98,7 +98,7 @@ def cost(model: keras.Model) -> Cost:
 
 
 def unknown_kernels(model: keras.Model) -> dict[str, keras.Variable]:
-    """Return path -> variable of trained matrices that hold zeros and aren't known as kernels."""
+    """Return path -> variable of the trained matrices that hold zeros and aren't known as kernels."""
     known = {id(kernel) for kernel in PrunableChoice(frozen=True).kernels_of(model).values()}
     trained = {id(variable) for variable in model.trainable_variables} - known
     return {
@@ -118,12 +118,12 @@ def _few(names: tuple[str, ...]) -> str:
 
 
 def _sizes(kernel: keras.Variable) -> np.ndarray:
-    """Weights, and weights that aren't 0.0."""
+    """Return the number of weights, and of those that aren't 0.0."""
     return np.array([math.prod(kernel.shape), np.count_nonzero(ops.convert_to_numpy(kernel))], np.int64)
 
 
 def _calls(model: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer, int | None]]:
-    """Yield path, layer and `_uses` of each call of a layer."""
+    """Yield the path, the layer and its `_uses` for each call of a layer."""
     if (nodes := nodes_of(model)) is None:
         yield from ((path + layer.name, layer, None) for layer in children(model))
         return
@@ -136,7 +136,7 @@ def _calls(model: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer, in
 
 
 def _uses(layer: keras.Layer, inputs: tuple, outputs: tuple) -> int | None:
-    """How often each weight is used for one example, None if it isn't known."""
+    """Return how often each weight is used for one example, or None if that isn't known."""
     if isinstance(layer, layers.Dense):
         sizes = outputs[1:-1]
     elif isinstance(layer, layers.EinsumDense):

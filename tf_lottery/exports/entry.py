@@ -1,4 +1,4 @@
-"""What a model does first with its inputs: looks up what they index, scales them."""
+"""What a model does first with its inputs: whether it uses them as indices, and whether it scales them."""
 
 import keras
 
@@ -9,9 +9,9 @@ _ARITHMETIC = ("Divide", "TrueDivide", "Multiply", "Subtract", "Add")
 
 
 def token_inputs(model: keras.Model) -> set[int]:
-    """Return which inputs, by number, go straight into an Embedding: indices, whatever their type."""
+    """Return the numbers of the inputs that go straight into an Embedding: indices, whatever their type."""
     tensors = [id(tensor) for tensor in getattr(model, "inputs", None) or []]
-    found = set()
+    numbers = set()
     for node in nodes_of(model) or ():
         for place, tensor in enumerate(node.input_tensors):
             if id(tensor) not in tensors:
@@ -19,12 +19,12 @@ def token_inputs(model: keras.Model) -> set[int]:
             layer = node.operation
             inside = isinstance(layer, keras.Model) and place in token_inputs(layer)
             if inside or isinstance(layer, keras.layers.Embedding):
-                found.add(tensors.index(id(tensor)))
-    return found
+                numbers.add(tensors.index(id(tensor)))
+    return numbers
 
 
 def scales_itself(model: keras.Model) -> bool:
-    """Return whether a model scales its inputs before anything with weights; also where that isn't known."""
+    """Return whether a model scales its inputs before the first layer with weights. True if unknown."""
     nodes = nodes_of(model)
     if nodes is None:
         return True
@@ -40,7 +40,7 @@ def scales_itself(model: keras.Model) -> bool:
         elif isinstance(operation, _SCALES) or type(operation).__name__ in _ARITHMETIC:
             return True
         elif not getattr(operation, "weights", None):
-            if not known:  # a layer of the user's own, which may do anything
+            if not known:  # a custom layer may do anything
                 return True
             raw |= {id(tensor) for tensor in node.outputs}
     return False

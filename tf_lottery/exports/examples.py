@@ -1,4 +1,4 @@
-"""Examples that an export is checked on: a user's arrays by the names of the inputs, or drawn ones."""
+"""Examples that an export is checked on: a user's arrays by input name, or random inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,30 +15,34 @@ from tf_lottery.exports.signature import Inputs, Signature
 from tf_lottery.layers import inputs as drawn_inputs
 
 RANDOM = 256
-"""Inputs drawn where no examples are given."""
+"""How many random inputs are drawn where no examples are given."""
 
 _OPEN = 16
-"""Taken for a size that a model leaves open, where nothing but floats goes in."""
+"""The size drawn for a dimension that a model leaves open, if all of its inputs are floats."""
 
 
-def also_called(model: keras.Model) -> list[list[str]]:
-    """Return the names that a model has for its inputs itself, in the signature's order."""
+def keras_input_names(model: keras.Model) -> list[list[str]]:
+    """Return the model's own names of its inputs, and its keys if it has any, in the signature's order."""
     tensors, structure = getattr(model, "inputs", None) or [], getattr(model, "_inputs_struct", None)
-    found = [[tensor.name for tensor in tensors]]
+    names = [[tensor.name for tensor in tensors]]
     if isinstance(structure, dict) and len(structure) == len(tensors):
-        found.append(sorted(structure))  # the order in which Keras flattens it
-    return found
+        names.append(sorted(structure))  # the order in which Keras flattens a dictionary
+    return names
 
 
 def array_of(value: Any, what: str) -> np.ndarray:
     """Return a user's examples as an array.
 
+    Args:
+        value: The examples.
+        what: What the examples are called in the message.
+
     Raises:
-        LotteryError: what isn't one, with what it should have been.
+        LotteryError: If they can't be converted to an array with at least one dimension.
     """
     try:
         array = np.asarray(value)
-    except Exception:  # arrays of several shapes, tensors without a value
+    except Exception:  # for example arrays of several shapes, or tensors without a value
         array = None
     if array is None or not array.ndim:
         raise LotteryError(
@@ -48,20 +52,20 @@ def array_of(value: Any, what: str) -> np.ndarray:
     return array
 
 
-def named(
+def named_inputs(
     x: Any, signature: Signature, what: str = "test", also: Sequence[Sequence[str]] = (), pixels: bool = False
 ) -> Inputs:
-    """Return a user's arrays by name of the input.
+    """Return a user's arrays as input name -> array.
 
     Args:
-        x: one array, a list of them, or a dictionary.
-        signature: that they are to fit.
-        what: they are called in messages.
-        also: further names by which a dictionary may call them, each list in the signature's order.
-        pixels: whether `pixels=True` would do for the model.
+        x: One array, a list of arrays, or a dictionary of them.
+        signature: The signature that they must fit.
+        what: What the inputs are called in messages: "test" or "training".
+        also: Further names that a dictionary may use, each list in the signature's order.
+        pixels: Whether the model could be exported with `pixels=True`, which the message then suggests.
 
     Raises:
-        LotteryError: if they don't fit.
+        LotteryError: If they don't fit the signature.
     """
     if isinstance(x, Mapping):
         fitting = [list(names) for names in (list(signature), *also) if set(names) == set(x)]
@@ -69,8 +73,8 @@ def named(
             raise LotteryError(f"Expected inputs {sorted(signature)}. Received: {sorted(map(str, x))}")
         if any(names != fitting[0] for names in fitting):
             raise LotteryError(
-                f"Expected {what} inputs by names that mean one thing. Received: {sorted(map(str, x))}, keys "
-                f"of the model's inputs and, otherwise, their own names. Give a list, as {fitting[0]}."
+                f"The names of the {what} inputs, {sorted(map(str, x))}, are ambiguous: the model has them "
+                f"as keys and, in another order, as input names. Give a list in the order {fitting[0]}."
             )
         values = [x[name] for name in fitting[0]]
     else:
@@ -93,7 +97,7 @@ def named(
             continue
         if not np.isfinite(array).all():
             raise LotteryError(f"Expected finite {what} inputs {name!r}. Received: NaN or infinity")
-        with np.errstate(invalid="ignore"):  # what doesn't fit is refused below
+        with np.errstate(invalid="ignore"):  # values that don't fit are refused below
             arrays[name] = array if spec.dtype == tf.uint8 else array.astype(spec.dtype.as_numpy_dtype)
         if spec.dtype.is_floating and array.dtype == np.uint8:
             raise LotteryError(
@@ -102,13 +106,13 @@ def named(
                 + (
                     "Scale them; or, with pixels=True, the exported file scales them by 1/255 itself."
                     if pixels
-                    else f"The model isn't known to take values from 0 to 1: x.astype('{spec.dtype.name}')."
+                    else f"The model may scale them itself. Convert them: x.astype('{spec.dtype.name}')."
                 )
             )
         if spec.dtype.is_integer and (arrays[name] != array).any():
             raise LotteryError(
-                f"Expected {what} inputs {name!r} of {spec.dtype.name}. Received: {array.dtype}, of which "
-                f"{spec.dtype.name} can't hold all"
+                f"Expected {what} inputs {name!r} of {spec.dtype.name}. Received: {array.dtype} with values "
+                f"that {spec.dtype.name} can't hold"
             )
     if len({len(array) for array in arrays.values()}) > 1:
         raise LotteryError(
@@ -118,49 +122,49 @@ def named(
 
 
 def _bytes_of(array: np.ndarray) -> np.ndarray:
-    """Return strings as TensorFlow holds them: bytes, of text in UTF-8; other things as they are."""
+    """Return an array of strings as bytes, text encoded in UTF-8; return any other array unchanged."""
     flat = [each.encode() if isinstance(each, str) else each for each in array.ravel().tolist()]
     if not all(isinstance(each, bytes) for each in flat):
         return array
-    found = np.array(flat, dtype=np.bytes_).reshape(array.shape)
-    return found if found.ravel().tolist() == flat else array  # NumPy drops zeros at the end
+    encoded = np.array(flat, dtype=np.bytes_).reshape(array.shape)
+    return encoded if encoded.ravel().tolist() == flat else array  # NumPy drops zero bytes at the end
 
 
-def drawn(signature: Signature, model: keras.Model) -> Inputs:
-    """Return random inputs: floats from 0 to 1, indices and words that the model has room for.
+def random_inputs(signature: Signature, model: keras.Model) -> Inputs:
+    """Return random inputs: floats from 0 to 1, and indices and words that the model accepts.
 
     Args:
-        signature: of the model.
-        model: built.
+        signature: The model's signature.
+        model: A built model.
     """
     generator = np.random.default_rng(0)
     batch = fixed_batch(model)
     count = batch * max(2, RANDOM // batch) if batch else RANDOM
     tokens = token_inputs(model)
     names = list(signature)
-    known = [
+    numeric = [
         name
         for number, (name, spec) in enumerate(signature.items())
         if number not in tokens and (spec.dtype == tf.uint8 or spec.dtype.is_floating)
     ]
-    if len(known) < len(names):
-        return _that_it_takes(signature, model, count, batch or count, known, tokens)
+    if len(numeric) < len(names):
+        return _accepted_inputs(signature, model, count, batch or count, numeric, tokens)
     return {
         name: _floats(spec, [_OPEN] * len(spec.shape), count, generator) for name, spec in signature.items()
     }
 
 
-def _that_it_takes(
-    signature: Signature, model: keras.Model, count: int, batch: int, known: list[str], tokens: set[int]
+def _accepted_inputs(
+    signature: Signature, model: keras.Model, count: int, batch: int, numeric: list[str], tokens: set[int]
 ) -> Inputs:
-    """The first of several draws that the model answers, else the last."""
+    """Return the first of several draws on which the model doesn't fail, or else the last."""
     arrays: Inputs = {}
     for candidate in drawn_inputs.draw_inputs(model, count=count, indices=tokens):
         generator = np.random.default_rng(0)
         flat = [each.numpy() for each in tree.flatten(candidate)]
         arrays = {
             name: _floats(spec, value.shape, count, generator)
-            if name in known
+            if name in numeric
             else (_bytes_of(value) if spec.dtype == tf.string else value)
             for (name, spec), value in zip(signature.items(), flat, strict=True)
         }
@@ -170,7 +174,7 @@ def _that_it_takes(
             with from_initial_state(model):
                 model(given, training=False)
             break
-        except Exception:  # whatever a layer raises of sizes or indices that it has no room for
+        except Exception:  # a layer may raise anything for a size or an index that it can't take
             continue
     return arrays
 

@@ -1,4 +1,4 @@
-"""`export`: writes a trained model, verifies it in a fresh process, measures it, puts it in its place."""
+"""`export`: write a trained model, verify it in a fresh process, measure it, and move it to its place."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,13 @@ import keras
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports import place
-from tf_lottery.exports.contents import REPORT, beside, files_of
+from tf_lottery.exports.contents import REPORT, files_of, report_path
 from tf_lottery.exports.formats import registry
 from tf_lottery.exports.formats.keras_file import compacted
 from tf_lottery.exports.formats.registry import Format
 from tf_lottery.exports.measure import BATCHES, Measurement
 from tf_lottery.exports.recurrent import from_initial_state
-from tf_lottery.exports.source import check_model, filled, make_source
+from tf_lottery.exports.source import check_model, fill_zeros, make_source
 from tf_lottery.exports.words.report import Report
 from tf_lottery.exports.words.rows import ExportRow
 
@@ -43,51 +43,51 @@ def export(
     provenance: Mapping[str, Any] | None = None,
     noted: Callable[[str], None] = lambda line: None,
 ) -> Report:
-    """Write a trained sparse model as a file to serve, and say what it is worth.
+    """Write a trained sparse model as a file that can be served, and report its size, accuracy and speed.
 
-    The file is loaded in a fresh process, run on the test examples and held against the model; then its
-    latency is measured beside the dense original's in the same runtime, taking turns. A file that
-    answers NaN, another shape or another accuracy is set aside, and doesn't count.
+    The file is loaded in a fresh process, run on the test examples and compared with the model. Then its
+    latency is measured in turns with the dense original's, in the same runtime. A file whose outputs have
+    NaN, another shape or a lower accuracy is refused: it is kept under another name and does not count.
 
     | format | weights | |
     |---|---|---|
-    | `savedmodel` | `packed` | surviving values and where they are; made dense once, when it is loaded |
+    | `savedmodel` | `packed` | surviving values and their positions; made dense once, when it is loaded |
     | | `dense` | every variable once |
-    | `compact` | | `.keras`, without the units that are dead |
+    | `compact` | | `.keras`, without dead units |
     | `litert` | `float`, `sparse`, `dynamic`, `int8`, `int8_qat` | `.tflite` |
     | `onnx`, `openvino` | | |
-    | `all` | | each of these, into one directory |
+    | `all` | | all of these, in one directory |
 
     Args:
-        model: a trained plain Keras model, zeros baked in: of `strip`, of a search's `trained()`.
-        path: of the file, or of the directory (`savedmodel`, `openvino`, `all`).
-        format: see above.
-        weights: see above. Default: the first.
-        test_data: `(x, y)` or `x`: real inputs to verify it on, as arrays (several inputs: a list, or by
-            name). Default: random ones, and no accuracy.
-        train_data: `(x, y)`: what `int8` reads the ranges of activations from (x alone will do), and
-            `int8_qat` trains on.
-        pixels: the exported file takes `uint8` pixels and scales them by 1/255 itself.
-        classes: their names; a SavedModel then answers `classes` and `labels`, too.
-        warmup: put requests of the test examples into a SavedModel, for TensorFlow Serving.
-        compact: remove dead units first, in every format (`lottery.compact`).
-        original: the trained dense network, to compare size and speed with. Default: the model with its zeros
+        model: A trained plain Keras model, zeros baked in, as `strip` or a search's `trained()` returns it.
+        path: The file to write, or the directory (`savedmodel`, `openvino`, `all`).
+        format: The format, a name from the table above.
+        weights: The kind of weights, from the table above. Default: the first one of the format.
+        test_data: Real inputs to verify the file on: `(x, y)` or `x`, as arrays (several inputs as a list or
+            by name). Default: random inputs, and no accuracy.
+        train_data: `(x, y)`, from which `int8` reads the ranges of activations (x alone is enough), and on
+            which `int8_qat` trains.
+        pixels: Whether the exported file takes `uint8` pixels and scales them by 1/255 itself.
+        classes: The names of the classes. A SavedModel then returns `classes` and `labels`, too.
+        warmup: Whether to put requests made of the test examples into a SavedModel, for TensorFlow Serving.
+        compact: Whether to remove dead units first, in every format (`lottery.compact`).
+        original: The trained dense network, for comparing size and speed. Default: the model with its zeros
             filled, which costs the same.
-        accuracy_loss: fraction of test accuracy that 8-bit formats may lose; more is refused.
-        force: replace an earlier export, in one step, once the new one is verified. A directory is replaced
-            only if its report lists all that is in it, as it is.
-        latency: whether to measure it.
-        threads: of each runtime.
-        provenance: where the model comes from, for the report.
-        noted: hears what is being done.
+        accuracy_loss: The fraction of test accuracy that 8-bit formats may lose before they are refused.
+        force: Whether to replace an earlier export, in one step, once the new one is verified. A directory is
+            replaced only if its report lists every file in it, unchanged.
+        latency: Whether to measure latency.
+        threads: The number of threads of each runtime.
+        provenance: Where the model comes from, for the report.
+        noted: A function that is called with a line of text before each step.
 
     Returns:
-        The report; it lies beside the export, too, as `<name>.report.json`.
+        The report. It is also written beside the export, as `<name>.report.json`.
 
     Raises:
-        LotteryError: an unknown format; something at that path, without `force`; a ticket that isn't
-            trained, a prunable model; operations that the format doesn't have; an export that was
-            refused. Nothing that was there is touched.
+        LotteryError: If the format is unknown; if the path exists and `force` is not set; if the model is a
+            ticket without training or a prunable model; if the format lacks an operation; if the export was
+            refused. Existing files are then left as they are.
 
     Example:
         >>> import keras, tf_lottery as lottery
@@ -115,11 +115,11 @@ def export(
     source = replace(source, noted=noted)
     if compact:
         source = compacted(source)
-    _ = source.outputs  # refused here, if it has none to hold an export against
+    _ = source.outputs  # raises now if the model has no outputs to compare an export with
     with from_initial_state(model):
-        dense, about = _dense(model, original)
-    with place.beside(path) as temporary, warnings.catch_warnings(), from_initial_state(model):
-        warnings.simplefilter("ignore")  # of converters, about what they do within
+        dense, original_name = _dense_original(model, original)
+    with place.temporary_beside(path) as temporary, warnings.catch_warnings(), from_initial_state(model):
+        warnings.simplefilter("ignore")  # converters warn about their own internals
         measurement = Measurement(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"
         made.mkdir()
@@ -128,33 +128,33 @@ def export(
             measurement.stage = f"{number} of {len(chosen)}, "
             kind = _with_loss(kind, accuracy_loss)
             target = made / (kind.file if format == ALL else path.name)
-            row = _skipped(name, kind, rows) if format == ALL else None
+            row = _row_if_not_needed(name, kind, rows) if format == ALL else None
             rows.append(row or measurement.make(name, kind, target))
         if latency:
-            rows = measurement.timed(rows, made, BATCHES)
+            rows = measurement.with_latency(rows, made, BATCHES)
         report = Report(
             rows,
             model.name,
             measurement.cost,
             source.count,
             source.real,
-            about,
+            original_name,
             measurement.environment(),
             dict(provenance or {}),
             compact and source.plain.count_params() < model.count_params(),
         )
-        place.check(path, force)  # another one may have put something there meanwhile
+        place.check(path, force)  # another process may have written there in the meantime
         if format == ALL:
             return _put_all(report, made, path)
         return _put_one(report, made / path.name, path)
 
 
-def _dense(model: keras.Model, original: keras.Model | None) -> tuple[keras.Model, str]:
-    """Return the dense original and what it is."""
+def _dense_original(model: keras.Model, original: keras.Model | None) -> tuple[keras.Model, str]:
+    """Return the dense original and a description of it."""
     if original is not None:
         check_model(original)
         return original, "the network before pruning"
-    if (dense := filled(model)) is not None:
+    if (dense := fill_zeros(model)) is not None:
         return dense, "the model with its zeros filled"
     return model, "the model itself, since Keras can't copy it"
 
@@ -162,7 +162,9 @@ def _dense(model: keras.Model, original: keras.Model | None) -> tuple[keras.Mode
 def _chosen(path: Path, format: str, weights: str | None, asks_for_savedmodel: bool) -> dict[str, Format]:
     if format == ALL:
         if weights is not None:
-            raise LotteryError(f"Expected no weights with format 'all'. Received: {weights!r}")
+            raise LotteryError(
+                f"Format 'all' writes all weights. Leave weights={weights!r} out, or name one format."
+            )
         _check_directory(ALL, path)
         return registry.every()
     name, kind = registry.find(format, weights)
@@ -172,16 +174,17 @@ def _chosen(path: Path, format: str, weights: str | None, asks_for_savedmodel: b
     if not suffix:
         _check_directory(name, path)
     if asks_for_savedmodel and format != "savedmodel":
-        raise LotteryError(f"Expected format savedmodel for classes and warmup. Received: {format}")
+        raise LotteryError(
+            f"Only a SavedModel can hold classes and warmup, not {format}. "
+            "Leave them out, or use format 'savedmodel'."
+        )
     return {name: kind}
 
 
 def _check_directory(name: str, path: Path) -> None:
-    """A file is never replaced by a directory: it can't be an earlier export of this format."""
+    """Refuse to replace a file by a directory: the file can't be an earlier export of this format."""
     if path.is_file():
-        raise LotteryError(
-            f"Expected the path of a directory for {name}. Received: {path}, a file. Choose another path."
-        )
+        raise LotteryError(f"{name} is written as a directory, and {path} is a file. Choose another path.")
 
 
 def _with_loss(kind: Format, accuracy_loss: float) -> Format:
@@ -190,20 +193,20 @@ def _with_loss(kind: Format, accuracy_loss: float) -> Format:
     return replace(kind, limits=replace(kind.limits, accuracy=accuracy_loss))
 
 
-def _skipped(name: str, kind: Format, rows: Sequence[ExportRow]) -> ExportRow | None:
-    """Quantization-aware training is for where quantization after training loses accuracy."""
-    before = next((row for row in rows if row.name == "litert int8"), None)
-    if name != "litert int8_qat" or before is None or before.status != "verified":
+def _row_if_not_needed(name: str, kind: Format, rows: Sequence[ExportRow]) -> ExportRow | None:
+    """Return a row that skips quantization-aware training where plain quantization keeps the accuracy."""
+    int8 = next((row for row in rows if row.name == "litert int8"), None)
+    if name != "litert int8_qat" or int8 is None or int8.status != "verified":
         return None
-    found = before.verified
-    if found.accuracy is None or found.source_accuracy - found.accuracy > kind.limits.accuracy / 2:
+    measured = int8.verified
+    if measured.accuracy is None or measured.source_accuracy - measured.accuracy > kind.limits.accuracy / 2:
         return None
-    lost = 100 * (found.source_accuracy - found.accuracy)
+    lost = 100 * (measured.source_accuracy - measured.accuracy)
     return ExportRow(
         name,
         "not made",
         kind.runtime,
-        reason=f"not needed: litert int8 loses {lost:.2f} points (format litert, weights int8_qat makes it)",
+        reason=f"not needed: litert int8 loses {lost:.2f} points (format litert, weights int8_qat writes it)",
     )
 
 
@@ -212,14 +215,14 @@ def _put_one(report: Report, made: Path, path: Path) -> Report:
     if row.status == "not made":
         raise LotteryError(row.reason)
     if row.status == "refused":
-        aside = place.set_aside(made, path)
+        refused = place.keep_refused(made, path)
         raise LotteryError(
-            f"Expected an export that answers as its source. Received: {row.name}, refused: {row.reason}. "
-            f"It lies in {aside}; {path} isn't touched."
+            f"The export as {row.name} was refused: {row.reason}. It is kept in {refused}, and nothing was "
+            f"written to {path}. Fix the cause, or choose another format."
         )
     place.put(made, path)
     report = replace(report, rows=[replace(row, path=str(path))], files=files_of(path))
-    report.save(beside(path))
+    report.save(report_path(path))
     return report
 
 
@@ -228,14 +231,14 @@ def _put_all(report: Report, made: Path, path: Path) -> Report:
     for row in report.rows:
         kind = registry.every()[row.name]
         if row.status == "refused":
-            aside = place.set_aside(made / kind.file, made / kind.file)
-            rows.append(replace(row, path=str(path / aside.name)))
+            refused = place.keep_refused(made / kind.file, made / kind.file)
+            rows.append(replace(row, path=str(path / refused.name)))
         else:
             rows.append(replace(row, path=str(path / kind.file)) if row.status == "verified" else row)
     report = replace(report, rows=rows)
     if not report.verified:
         raise LotteryError(
-            f"Expected at least one export that answers as its source. Received: "
+            "No format could be exported and verified, so nothing was written. Fix the causes: "
             f"{'; '.join(f'{row.name}: {row.reason}' for row in rows)}"
         )
     (made / "report.txt").write_text(str(report) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Files and directories put in their places whole, replacing what is there at once; and their sizes."""
+"""Moving finished files and directories to their place in one step, and measuring their sizes."""
 
 import contextlib
 import ctypes
@@ -13,32 +13,35 @@ from pathlib import Path
 
 from tf_lottery.atomic import make_directory
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.contents import check_ours, check_report
+from tf_lottery.exports.contents import check_replaceable, check_report
 
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 
 
 def check(path: Path, force: bool) -> None:
-    """Refuse to write where something is, unless asked to replace it; a directory only if all in it is ours.
+    """Check that an export may be written to a path.
+
+    Args:
+        path: The path of the export.
+        force: Whether an existing file may be replaced, and a directory that is an earlier export.
 
     Raises:
-        LotteryError: with what to do.
+        LotteryError: If the path exists and may not be replaced, or if it has no name.
     """
     if path.name in ("", ".."):
-        raise LotteryError(f"Expected a path with a name of its own. Received: {path}. Add one to it.")
+        raise LotteryError(f"Expected a path that ends in a name. Received: {path}. Add a name to it.")
     if os.path.lexists(path) and not force:
         raise LotteryError(
-            f"Expected a path where nothing is. Received: {path}, which exists. Use --force (force=True) to "
-            "replace it once the new export is verified."
+            f"{path} already exists. Use --force (force=True) to replace it once the new export is verified."
         )
-    if path.is_dir() and not path.is_symlink() and force:  # of a link to one the link goes
-        check_ours(path)
+    if path.is_dir() and not path.is_symlink() and force:  # if it is a link, only the link is replaced
+        check_replaceable(path)
     check_report(path)
 
 
 @contextlib.contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Yield a temporary directory on the same disk; it is gone afterwards, whatever happens."""
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yield a temporary directory on the disk of a path, and delete it afterwards, whatever happens."""
     make_directory(path.parent)
     directory = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
@@ -48,11 +51,11 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def put(made: Path, path: Path) -> None:
-    """Move what was made to its place; what is there is replaced in one step, and deleted.
+    """Move a file or directory to its place. What exists there is replaced in one step, and deleted.
 
     Args:
-        made: a file or directory on the same disk.
-        path: its place.
+        made: The file or directory to move, on the same disk.
+        path: The place to move it to.
     """
     if not made.is_dir():
         made.chmod(0o644)
@@ -65,32 +68,32 @@ def put(made: Path, path: Path) -> None:
         os.rename(made, path)
     elif _exchange(made, path):
         delete(made)
-    else:  # a system without an exchange: there is a moment in which nothing is there
-        aside = made.with_name(made.name + ".before")
-        os.rename(path, aside)
+    else:  # without an atomic exchange, the path is missing for a moment
+        previous = made.with_name(made.name + ".before")
+        os.rename(path, previous)
         try:
             os.rename(made, path)
         except OSError:
-            os.rename(aside, path)
+            os.rename(previous, path)
             raise
-        delete(aside)
+        delete(previous)
 
 
-def set_aside(made: Path, path: Path) -> Path:
-    """Keep what was refused beside its place, where nothing is, for who wants to look; return where."""
+def keep_refused(made: Path, path: Path) -> Path:
+    """Keep a refused export for inspection, under a free name beside its place. Return its path."""
     names = (f"{path.stem}.refused{number or ''}{path.suffix}" for number in itertools.count())
-    aside = next(each for each in map(path.with_name, names) if not os.path.lexists(each))
-    put(made, aside)
-    return aside
+    free = next(each for each in map(path.with_name, names) if not os.path.lexists(each))
+    put(made, free)
+    return free
 
 
 def size(path: Path) -> int:
-    """Bytes on the disk, of a directory all its files."""
+    """Return the bytes of a file, or of all files in a directory."""
     return sum(each.stat().st_size for each in _files(path))
 
 
 def compressed(path: Path) -> int:
-    """Bytes as a .tar.gz."""
+    """Return the bytes that a file or directory takes as a .tar.gz."""
     counted = _Counter()
     with tarfile.open(fileobj=counted, mode="w:gz", compresslevel=6) as archive:
         for each in _files(path):
@@ -124,8 +127,8 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def delete(path: Path) -> None:
-    """Delete a file, a directory, a link; nothing if it isn't there."""
-    if path.is_dir() and not path.is_symlink():  # of a link to one the link goes
+    """Delete a file, a directory or a link, if it exists."""
+    if path.is_dir() and not path.is_symlink():  # of a link only the link is deleted
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

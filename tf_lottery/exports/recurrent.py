@@ -1,4 +1,4 @@
-"""Recurrent layers in an export: unrolled where a runtime has no loops, and the state of stateful ones."""
+"""Recurrent layers in exports: unrolling for runtimes without loops, and the state of stateful layers."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,15 +12,17 @@ from tf_lottery.layers.paths import walk
 
 
 def recurrent(layer: keras.Layer) -> list[keras.layers.RNN]:
-    """Return the recurrent layers in a model, those within others included."""
+    """Return the recurrent layers of a model, including those nested in other layers."""
     return [inner for _, inner, _ in walk(layer) if isinstance(inner, keras.layers.RNN)]
 
 
 def unrolled(model: keras.Model) -> keras.Model:
-    """Return a copy whose recurrent layers are unrolled, proven to answer the same; the model if all are.
+    """Return a copy with all recurrent layers unrolled, checked to give the model's outputs.
+
+    If they are all unrolled already, the model itself is returned.
 
     Raises:
-        LotteryError: a model that can't be copied.
+        LotteryError: If the model can't be copied.
     """
     if all(layer.unroll for layer in recurrent(model)):
         return model
@@ -28,23 +30,23 @@ def unrolled(model: keras.Model) -> keras.Model:
         return copy_model(model, _unrolled, close=True)
     except CannotCopy as error:
         raise LotteryError(
-            "Expected a model whose recurrent layers can be unrolled, as LiteRT takes them. "
-            f"Received: {model.name!r} ({error}). Build it with unroll=True."
+            f"LiteRT takes recurrent layers unrolled only, and {model.name!r} can't be copied to unroll them "
+            f"({error}). Build it with unroll=True."
         ) from error
 
 
 @contextlib.contextmanager
 def fixed_steps(model: keras.Model) -> Iterator[None]:
-    """Say in one line what Keras says at length of an unrolled model whose number of steps is open."""
+    """Replace Keras's long error about unrolling an open number of time steps by one line."""
     try:
         yield
     except ValueError as error:
         if "Cannot unroll" not in str(error):
             raise
         raise LotteryError(
-            "Expected a fixed number of time steps for LiteRT, which takes recurrent layers unrolled: "
-            f"keras.Input((steps, features)). Received: {model.name!r}, whose number of steps is open. "
-            "(Files with select TF operations, which could loop, aren't written.)"
+            "LiteRT takes recurrent layers unrolled only (files with select TF operations, which could loop, "
+            f"aren't written), and the number of time steps of {model.name!r} is open. Fix it: "
+            "keras.Input((steps, features))."
         ) from error
 
 
@@ -57,20 +59,20 @@ def _unrolled(layer: keras.Layer) -> keras.Layer:
 
 
 def states_of(model: keras.Layer) -> list[keras.Variable]:
-    """Return what stateful layers keep from call to call. (Keras doesn't count it as variables of theirs.)"""
+    """Return the states that stateful layers keep between calls. (Keras doesn't list them as variables.)"""
     stateful = [layer for layer in recurrent(model) if layer.stateful and layer.states is not None]
     return list({id(state): state for layer in stateful for state in tree.flatten(layer.states)}.values())
 
 
 def fixed_batch(model: keras.Layer) -> int | None:
-    """Return how many examples a stateful model takes at once, None for any number."""
+    """Return the fixed batch size of a stateful model; None if the model takes any."""
     states = states_of(model)
     return int(states[0].shape[0]) if states else None
 
 
 @contextlib.contextmanager
 def from_initial_state(model: keras.Layer) -> Iterator[None]:
-    """Let a stateful model begin anew; afterwards it is in the state that it was in."""
+    """Reset a stateful model to its initial state, and restore its present state afterwards."""
     states = states_of(model)
     before = [state.numpy() for state in states]
     for state in states:

@@ -1,4 +1,4 @@
-"""A model as a function of named tensors, and arrays as its inputs."""
+"""A model as a function of named tensors, and the names, shapes and types of its inputs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +12,14 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.exports.recurrent import fixed_batch
 
 BATCH = 1000
-"""Examples a call while outputs are compared. Both sides take the same: it can change the last bits."""
+"""Examples a call while outputs are compared. Both sides use the same, since it can change the last bits."""
 
 Inputs = dict[str, np.ndarray]
 Signature = dict[str, tf.TensorSpec]
 
 
 def in_batches(function: Any, examples: Mapping[str, np.ndarray], batch: int) -> Inputs:
-    """Return a function's outputs on all examples, joined."""
+    """Return a function's outputs on all examples, computed in batches and concatenated."""
     count = len(next(iter(examples.values())))
     parts = [
         {
@@ -42,19 +42,19 @@ def function_of(model: keras.Model, signature: Signature) -> Any:
     def serve(**inputs):
         flat = [inputs[name] for name in signature]
         given = flat[0] if structure is None else tree.pack_sequence_as(structure, flat)
-        answers = model(given, training=False)
-        if isinstance(answers, dict):  # in the order in which Keras flattens it
-            answers = dict(sorted(answers.items()))
-        if not (isinstance(answers, dict) and all(map(tf.is_tensor, answers.values()))):
-            flat = tree.flatten(answers)
-            answers = dict(zip(names or _numbered(len(flat)), flat, strict=True))
-        return {name: tf.convert_to_tensor(value) for name, value in answers.items()}
+        outputs = model(given, training=False)
+        if isinstance(outputs, dict):  # sorted, as Keras flattens a dictionary
+            outputs = dict(sorted(outputs.items()))
+        if not (isinstance(outputs, dict) and all(map(tf.is_tensor, outputs.values()))):
+            flat = tree.flatten(outputs)
+            outputs = dict(zip(names or _numbered(len(flat)), flat, strict=True))
+        return {name: tf.convert_to_tensor(value) for name, value in outputs.items()}
 
     return serve
 
 
 def _output_names(model: keras.Model) -> list[str] | None:
-    """Names of a model's outputs: `outputs`, or Keras's own where there are several."""
+    """Return the names of a model's outputs: `outputs`, or Keras's own names if there are several."""
     if not getattr(model, "outputs", None):
         return None
     if len(model.outputs) == 1:
@@ -70,8 +70,13 @@ def _numbered(count: int) -> list[str]:
 def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
     """Return input name -> shape and type, as the exported file takes them.
 
+    Args:
+        model: A built model.
+        x: The test inputs, which are used if the model doesn't declare its inputs.
+        pixels: Whether the file takes uint8 pixels in place of floats.
+
     Raises:
-        LotteryError: a model that doesn't say and no examples; pixels for a model that takes none.
+        LotteryError: If neither the model nor `x` gives the inputs, or if the model can't take pixels.
     """
     tensors = getattr(model, "inputs", None)
     if tensors:
@@ -86,7 +91,7 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
         specs = [tf.TensorSpec([None, *np.shape(x)[1:]], np.asarray(x).dtype, name="inputs")]
     else:
         raise LotteryError(
-            f"Expected test_data as one array, since {model.name!r} doesn't say what its inputs are. "
+            f"Expected test_data as one array, since {model.name!r} doesn't declare its inputs. "
             f"Received: {'none' if x is None else type(x).__name__}"
         )
     if pixels:
@@ -100,13 +105,13 @@ def signature_of(model: keras.Model, x: Any, pixels: bool) -> Signature:
 
 
 def _exported(names: Sequence[str]) -> list[str]:
-    """Return names of inputs as TensorFlow, and Keras's export, make them fit for a SavedModel."""
+    """Return the names of inputs in a SavedModel, formed as TensorFlow and Keras's own export form them."""
     plain = ["".join(c if c.isascii() and c.isalnum() else "_" for c in name) for name in names]
-    found = [name if name[0].isalpha() else f"arg_{name}" for name in plain]
-    for name in found:
-        if len(same := [each for each, own in zip(names, found, strict=True) if own == name]) > 1:
+    exported = [name if name[0].isalpha() else f"arg_{name}" for name in plain]
+    for name in exported:
+        if len(same := [each for each, own in zip(names, exported, strict=True) if own == name]) > 1:
             raise LotteryError(
-                "Expected inputs that an export can tell apart by letters, digits and _. Received: "
-                f"{' and '.join(map(repr, same))}, each of which is {name!r} there. Rename one."
+                f"The inputs {' and '.join(map(repr, same))} would both be named {name!r} in an export, "
+                "which keeps letters, digits and _ only. Rename one."
             )
-    return found
+    return exported

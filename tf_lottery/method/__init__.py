@@ -1,1 +1,1 @@
-"""The algorithm, pure: what a run is, which run comes next, which tickets match. No TensorFlow, no files."""
+"""The pure algorithm: what a run is, which runs come next, which tickets match. No TensorFlow, no files."""

@@ -1,4 +1,4 @@
-"""Arms: the lines of the paper's plots. A further one is a function and a line in `CHAINS` or `ARMS`.
+"""Arms, the lines of the paper's plots. To add one, write a function and a line in `CHAINS` or `ARMS`.
 
 An arm is a function from a `Place` in the study to the run that is trained there. It is pure: it may look
 at the study's settings and at the specs of other runs, never at what those runs found.
@@ -17,7 +17,7 @@ from tf_lottery.seeding import derive
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a study a run stands: all that an arm may look at.
+    """A run's place in a study, which is all that an arm may look at.
 
     Attributes:
         study: The study, with the arm's own settings laid over it.
@@ -71,20 +71,20 @@ def ticket(place: Place) -> RunSpec:
 
 
 def random_reinit(place: Place) -> RunSpec:
-    """The control: another arm's masks, weights drawn afresh, trained from step 0 (Frankle & Carbin 2018)."""
+    """The control: another arm's masks with newly drawn weights, from step 0 (Frankle & Carbin 2018)."""
     seed = derive(place.study.seed, place.replicate, f"reinit/{place.round}", place.trial)
     return _edited(place, start="reinitialize", init_seed=seed)
 
 
 CHAINS: dict[str, Arm] = {"ticket": ticket}
-"""Arms of which each round goes on from their own previous one."""
+"""Arms whose every round goes on from their own previous round."""
 
 ARMS: dict[str, Arm] = {"random_reinit": random_reinit}
-"""Arms of which each run follows from the dense network, or from another arm's run at the same round."""
+"""Arms whose every run follows from the dense network, or from another arm's run at the same round."""
 
 
 def function_name(name: str, settings: ArmConfig) -> str:
-    """Return the name of an arm's function: what it is `like`, or its own name."""
+    """Return the name of an arm's function: the one named by `like`, or else its own name."""
     return settings.like or name
 
 
@@ -95,10 +95,10 @@ def is_chain(study: StudyConfig, arm: str) -> bool:
 
 
 def check_names(study: StudyConfig) -> None:
-    """Check that there is a function for every arm of a study.
+    """Check that every arm of a study has a function, and that chains have no settings of other arms.
 
     Raises:
-        LotteryError: If there isn't, or a chain is asked to be `on` another arm.
+        LotteryError: If an arm has no function, or a chain is given `rounds`, `trials` or `on`.
     """
     for name, settings in study.arms.items():
         function = function_name(name, settings)
@@ -109,13 +109,13 @@ def check_names(study: StudyConfig) -> None:
             settings.rounds is not None or settings.trials != 1 or settings.on != "ticket"
         ):
             raise LotteryError(
-                f"Expected arm {name!r} without rounds, trials and on: it is trained every round, "
-                "once, from its own previous one. Leave them out."
+                f"Arm {name!r} is trained once in every round, from its own previous one, so it takes no "
+                "rounds, trials or on. Leave them out."
             )
 
 
 def _pruned(place: Place, **start: Any) -> RunSpec:
-    """Return the run that prunes the arm's previous one."""
+    """Return the run that starts by pruning the arm's previous run."""
     pruning = place.study.pruning
     draws = pruning.criterion in DRAWING
     return _run(
@@ -135,7 +135,7 @@ def _pruned(place: Place, **start: Any) -> RunSpec:
 
 
 def _edited(place: Place, **start: Any) -> RunSpec:
-    """Return a run with another run's masks. It waits for that run only if no recipe gives its masks."""
+    """Return a run with another run's masks. It waits for that run only if no recipe gives those masks."""
     same = place.same
     if same.parent is not None:
         return _run(place, root=same.root, parent=same.parent, pruning=same.pruning, **start)

@@ -18,12 +18,12 @@ ROUNDING = 1e-12
 def by_round(
     records: Iterable[Finished], value: Callable[[Finished], float], arm: str | None = None
 ) -> dict[int, list[float]]:
-    """Return round -> one value a replicate, trials averaged first, in order of rounds.
+    """Return round -> one value for each replicate, averaged over its trials; rounds are in order.
 
     Args:
         records: The records of finished runs.
-        value: What is read of each.
-        arm: Of which arm. Default: of all that are given.
+        value: A function that reads the value from a record.
+        arm: The arm whose records are read. Default: all records.
     """
     trials = defaultdict(list)
     for record in records:
@@ -45,9 +45,9 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
 
     Args:
         records: The records of one study; rounds that not all replicates have finished don't count.
-        tolerance: How far below the dense network's accuracy is still matching, as a fraction (0.005: half a
-            point).
-        arm: The arm of which the rounds are compared. Default: that of the dense network.
+        tolerance: How far below the dense network's accuracy a round may be and still match, as a fraction
+            (0.005 is half a point).
+        arm: The arm whose rounds are compared. Default: that of the dense network.
 
     Example:
         >>> import tf_lottery as lottery
@@ -65,8 +65,8 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
         return None
     needed = mean(values[0]) - tolerance
     last = None
-    for expected, (round, found) in enumerate(values.items()):
-        if round != expected or len(found) < len(values[0]) or mean(found) < needed - ROUNDING:
+    for expected, (round, replicates) in enumerate(values.items()):
+        if round != expected or len(replicates) < len(values[0]) or mean(replicates) < needed - ROUNDING:
             break
         last = round or None
     return last

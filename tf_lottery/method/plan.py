@@ -1,6 +1,6 @@
 """The lottery-ticket algorithm on one page: given what is finished, which runs come next.
 
-Pure: no TensorFlow, no files. Serial loops, processes, clusters and searches all ask `plan`.
+It is pure: it uses no TensorFlow and no files. Serial loops, processes, clusters and searches all ask `plan`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,11 +20,11 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
 
     Args:
         study: The study, with `data.digest` filled in.
-        records: The records of finished runs, in any order; those of other studies do no harm.
+        records: The records of finished runs, in any order; those of other studies are ignored.
 
     Returns:
-        Specs of which all that they build on is finished, by replicate, round, arm and trial. Empty when the
-        study is finished.
+        The specs whose every predecessor is finished, by replicate, round, arm and trial. The list is empty
+        when the study is finished.
 
     Example:
         >>> import tf_lottery as lottery
@@ -82,8 +82,8 @@ def reached(study: StudyConfig, finished: Mapping[str, Finished]) -> list[RunSpe
 def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     """Return the keys of the finished runs whose last weights no further run of the study will need.
 
-    A run is spent when all that build on it are finished; the last one of a chain never is, so that more
-    rounds can follow.
+    A run is spent when all runs that build on it are finished. The last run of a chain never is, so that
+    more rounds can follow.
     """
     finished = {record.key: record for record in records}
     specs = reached(study, finished)
@@ -92,16 +92,16 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     for spec in specs:
         if is_chain(study, spec.arm):
             last[spec.arm, spec.replicate] = spec.key
-    for (
-        arm
-    ) in study.arms:  # a chain that has no round of its own yet goes on from the dense run that it shares
+    # A chain that has no round of its own yet goes on from the dense run that it shares.
+    for arm in study.arms:
         for replicate in range(study.replicates) if is_chain(study, arm) else ():
             last.setdefault((arm, replicate), dense(study.of_arm(arm), replicate).key)
     return {spec.key for spec in specs if spec.key in finished} - needed - set(last.values())
 
 
 def _begun(study: StudyConfig, replicate: int) -> dict[str, Chain]:
-    """Return a replicate's chains, each with its dense run. Chains that share it ask for all their points."""
+    """Return a replicate's chains, each with its dense run. A dense run that several chains share keeps the
+    rewind points of all of them."""
     chains = {arm: [dense(study.of_arm(arm), replicate, arm)] for arm in study.arms if is_chain(study, arm)}
     points: dict[str, dict[str, None]] = {}
     for (first,) in chains.values():
@@ -112,7 +112,8 @@ def _begun(study: StudyConfig, replicate: int) -> dict[str, Chain]:
 
 
 def _grown(study: StudyConfig, goes_on: Callable[[StudyConfig, Chain, list[Chain]], bool]) -> list[RunSpec]:
-    """Return all runs of all arms, where `goes_on` decides whether a chain, one of its arm's, goes on."""
+    """Return all runs of all arms. `goes_on` decides from an arm's settings, one of its chains, and the arm's
+    chains of all replicates, whether that chain goes on."""
     replicates = [_begun(study, replicate) for replicate in range(study.replicates)]
     for arm in replicates[0]:
         settings, chains = study.of_arm(arm), [replicate[arm] for replicate in replicates]
@@ -130,7 +131,7 @@ def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> 
 
 
 def _of_replicate(study: StudyConfig, chains: Mapping[str, Chain]) -> list[RunSpec]:
-    """Return a replicate's runs by round, arm and trial; a dense run that chains share is one."""
+    """Return a replicate's runs by round, arm and trial. A dense run that chains share is listed once."""
     dense_runs = {chain[0].key: chain[0] for chain in reversed(chains.values())}
     specs = [chain[0] for chain in chains.values() if dense_runs[chain[0].key] is chain[0]]
     settings = {arm: study.of_arm(arm) for arm in study.arms}
@@ -146,7 +147,7 @@ def _of_replicate(study: StudyConfig, chains: Mapping[str, Chain]) -> list[RunSp
 def _controls(
     study: StudyConfig, settings: Mapping[str, StudyConfig], chains: Mapping[str, Chain], arm: str, round: int
 ) -> list[RunSpec]:
-    """Return the trials of an arm that isn't a chain, at one round; none where there is nothing to be on."""
+    """Return the trials of an arm that isn't a chain at one round; none if the arm it is `on` has no run."""
     own = study.arms[arm]
     if own.rounds is not None and round not in own.rounds:
         return []
@@ -173,14 +174,14 @@ def _rounds_of(study: StudyConfig, arm: str) -> range | list[int]:
 
 
 def _is_finished(spec: RunSpec, finished: Mapping[str, Finished]) -> bool:
-    """Return whether a run is finished. A dense run without a rewind point that is asked for now is trained
-    again, to the same bits: what was trained from it stays valid."""
+    """Return whether a run is finished, with all rewind points that it is asked to keep. A dense run that
+    lacks one is trained again, to the same bits, so what was trained from it stays valid."""
     record = finished.get(spec.key)
     return record is not None and set(spec.snapshots) <= set(record.spec.snapshots)
 
 
 def _keeping(spec: RunSpec, finished: Mapping[str, Finished]) -> RunSpec:
-    """Return the spec, which also keeps the rewind points that exist already."""
+    """Return the spec with the rewind points that exist already added to those that it keeps."""
     existing = finished[spec.key].spec.snapshots if spec.key in finished else ()
     return spec.model_copy(update={"snapshots": tuple(dict.fromkeys((*existing, *spec.snapshots)))})
 
@@ -201,7 +202,7 @@ def _goes_on(study: StudyConfig, chain: Chain, chains: list[Chain], finished: Ma
 
 
 def _fell(study: StudyConfig, chains: list[Chain], round: int, finished: Mapping[str, Finished]) -> bool:
-    """Return whether the mean over replicates fell too far; also True while it isn't known yet."""
+    """Return whether the mean over replicates fell too far; also True while the mean isn't known yet."""
     if any(len(chain) <= round or chain[round].key not in finished for chain in chains):
         return True
 

@@ -1,4 +1,4 @@
-"""One view of finished runs: what tables, pictures, tickets and the choice of a round read."""
+"""The one view of finished runs that tables, pictures, tickets and the choice of a round share."""
 
 from collections.abc import Iterable
 from numbers import Real
@@ -9,7 +9,7 @@ from tf_lottery.method.matching import ROUNDING, main_arm, matching_round
 from tf_lottery.method.spec import Finished
 
 NEAR = 0.1
-"""How far a density that is asked for may lie from a round's, as a fraction of that."""
+"""How far a requested density may lie from a round's density, as a fraction of the latter."""
 
 Run = TypeVar("Run", bound=Finished)
 
@@ -21,7 +21,7 @@ class Results(Generic[Run]):
         records: The records as `collect` returns them: labelled with their places, in order.
 
     Attributes:
-        records: The same.
+        records: The records that were given.
         arms: The names of the arms that have finished runs, in order.
         main: The arm whose tickets are meant where none is named: that of the dense network.
     """
@@ -40,7 +40,7 @@ class Results(Generic[Run]):
         return [*dense, *own]
 
     def rounds(self, replicate: int = 0, arm: str | None = None) -> dict[int, Run]:
-        """Return the runs of a replicate by round, the dense one first; of several trials the first.
+        """Return the first trial of each of a replicate's rounds, by round, the dense run first.
 
         Args:
             replicate: Which replicate.
@@ -53,7 +53,7 @@ class Results(Generic[Run]):
         """Return the random reinitializations of the main arm's tickets.
 
         Args:
-            round: Which ticket's. Default: those of all rounds.
+            round: The round of the ticket. Default: all rounds.
             replicate: Which replicate.
         """
         tickets = self.rounds(replicate)
@@ -71,13 +71,13 @@ class Results(Generic[Run]):
         """Return the sparsest matching round, None if no pruned round matches.
 
         Args:
-            tolerance: As of `tf_lottery.matching_round`.
+            tolerance: The tolerance, as in `tf_lottery.matching_round`.
             arm: Which arm. Default: the main one.
         """
         return matching_round(self.of_arm(arm or self.main), tolerance, arm or self.main)
 
     def winner(self, tolerance: float = 0.0, replicate: int = 0) -> Run | None:
-        """Return a replicate's run of the sparsest matching round, None if no pruned round matches."""
+        """Return a replicate's run at the sparsest matching round, None if no pruned round matches."""
         round = self.matching_round(tolerance)
         return None if round is None else self.rounds(replicate).get(round)
 
@@ -89,23 +89,25 @@ class Results(Generic[Run]):
         tolerance: float = 0.0,
         replicate: int = 0,
     ) -> Run:
-        """Return the run of a round.
+        """Return the run of a round, chosen by one of `round`, `density` and `within`.
+
+        Without any of the three it is the run of the sparsest matching round.
 
         Args:
-            round: The round's number; or
-            density: The density near which the round's lies, a fraction; or
-            within: How much worse than the dense network of its own replicate the sparsest round may be, in
-                units of what is monitored. Default: the sparsest matching round.
-            tolerance: As of `tf_lottery.matching_round`.
+            round: The round's number.
+            density: A fraction; the round with the nearest density is chosen.
+            within: How much worse than the dense network of its own replicate a round may be, in units of
+                the monitored quantity; the sparsest such round is chosen.
+            tolerance: The tolerance, as in `tf_lottery.matching_round`.
             replicate: Which replicate.
 
         Raises:
             LotteryError: If there is no such round, or more than one of the first three is given.
         """
-        given = {"round": round, "density": density, "within": within}
-        given = {name: value for name, value in given.items() if value is not None}
-        if len(given) > 1:
-            received = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        choices = {"round": round, "density": density, "within": within}
+        choices = {name: value for name, value in choices.items() if value is not None}
+        if len(choices) > 1:
+            received = ", ".join(f"{name}={value!r}" for name, value in choices.items())
             raise LotteryError(f"Expected one of round, density and within. Received: {received}")
         rounds = self.rounds(replicate)
         if round is not None:
@@ -116,13 +118,13 @@ class Results(Generic[Run]):
             return _nearest(rounds, density)
         if within is not None:
             return _sparsest(rounds, within)
-        found = self.matching_round(tolerance)
-        if found is None or found not in rounds:
+        best = self.matching_round(tolerance)
+        if best is None or best not in rounds:
             raise LotteryError(
                 f"No pruned round matches the dense network within {tolerance:g} ({_values(rounds)}). Choose "
                 "one by its round or density."
             )
-        return rounds[found]
+        return rounds[best]
 
 
 def _nearest(rounds: dict[int, Run], density: float) -> Run:
@@ -138,7 +140,7 @@ def _nearest(rounds: dict[int, Run], density: float) -> Run:
 
 
 def _sparsest(rounds: dict[int, Run], within: float) -> Run:
-    """The sparsest pruned round that is good enough by itself: it is this network that is shipped."""
+    """Return the sparsest pruned round that is good enough by itself: this very network is shipped."""
     needed = rounds[0].monitored - within - ROUNDING
     good = [round for round, record in rounds.items() if round and record.monitored >= needed]
     if not good:
@@ -150,7 +152,7 @@ def _sparsest(rounds: dict[int, Run], within: float) -> Run:
 
 
 def _values(rounds: dict[int, Run]) -> str:
-    """Say how good the dense network and the first rounds are."""
+    """Describe how good the dense network and the first rounds are."""
     shown = [f"round {round}: {record.shown}" for round, record in list(rounds.items())[:4]]
     return ", ".join(shown) + (", ..." if len(rounds) > len(shown) else "")
 

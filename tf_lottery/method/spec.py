@@ -14,13 +14,13 @@ from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
 
 KEY_VERSION = 2
-"""Raise it when the same spec would give other results, or when a default in
-`tf_lottery.config` changes; a new field with a default needs nothing."""
+"""Raise this when the same spec would give other results, or when a default in
+`tf_lottery.config` changes; a new field with a default needs no change here."""
 RECORD_VERSION = 1
-"""Raise it when records lose a field or one changes its meaning; they may gain fields."""
+"""Raise this when records lose a field, or a field changes its meaning; they may gain fields."""
 
 MOST = 2**53
-"""The most of anything that is counted; more can only be damage."""
+"""The largest plausible count of anything; a larger one can only come from damage."""
 Count = Annotated[int, Field(ge=0, le=MOST)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Artefact = Annotated[str, Field(pattern=f"^({ARTEFACT.pattern})$")]
@@ -36,9 +36,9 @@ class Pruning(Strict):
     rate: float
     layer_rates: dict[str, float] = {}
     seed: int = 0
-    """The seed of a criterion that draws, 0 for others."""
+    """The seed of a criterion that draws; 0 for others."""
     min_density: float = 0.0
-    """The fraction of each layer's weights that stays at least."""
+    """The least fraction of each layer's weights that stays."""
 
 
 class _FromJson(Strict):
@@ -48,9 +48,9 @@ class _FromJson(Strict):
 
 
 class RunSpec(_FromJson):
-    """One training: all that determines its result, and its place in the study.
+    """One training: everything that determines its result, and its place in the study.
 
-    The labels (arm, replicate, round, trial) aren't part of the key: two arms that ask for
+    The labels (arm, replicate, round, trial) aren't part of the key, so two arms that ask for
     the same training share it.
 
     Example:
@@ -72,27 +72,27 @@ class RunSpec(_FromJson):
     order_seed: int
     """The seed of the order of training examples."""
     start: str
-    """Where the weights come from: a line of `tf_lottery.runs.start.STARTS`."""
+    """Where the weights come from: a key of `tf_lottery.runs.start.STARTS`."""
     init_seed: int | None = None
     """The seed that the weights are drawn with."""
     rewind: RewindConfig | None = None
     root: str | None = None
     """The key of this replicate's dense run, which keeps the rewind points."""
     parent: str | None = None
-    """The key of the run whose last weights are scored and whose masks shrink."""
+    """The key of the run whose last weights are scored and whose masks are pruned further."""
     pruning: Pruning | None = None
     masks_of: str | None = None
-    """The key of the run whose masks are taken as they are, named where no recipe gives them: then they exist
-    only after its training."""
+    """The key of the run whose masks are taken unchanged. It is set only where no recipe gives those masks,
+    so that they exist only after that run's training."""
     snapshots: tuple[Steps, ...] = ()
     """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
     @cached_property
     def key(self) -> str:
-        """Return the sha256 of the canonical form of all that determines the result.
+        """The sha256 of the canonical form of everything that determines the result.
 
-        Settings at their defaults are left out, so a new setting changes no old key. The
-        data's digest stands for its name and place.
+        Settings at their defaults are left out, so that a new setting changes no old key. The
+        data's digest stands for its name and location.
         """
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
         for name in ("name", "path", "pipeline"):
@@ -100,34 +100,34 @@ class RunSpec(_FromJson):
         if augment := settings["data"].get("augment"):
             settings["data"]["augment"] = list(augment.items())
         if rates := settings.get("pruning", {}).get("layer_rates"):
-            settings["pruning"]["layer_rates"] = list(rates.items())  # the first that matches counts
-        if self.model.build:  # whose layers may be frozen: they were pruned and redrawn once
+            settings["pruning"]["layer_rates"] = list(rates.items())  # the first match counts
+        if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
         settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def model_copy(self, **changes: Any) -> "RunSpec":
-        """Copy as pydantic does, without the key that was computed before the change."""
+        """Copy as pydantic does, but drop the key that was computed before the change."""
         copy = super().model_copy(**changes)
         copy.__dict__.pop("key", None)
         return copy
 
     def describe(self) -> str:
-        """Return the run's place in the study, in words."""
+        """Describe the run's place in the study in words."""
         trial = f" trial {self.trial}" if self.trial else ""
         return f"{self.arm} replicate {self.replicate} round {self.round}{trial}"
 
 
 class LayerCount(Strict):
-    """How many weights one kernel has and keeps."""
+    """The numbers of weights that one kernel has and keeps."""
 
     total: Annotated[int, Field(ge=1, le=MOST)]
     remaining: Count
 
 
 def counts(masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return what a record says of masks: how many weights there are and remain, in all and by layer."""
+    """Return a record's counts of weights, total and remaining, for the whole network and by layer."""
     return {
         "weights_total": masks_.size(masks),
         "weights_remaining": masks_.remaining(masks),
@@ -140,7 +140,7 @@ def counts(masks: Mapping[str, np.ndarray]) -> dict[str, Any]:
 class Finished(_FromJson):
     """What the planner and the matching rule read of a finished run, whoever trained it."""
 
-    model_config = ConfigDict(extra="ignore")  # what a later version adds
+    model_config = ConfigDict(extra="ignore")  # a later version may have added fields
 
     version: int = RECORD_VERSION
     key: str
@@ -158,11 +158,11 @@ class Finished(_FromJson):
     seconds: dict[str, float]
     """The time spent, in seconds: `compile`, `train`, `evaluate`, `total`."""
     checks: dict[str, Any]
-    """What was asserted in the run."""
+    """The results of the assertions made during the run."""
     digests: dict[Artefact, Sha256]
     """The digests of the arrays in the run's files."""
     files: dict[Artefact, Sha256] = {}
-    """The sha256 of the bytes of these files."""
+    """The sha256 of the bytes of each of the run's files."""
     environment: dict[str, str] = Field(default={})
     """The versions of packages, and the processor."""
 
@@ -178,12 +178,12 @@ class Finished(_FromJson):
 
     @property
     def monitored(self) -> float:
-        """What stop rules and the matching rule read; more is better."""
+        """The value that stop rules and the matching rule read; more is better."""
         raise NotImplementedError
 
     @property
     def shown(self) -> str:
-        """The monitored quantity, as people read it."""
+        """The monitored quantity, formatted for people."""
         raise NotImplementedError
 
     @computed_field
@@ -195,16 +195,16 @@ class Finished(_FromJson):
     @computed_field
     @property
     def density_all_parameters(self) -> float:
-        """The fraction of all parameters that remain, biases and normalization included."""
+        """The fraction of all trainable parameters that remain, biases and normalization included."""
         pruned = self.weights_total - self.weights_remaining
         return (self.parameters_total - pruned) / self.parameters_total
 
 
 class Record(Finished):
-    """What one finished run gave. Accuracies are fractions, times are in seconds.
+    """The results of one finished run. Accuracies are fractions, times are in seconds.
 
     `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
-    of the network; `final_*` after the last step.
+    of the network, and `final_*` after the last step.
 
     Example:
         >>> import tf_lottery as lottery
@@ -225,9 +225,9 @@ class Record(Finished):
     final_test_accuracy: float
 
     steps_per_second: float
-    """The speed of training steps with their data, without compiling and evaluating."""
+    """The speed of training steps, their data included, without compiling and evaluating."""
     resolved: dict[str, Any]
-    """What the rules decided (device, strategy, replicas, xla, threads), and what it takes to
+    """What the rules decided (device, strategy, replicas, xla, threads), and what is needed to
     build the network again: input_shape, classes."""
 
     @property
@@ -237,11 +237,11 @@ class Record(Finished):
 
     @property
     def shown(self) -> str:
-        """The same, in percent."""
+        """The validation accuracy at early stop, in percent."""
         return f"{self.early_stop_validation_accuracy:.2%}"
 
     def row(self) -> dict[str, Any]:
-        """Return one flat row: what `show --json` prints."""
+        """Return the record as one flat row, which `show --json` prints."""
         labels = {label: getattr(self.spec, label) for label in LABELS}
         nested = {
             "key",

@@ -1,4 +1,4 @@
-"""One attempt at one run, wherever it is made: in this process, in a worker, on a cluster's node."""
+"""One attempt at one run, wherever it happens: in this process, in a worker, or on a cluster's node."""
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
@@ -18,17 +18,17 @@ from tf_lottery.training.replicas import one_line_if_another_ends
 def attempt(
     spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObserver, strict_environment: bool = False
 ) -> Outcome:
-    """Train a run, unless another process does.
+    """Train a run, unless another process is training it.
 
     Args:
         spec: The run's spec.
         store: The store that holds the study's runs.
         trainers: Compiled networks, which later runs use again.
-        observer: Hears how it goes.
-        strict_environment: Refuse to build on runs of another environment.
+        observer: The observer that hears of the run's progress.
+        strict_environment: Whether to refuse to build on runs of another environment.
 
     Returns:
-        How it ended. A failure that isn't retried is recorded in the store.
+        How the attempt ended. A failure that will not be retried is recorded in the store.
     """
     try:
         with store.claim(spec.key) as claimed, one_line_if_another_ends(spec.training.strategy):
@@ -49,7 +49,7 @@ def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObser
     check_same(before)
     if store.writes and (failure := failures.find(store.paths, spec.key)):
         return Outcome(spec.key, "failed", failure.reason)  # another process was faster
-    trainer = trainers.trainer(spec)  # what is wrong with it is wrong for all runs, and ends the study
+    trainer = trainers.trainer(spec)  # outside `try`: an error here concerns all runs and ends the study
     if strict:
         check_same(before, trainer.resolved["device"])
     try:
@@ -63,10 +63,15 @@ def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObser
 
 
 def check(study: StudyConfig, store: Store, trainers: Trainers) -> str | None:
-    """Check a study before anything of it is trained.
+    """Check a study before any of its runs is trained.
+
+    Args:
+        study: The study to check.
+        store: The store that holds the study's runs.
+        trainers: Compiled networks, which later runs use again.
 
     Returns:
-        What is wrong, in one line; None if nothing is.
+        One line that says what is wrong; None if nothing is.
 
     Raises:
         DamagedError: If a record fails its checksum.

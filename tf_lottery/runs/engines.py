@@ -1,4 +1,4 @@
-"""Which engine trains a run."""
+"""The choice of the engine that trains a run."""
 
 from typing import Any
 
@@ -9,23 +9,25 @@ from tf_lottery.training.trainer import Trainer
 
 
 def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
-    """Return what trains a run: the network without dead units where that pays and is exact, else the whole.
+    """Return the engine that trains a run.
+
+    It trains the network without dead units where that pays and is exact, and else the whole network.
 
     Args:
         spec: The run's spec.
-        trainer: The whole network, as the run begins.
-        dataset: The data of the run.
-        steps: How many steps are to be trained.
+        trainer: The whole network, in the state in which the run begins.
+        dataset: The run's data.
+        steps: The number of steps to train.
     """
-    scored = spec.parent is not None and not spec.snapshots  # states of the whole network aren't kept
+    pruned = spec.parent is not None and not spec.snapshots  # a rewind point needs the whole network's state
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
-    if not (scored and fresh) or spec.training.dead_units == "compute":
+    if not (pruned and fresh) or spec.training.dead_units == "compute":
         return trainer
     return without_dead_units(trainer, spec.data, spec.training, dataset, steps) or trainer
 
 
 def bring_back(engine: Trainer | CompactTrainer, trainer: Trainer) -> dict[str, Any]:
-    """Bring what an engine trained back into the whole network; return what a record's checks say of it."""
+    """Copy the weights that an engine trained into the whole network; return the checks for the record."""
     if engine is trainer:
         return {}
     trainer.set_weights(engine.weights())

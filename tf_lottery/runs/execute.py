@@ -25,13 +25,13 @@ def execute(
     """Train one run and store it. An interrupted one is resumed from its checkpoint, to the same bits.
 
     Args:
-        spec: A spec from `plan`; the runs that it builds on are finished.
+        spec: A spec from `plan`. The runs that it builds on must be finished.
         store: The store that holds the study's runs.
-        trainers: Compiled networks, which later runs use again. Default: none yet.
-        observer: Hears how it goes.
+        trainers: Compiled networks, which later runs use again. Default: new ones, for this run only.
+        observer: The observer that hears of the run's progress. Default: none.
 
     Returns:
-        The run's record, which is on disk.
+        The run's record, which is on disk by then.
 
     Raises:
         DamagedError: If a file of an earlier run fails its checksum.
@@ -67,17 +67,17 @@ def execute(
     observer.started(spec, first, length.last)
 
     engine = engines.choose(spec, trainer, dataset, length.last - start.first_step)
-    kept = Snapshots(engine, RewindManager(run.rewind), snapshots)
-    measured = Evaluations(engine, length.evaluate_every, observer)
+    rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
+    evaluations = Evaluations(engine, length.evaluate_every, observer)
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
-    checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [kept, measured])
+    checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [rewind_points, evaluations])
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
-    stops = [kept, measured, checkpoints, Reports(observer)]
+    stops = [rewind_points, evaluations, checkpoints, Reports(observer)]
     train(engine, start.first_step, length.last, order, stops, checkpoint)
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None
     checks = start.checks | engines.bring_back(engine, trainer)
-    training = Training(start.first_step, kept, measured, optimizer, checks)
+    training = Training(start.first_step, rewind_points, evaluations, optimizer, checks)
     record = keep_run(spec, store, trainer, training, began)
     observer.finished(record)
     return record

@@ -1,4 +1,4 @@
-"""What a finished run leaves: its files, its measurements, its record."""
+"""What a finished run leaves behind: its files, its measurements, its record."""
 
 import time
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from tf_lottery.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Training:
-    """What was found while a run was trained.
+    """What the training of a run yielded.
 
     Attributes:
         first_step: The step at which the run began.
-        snapshots: The rewind points that it kept.
-        evaluations: What was measured on the way.
+        snapshots: The rewind points that the run kept.
+        evaluations: The evaluations of the validation set, and early stop.
         optimizer: The optimizer's last state, None if it isn't kept.
-        checks: What was asserted.
+        checks: The results of assertions.
     """
 
     first_step: int
@@ -41,14 +41,14 @@ def keep_run(
     training: Training,
     began: float,
 ) -> Record:
-    """Write what a training left, measure the test set, and write the record, which makes the run finished.
+    """Write a run's files, measure the test set, and write the record, which makes the run finished.
 
     Args:
         spec: The run's spec.
-        store: The store that keeps it.
+        store: The store that keeps the run.
         trainer: The whole network with its last weights.
-        training: What was found on the way.
-        began: When the run began, as of `time.perf_counter`.
+        training: What the training yielded.
+        began: The value of `time.perf_counter()` when the run began.
     """
     evaluations, first = training.evaluations, training.first_step
     digests = training.snapshots.digests | _write(store, store.paths.run(spec.key), trainer, training)
@@ -76,7 +76,7 @@ def keep_run(
 
 
 def _write(store: Store, run: RunPaths, trainer: Trainer, training: Training) -> dict[str, str]:
-    """Write the run's files; return their digests."""
+    """Write the run's files and return their digests."""
     evaluations = training.evaluations
     columns = Point.__dataclass_fields__
     curves = {name: [getattr(point, name) for point in evaluations.points] for name in columns}
@@ -92,7 +92,7 @@ def _write(store: Store, run: RunPaths, trainer: Trainer, training: Training) ->
 
 
 def _measure(trainer: Trainer, evaluations: Evaluations) -> dict[str, float]:
-    """Evaluate the test set on the last weights, which the trainer holds, and on those at early stop."""
+    """Evaluate the test set with the last weights, which the trainer holds, and with those at early stop."""
     best, final = evaluations.early_stop.point, evaluations.points[-1]
     final_test_loss, final_test_accuracy = trainer.measure("test")
     trainer.set_weights(evaluations.early_stop.weights)

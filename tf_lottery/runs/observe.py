@@ -1,4 +1,4 @@
-"""Observers of a study. Observing changes no result."""
+"""Observers of a study, and what they hear of. Watching changes no result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tf_lottery.training.observe import TrainingObserver
 
 @dataclass(frozen=True)
 class Progress:
-    """A run in progress, which began or was resumed at step `first` and is now at `step` of `last`."""
+    """A run in progress: it began or was resumed at step `first` and is now at step `step` of `last`."""
 
     spec: RunSpec
     first: int
@@ -19,37 +19,37 @@ class Progress:
 
 
 class StudyObserver(TrainingObserver):
-    """Observes a study's runs; this base class does nothing.
+    """Hears of a study's runs and does nothing; subclasses override what they need.
 
-    The driver of the study calls `planned`, `running`, `finished`, `failed` and `noted`. Whatever
-    trains a run, perhaps another process with its own observers, calls `started`, `advanced`,
-    `evaluated` and `noted`.
+    The driver of the study calls `planned`, `running`, `finished`, `failed` and `noted`. Whoever
+    trains a run, perhaps another process with observers of its own, calls `started`,
+    `advanced`, `evaluated` and `noted`.
     """
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
-        """Called with the planner's answer: the records of finished runs, and the runs that can start now."""
+        """Hear the planner's answer: which runs are finished, and which can start now."""
 
     def running(self, runs: list[Progress]) -> None:
-        """Called with the runs that are being trained, on whatever machine."""
+        """Hear which runs are being trained, here or elsewhere."""
 
     def finished(self, record: Record) -> None:
-        """Called when a run of this study is finished and its record is on disk."""
+        """Hear that this driver's run is finished and its record is on disk."""
 
     def failed(self, failure: Failure) -> None:
         """Called when a run failed and will not be retried."""
 
     def noted(self, text: str) -> None:
-        """Called with a message about something unusual: a worker has ended, a file was set aside."""
+        """Hear of something out of the ordinary: a lost worker, a file that was set aside."""
 
     def started(self, spec: RunSpec, first: int, last: int) -> None:
-        """Called when a run begins to train, or resumes, from step `first` to step `last`."""
+        """Hear that a run starts or resumes training at step `first`, with `last` as its last step."""
 
 
 _CALLS = ("planned", "running", "finished", "failed", "noted", "started", "advanced", "evaluated")
 
 
 class Several(StudyObserver):
-    """Passes every call on to several observers."""
+    """Passes everything that it hears on to several observers."""
 
     def __init__(self, *observers: StudyObserver):
         for name in _CALLS:

@@ -1,4 +1,4 @@
-"""Where an interrupted run is resumed."""
+"""The decision from where an interrupted run is resumed."""
 
 from typing import Any
 
@@ -19,17 +19,17 @@ def checkpoint_of(
     context: dict[str, Any],
     observer: StudyObserver,
 ) -> Checkpoint | None:
-    """Return the checkpoint from which a run is resumed; None if it starts anew.
+    """Return the checkpoint from which a run is resumed; None if the run starts from its beginning.
 
     With several workers the chief decides.
 
     Args:
         spec: The run's spec.
         store: The store that may hold a checkpoint.
-        trainer: What trains the run.
-        snapshots: The steps of the rewind points that are asked for.
-        context: As of a `Checkpoint`: what a checkpoint must have been made with.
-        observer: Hears why one isn't used.
+        trainer: The trainer of the run.
+        snapshots: The steps of the rewind points that the run is to keep.
+        context: The context that a usable checkpoint was made in, as in a `Checkpoint`.
+        observer: The observer that hears why a checkpoint isn't used.
 
     Raises:
         StudyError: If this worker finds another checkpoint than the chief.
@@ -41,8 +41,8 @@ def checkpoint_of(
         return None
     if checkpoint is None or checkpoint.step != step:
         raise StudyError(
-            f"Expected to go on from step {step}, as worker 0 does. Received: another checkpoint, or none. "
-            "Give all workers a directory that all see."
+            f"Worker 0 resumes from step {step}, but this worker finds another checkpoint or none. "
+            "Give all workers a directory that all of them can see."
         )
     return checkpoint
 
@@ -53,11 +53,11 @@ def _usable_step(
     """Return a checkpoint's step; None if resuming from it wouldn't give the right bits."""
     needed = {f"rewind/{step}it" for step in snapshots if step <= checkpoint.step}
     if not needed <= checkpoint.rewind_digests.keys():
-        return None  # it is past a rewind point that is asked for since
+        return None  # it is past a rewind point that was asked for later
     if checkpoint.context != context:
         observer.noted(
-            f"The checkpoint at step {checkpoint.step} is of another network, other packages or another "
-            "machine: the run is trained from its start."
+            f"The checkpoint at step {checkpoint.step} was made with another network, other packages or "
+            "another machine: the run is trained from its start."
         )
         return None
     return checkpoint.step

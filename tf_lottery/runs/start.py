@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from tf_lottery import steps
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
@@ -20,7 +22,7 @@ _MODEL, _OPTIMIZER = "model/", "optimizer/"
 
 
 class Subject(Protocol):
-    """What a run is started on: a study's trainer, or the network of a search."""
+    """The network that a run is started on: a study's trainer, or the network of a search."""
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return kernel path -> shape, of all prunable kernels."""
@@ -32,15 +34,15 @@ class Subject(Protocol):
         """Return a random reinitialization of theta_0."""
 
     def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        """Return stored arrays under the names that they have here.
+        """Return stored arrays under the names that this network uses.
 
         Args:
             arrays: Weights by name, or masks by kernel path.
-            prefix: `model/` for weights, nothing for masks.
+            prefix: `model/` for weights, an empty string for masks.
         """
 
     def begin(self, masks: Masks, weights: Arrays, step: int, optimizer: Arrays | None) -> None:
-        """Set masks and weights, and the optimizer's state; without one the optimizer is as new."""
+        """Set masks, weights and the optimizer's state; None resets the optimizer."""
 
     def weights(self) -> Arrays:
         """Return copies of all weights."""
@@ -51,10 +53,10 @@ class Start:
     """Where a run begins.
 
     Attributes:
-        weights: The weights before its masks, by name.
-        first_step: The steps that the network has had.
-        optimizer: The optimizer's state; None: as new.
-        checks: What was asserted on the way, for the record.
+        weights: The weights before the masks are applied, by name.
+        first_step: The number of steps that the network has had.
+        optimizer: The optimizer's state; None for a fresh optimizer.
+        checks: The results of assertions made on the way, for the record.
     """
 
     weights: Arrays
@@ -64,23 +66,23 @@ class Start:
 
 
 def start_run(spec: RunSpec, store: Store, subject: Subject, steps_per_epoch: int) -> Start:
-    """Bring a subject to where a run begins.
+    """Bring a network to the state in which a run begins.
 
     Args:
         spec: The run's spec.
-        store: The store that holds the runs that it builds on.
-        subject: What is going to be trained.
-        steps_per_epoch: Steps of an epoch, for rewind points in epochs.
+        store: The store that holds the runs that this one builds on.
+        subject: The network that will be trained.
+        steps_per_epoch: The number of steps in an epoch, for rewind points in epochs.
 
     Raises:
         DamagedError: If a file of an earlier run fails its checksum.
-        LotteryError: If a layer would be emptied, or a reinitialization isn't one.
+        LotteryError: If a layer would be emptied, or a reinitialization draws the same weights again.
     """
+    check_start(spec)
     masks = subject.named(next_masks(spec, store, subject.shapes()), "")
-    if spec.start not in STARTS:
-        raise LotteryError(f"Expected a start of {', '.join(STARTS)}. Received: {spec.start!r}")
     start = STARTS[spec.start](spec, store, subject, steps_per_epoch)
     weights = subject.named(start.weights, _MODEL)
+    _check_kinds(spec.start, weights, subject.weights())
     subject.begin(masks, weights, start.first_step, start.optimizer)
     _check_started(subject.weights(), weights, masks)
     return start
@@ -112,7 +114,19 @@ STARTS: dict[str, Callable[[RunSpec, Store, Subject, int], Start]] = {
     "rewind": _rewind,
     "reinitialize": _reinitialize,
 }
-"""What a spec's `start` may be. What a ticket's file holds of each stands in `store/tickets.py`."""
+"""The values that a spec's `start` may have. `store/tickets.py` says which weights a ticket of each holds."""
+
+
+def check_start(spec: RunSpec) -> None:
+    """Check that there is a function for a run's start.
+
+    Raises:
+        LotteryError: If there isn't.
+    """
+    if spec.start not in STARTS:
+        raise LotteryError(
+            f"Expected arm {spec.arm!r} with a start of {', '.join(STARTS)}. Received: {spec.start!r}"
+        )
 
 
 def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]]) -> Masks:
@@ -135,6 +149,13 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
     pruning = spec.pruning
     evidence = Evidence({path: last[_MODEL + path] for path in before}, pruning.seed)
     scores = CRITERIA[pruning.criterion](evidence)
+    for path, mask in before.items():
+        if np.shape(scores.get(path)) != mask.shape:
+            received = np.shape(scores[path]) if path in scores else "none"
+            raise LotteryError(
+                f"Expected criterion {pruning.criterion!r} to score {path} in the shape {mask.shape}. "
+                f"Received: {received}"
+            )
     rates = layer_rates(list(before), pruning.rate, pruning.layer_rates)
     masks = select(scores, before, rates, pruning.scope, pruning.min_density)
     if not masks_.shrinks(before, masks):
@@ -142,8 +163,20 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
     return masks
 
 
+def _check_kinds(start: str, weights: Arrays, present: Arrays) -> None:
+    """Check that a start has given every variable of the network, in the shape and type that it has there."""
+    for name, value in present.items():
+        given = weights.get(name)
+        if given is None or (given.shape, given.dtype) != (value.shape, value.dtype):
+            received = "none" if given is None else f"{given.dtype} of shape {given.shape}"
+            raise LotteryError(
+                f"Expected start {start!r} to return {value.dtype} of shape {value.shape} for {name}. "
+                f"Received: {received}"
+            )
+
+
 def _check_started(received: Arrays, weights: Arrays, masks: Masks) -> None:
-    """Assert that survivors and all else are as they should be, bit for bit, and what is pruned is 0.0."""
+    """Assert that every weight is the expected one, bit for bit, and that pruned weights are 0.0."""
     expected = masks_.zeroed(weights, {_MODEL + path: mask for path, mask in masks.items()})
     for name, value in received.items():
         if value.tobytes() != expected[name].tobytes():

@@ -1,4 +1,4 @@
-"""What is used again from run to run in one process: the data, and the compiled network."""
+"""What the runs of one process share: the data and the compiled network."""
 
 from tf_lottery.config import DataConfig, Strict
 from tf_lottery.data import sources
@@ -19,14 +19,14 @@ class Trainers:
         self._trainer: tuple[str, Trainer] | None = None
 
     def dataset(self, config: DataConfig) -> Dataset:
-        """Return the data that a config names, split."""
+        """Return the data set that a config names, split into its parts."""
         key = config.model_dump_json()
         if self._dataset is None or self._dataset[0] != key:
             self._dataset = key, split(sources.load(config), config)
         return self._dataset[1]
 
     def trainer(self, spec: RunSpec) -> Trainer:
-        """Return a trainer for a run, compiled."""
+        """Return a compiled trainer for a run."""
         parts: tuple[Strict, ...] = (spec.data, spec.model, spec.training)
         key = "".join(part.model_dump_json() for part in parts)
         if self._trainer is None or self._trainer[0] != key:

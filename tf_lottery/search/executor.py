@@ -1,4 +1,4 @@
-"""Trains the runs of a search for the driver, with `fit` or the compiled loop, one after the other."""
+"""The executor of a search, which trains runs one after the other with `fit` or the compiled loop."""
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import DamagedError
@@ -8,13 +8,13 @@ from tf_lottery.search.fit_run import FitRun
 
 
 class SearchExecutor:
-    """An `Executor` of a search. What fails ends the search: nothing is recorded, and the error is raised.
+    """The `Executor` of a search. A failure ends the search: it isn't recorded, and its error is raised.
 
     Args:
-        run: What trains a run.
+        run: The object that trains runs.
 
     Attributes:
-        spec: The run that was begun last.
+        spec: The run that was submitted last; None before the first.
     """
 
     slots, here = 1, True
@@ -24,7 +24,7 @@ class SearchExecutor:
         self.spec: RunSpec | None = None
 
     def check(self, study: StudyConfig) -> None:
-        """Do nothing: the search has checked its model before the directory was written."""
+        """Do nothing, since the search has checked its model before it wrote the directory."""
 
     def submit(self, spec: RunSpec) -> None:
         """Take a run, which `wait` trains."""
@@ -44,4 +44,4 @@ class SearchExecutor:
         return [Outcome(self.spec.key, "finished")]
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing, since no run is left in progress."""

@@ -1,4 +1,4 @@
-"""One run of a search: start, `fit`, measure, keep."""
+"""One run of a search: it is started, trained with `fit`, measured and kept."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,16 @@ from tf_lottery.store.environment import environment
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training gave, as in a `FitRecord`."""
+    """The results of a training. Fields without a description are as in a `FitRecord`."""
 
     monitor: Monitor
+    """The quantity that was monitored."""
     value: float
     epoch: int
     weights: Arrays
     """The weights at early stop."""
     steps: int
-    """How many steps were trained."""
+    """The number of steps that were trained."""
     history: dict[str, list[float | None]]
     epochs: list[int]
     rewind_digests: dict[str, str]
@@ -46,12 +47,12 @@ class FitRun:
     """Trains runs through `model.fit`.
 
     Args:
-        network: The search's network, which is used again from run to run.
+        network: The search's network, which all runs share.
         store: The store that holds the search's runs.
-        monitor: What rounds are compared by; None if only the logs tell.
+        monitor: The quantity that rounds are compared by; None if only the logs of `fit` can tell.
         arguments: The arguments of `fit`.
-        steps_per_epoch: The steps of an epoch; None if only training tells.
-        watch: A callback that shows progress.
+        steps_per_epoch: The number of steps in an epoch; None if only training can tell.
+        watch: A callback that shows progress. Default: none.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class FitRun:
         self.network, self.store, self.monitor = network, store, monitor
         self._arguments, self._per_epoch, self._watch = dict(arguments), steps_per_epoch, watch
         self._callbacks = Callbacks(callbacks_of(arguments))
-        self._states: dict[str, Any] = {}
-        self._state: dict[str, Any] = {}
+        self._callback_states: dict[str, Any] = {}
+        self._callback_state: dict[str, Any] = {}
 
     def run(self, spec: RunSpec) -> FitRecord:
         """Train a run and store it.
@@ -114,18 +115,18 @@ class FitRun:
         )
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
-        """Call `fit` from a step on; the network is at its start."""
+        """Call `fit` from the given step on. The network is in the state in which the run begins."""
         best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
         label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
-        # A history of this run alone, since one of the user's goes on from round to round.
+        # This run gets a history of its own, since one of the user's would go on from round to round.
         own = keras.callbacks.History()
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
         with self._callbacks.of(label) as callbacks:
-            plateaus = Plateaus(callbacks, self._state.get("plateaus") if first else None)
+            plateaus = Plateaus(callbacks, self._callback_state.get("plateaus") if first else None)
             after = AfterEpochs(self.network, plateaus)
             arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
             self.network.model.fit(**arguments)
@@ -148,21 +149,21 @@ class FitRun:
         )
 
     def _resume(self, step: int) -> None:
-        """Bring back what callbacks had changed by the rewind point; at step 0 that is nothing."""
-        self._state = self._states.get(f"{step}it", {}) if step else {}
-        if step and not self._state and callbacks_of(self._arguments):
+        """Restore what callbacks had changed by the rewind point; at step 0 there is nothing to restore."""
+        self._callback_state = self._callback_states.get(f"{step}it", {}) if step else {}
+        if step and not self._callback_state and callbacks_of(self._arguments):
             raise StudyError(
-                "The dense run didn't note what callbacks had changed by the rewind point, since an older "
-                "version trained it. Use another directory."
+                "The dense run was trained by an older version, which didn't record what callbacks had "
+                "changed by the rewind point. Use another directory."
             )
-        self.network.go_on(self._state)
+        self.network.go_on(self._callback_state)
 
     def learn(self, record: FitRecord) -> None:
-        """Learn from the dense run what only training tells: the steps of an epoch, and the monitor."""
+        """Take from the dense run what only training can tell: the steps of an epoch, and the monitor."""
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
-        self._states = record.states
+        self._callback_states = record.states
 
     def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
         """Check that each epoch had as many steps as in every other round."""
@@ -183,8 +184,9 @@ class FitRun:
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
-    """Return what JSON can hold of a history: its scalars, with None for one that isn't finite."""
-    kept = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
+    """Return the scalars of a history, as JSON holds them: with None for values that aren't finite."""
+    scalars = {name: values for name, values in history.items() if all(np.ndim(v) == 0 for v in values)}
     return {
-        name: [float(v) if np.isfinite(float(v)) else None for v in values] for name, values in kept.items()
+        name: [float(v) if np.isfinite(float(v)) else None for v in values]
+        for name, values in scalars.items()
     }

@@ -1,4 +1,4 @@
-"""Runs of a search through our compiled loop, where the model allows it."""
+"""Runs of a search through the library's compiled loop, for models that it supports."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,7 +38,7 @@ class LoopRun(FitRun):
     An epoch drops the examples that don't fill a batch.
 
     Raises:
-        LotteryError: If the loop isn't made for the model or the data; `fit` is.
+        LotteryError: If the loop doesn't support the model or the data, and `fit` must be used.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class LoopRun(FitRun):
 
 
 class _BestMonitored(EarlyStop):
-    """Keeps the epoch at which the monitored quantity is best; the state before the first isn't one."""
+    """Keeps the epoch at which the monitored quantity is best; the state before the first doesn't count."""
 
     def __init__(self, monitor: Monitor, first: int):
         super().__init__()
@@ -125,16 +125,16 @@ class _Watched(TrainingObserver):
 
 def _splits(arguments: Mapping[str, Any]) -> tuple[Split, Split]:
     """Return training and validation examples, as `fit` would take them."""
-    foreign = [name for name, value in arguments.items() if name not in _ARGUMENTS and value is not None]
-    if foreign:
-        raise _refused(f"{', '.join(foreign)}, which the loop doesn't know")
+    unknown = [name for name, value in arguments.items() if name not in _ARGUMENTS and value is not None]
+    if unknown:
+        raise _refused(f"{', '.join(unknown)}, which the loop doesn't know")
     x, y = _examples(arguments["x"], arguments.get("y"), "x and y")
-    if (given := arguments.get("validation_data")) is not None:
-        if not isinstance(given, (tuple, list)) or len(given) != 2:
+    if (validation := arguments.get("validation_data")) is not None:
+        if not isinstance(validation, (tuple, list)) or len(validation) != 2:
             raise _refused("validation_data that isn't (x, y)")
-        return Split(x, y), Split(*_examples(*given, "validation_data"))
-    kept = int(np.floor(len(x) * (1 - arguments["validation_split"])))
-    return Split(x[:kept], y[:kept]), Split(x[kept:], y[kept:])
+        return Split(x, y), Split(*_examples(*validation, "validation_data"))
+    count = int(np.floor(len(x) * (1 - arguments["validation_split"])))
+    return Split(x[:count], y[:count]), Split(x[count:], y[count:])
 
 
 def _examples(x: Any, y: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -170,6 +170,6 @@ def _loss(model: keras.Model) -> Callable:
 
 def _refused(received: str) -> LotteryError:
     return LotteryError(
-        "Expected for engine='loop' arrays with classes as integers, sparse categorical crossentropy, one "
-        f"output, one device, no callbacks or weights. Received: {received}. Use engine='fit'."
+        "engine='loop' takes arrays with classes as integers, sparse categorical crossentropy, one output, "
+        f"one device, and no callbacks or weights. Received: {received}. Use engine='fit'."
     )

@@ -1,4 +1,4 @@
-"""The network of a search: built once, brought to the start of each run."""
+"""The network of a search, which is built once and then brought to the start of each run."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,23 +33,29 @@ _PREFIX = "model/"
 
 
 class Network:
-    """A compiled prunable model, and how to build its plain one again.
+    """A compiled prunable model, and the means to build the plain model again.
 
     Args:
         model: A compiled plain model, or a function that returns one.
-        seed: The search's seed, from which the weights of a function's model follow.
-        choice: What is prunable.
-        arguments: The arguments of `fit`. A model that isn't built is built by its data, and copies are
+        seed: The search's seed. If `model` is a function, its weights follow from it.
+        choice: The choice of what is prunable.
+        arguments: The arguments of `fit`. Their data builds a model that isn't built yet, and copies are
             compared on it.
 
     Attributes:
         model: The prunable model.
-        theta_0: What the weights at step 0 are, in words.
+        theta_0: A description of the weights at step 0, in words.
         architecture: JSON that builds the plain model, None if Keras can't write it.
+        plain_class: The class of the plain model.
+        inputs: The inputs on which copies are compared.
         initial: The weights at step 0.
+        variables: The model's variables by name, except masks.
+        frozen: The paths of frozen weights.
+        given: The names of weights that were given or trained rather than drawn by an initializer; `check`
+            finds them.
 
     Raises:
-        LotteryError: If the model can't be taken. One that was given is left as it was.
+        LotteryError: If the search can't use the model. A model that was given is left as it was.
     """
 
     def __init__(
@@ -66,19 +72,18 @@ class Network:
             model = self._built(self._draw)
         make_built(model, arguments)
         compile_settings(model)
-        self.taken = (
-            0 if model.optimizer is None or not model.optimizer.built else int(model.optimizer.iterations)
-        )
-        self.theta_0 = theta_0_in_words(self._build is not None, seed, self.taken)
+        optimizer = model.optimizer
+        steps = 0 if optimizer is None or not optimizer.built else int(optimizer.iterations)
+        self.theta_0 = theta_0_in_words(self._build is not None, seed, steps)
         self.architecture = architecture_of(model)
         self.plain_class = type(model)
         self.inputs = inputs_for(model, arguments)
         self._as_it_was = AsItWas(model)
-        seen = any(refers(callback, model) for callback in callbacks_of(arguments))
+        referred_to = any(refers(callback, model) for callback in callbacks_of(arguments))
         self._optimizers: Optimizers | None = None
         self.given: list[str] = []
         self.model = make_prunable_choice(
-            model, choice, self.inputs, in_place="a callback refers to it" if seen else None
+            model, choice, self.inputs, in_place="a callback refers to it" if referred_to else None
         )
         try:
             self._settle()
@@ -87,7 +92,7 @@ class Network:
             raise
 
     def _settle(self) -> None:
-        """Take note of all that each run begins with."""
+        """Record the state that each run begins with."""
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         self._optimizers = Optimizers(self.model)
@@ -98,7 +103,7 @@ class Network:
         self.frozen = [path for path in frozen(self.model) if not path.startswith("other/")]
 
     def give_back(self) -> None:
-        """Leave a model that was given as it was: plain, with its weights and its optimizer's state."""
+        """Bring a model that was changed in place back: plain, with its weights and its optimizer's state."""
         if not held_in_place(self.model):
             return
         if self._optimizers is not None:
@@ -107,54 +112,55 @@ class Network:
         self._as_it_was.restore()
 
     def why_in_place(self) -> str | None:
-        """Return why the user's own model is trained and not a copy, None if it is a copy."""
+        """Return why the user's own model is trained instead of a copy; None if it is a copy."""
         return getattr(self.model, "_why_in_place", None) if self._build is None else None
 
     def flags(self) -> list[bool]:
-        """Return which layers are trainable."""
+        """Return for each layer whether it is trainable."""
         return [layer.trainable for layer in self.model._flatten_layers()]
 
     def state(self) -> dict[str, Any]:
-        """Return what callbacks may have changed by now, as JSON holds it. `go_on` brings it back."""
+        """Return what callbacks may have changed by now, as JSON holds it. `go_on` restores it."""
         optimizer = self.model.optimizer
-        held = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
-        rate = float(ops.convert_to_numpy(held)) if isinstance(held, keras.Variable) else None
+        variable = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+        rate = float(ops.convert_to_numpy(variable)) if isinstance(variable, keras.Variable) else None
         return {"learning_rate": rate, "trainable": self.flags(), "outside": self.outside.values()}
 
     def go_on(self, state: Mapping[str, Any]) -> None:
-        """Bring back what callbacks had changed by a rewind point.
+        """Restore what callbacks had changed by a rewind point.
 
         Args:
-            state: What `state` returned; empty at step 0.
+            state: The state as `state` returned it; empty at step 0.
 
         Raises:
-            LotteryError: If they had changed what is trained.
+            LotteryError: If callbacks had changed which layers are trainable.
         """
         if not state:
             return
         if state["trainable"] != self._flags:
             raise LotteryError(
-                "Expected a rewind point before a callback changes what is trainable. Received: one after it"
+                "A callback had changed which layers are trainable before the rewind point. Rewind to an "
+                "earlier step."
             )
         if state["learning_rate"] is not None:
             self.model.optimizer.learning_rate = state["learning_rate"]
         self.outside.reset(state["outside"])
 
     def described(self) -> dict[str, Any]:
-        """Return what determines a run, weights aside, as JSON holds it."""
+        """Describe everything about the network that determines a run, except weights, as JSON holds it."""
         return description_of(
             self.model, self.plain_class, self.architecture, optimizers_of(self.model), self.frozen
         )
 
     def start_from(self, weights: Arrays) -> None:
-        """Take the weights of an earlier call of the search as those of step 0."""
-        found = self.named(weights, _PREFIX)
-        if any(found[name].tobytes() != value.tobytes() for name, value in self.initial.items()):
+        """Use the weights of an earlier call of the search as those of step 0."""
+        renamed = self.named(weights, _PREFIX)
+        if any(renamed[name].tobytes() != value.tobytes() for name, value in self.initial.items()):
             self.theta_0 = "the weights that the search began with, kept in its directory"
-        self.initial = found
+        self.initial = renamed
 
     def weights(self) -> Arrays:
-        """Return copies of all weights, masks aside."""
+        """Return copies of all weights, except masks."""
         return state.capture(self.variables)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -165,16 +171,16 @@ class Network:
         """Set masks, weights and the optimizer, at a step of its learning-rate schedule.
 
         Args:
-            masks: By kernel path.
-            weights: By name.
-            step: The steps that the network has had.
-            optimizer: The optimizer's state at that step; None for a fresh one.
+            masks: The masks by kernel path.
+            weights: The weights by name.
+            step: The number of steps that the network has had.
+            optimizer: The optimizer's state at that step; None for a fresh optimizer.
 
         Raises:
             LotteryError: If a callback has compiled the model again.
         """
         for layer, trainable in zip(self.model._flatten_layers(), self._flags, strict=True):
-            if layer.trainable != trainable:  # a callback's doing
+            if layer.trainable != trainable:  # a callback has changed it
                 layer.trainable = trainable
                 self.model.make_train_function(force=True)
         self.outside.reset()
@@ -186,20 +192,20 @@ class Network:
             self._optimizers.restore(optimizer)
 
     def named(self, arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
-        """Return stored arrays under the names that they have here: Keras may number layers differently."""
-        here = self.variables if prefix else get_masks(self.model)
-        found = correspond(
+        """Return stored arrays under this network's names, since Keras may number layers differently."""
+        own = self.variables if prefix else get_masks(self.model)
+        matches = correspond(
             {name: np.shape(value) for name, value in arrays.items()},
-            {name: tuple(value.shape) for name, value in here.items()},
+            {name: tuple(value.shape) for name, value in own.items()},
         )
-        if not found.complete:
+        if not matches.complete:
             raise LotteryError(
-                f"Expected the runs of this network. Received: another's ({found.differences()})"
+                f"The stored runs belong to another network ({matches.differences()}). Use another directory."
             )
-        return {there: arrays[name] for name, there in found.pairs.items()}
+        return {own_name: arrays[name] for name, own_name in matches.pairs.items()}
 
     def dense(self, seed: int) -> Arrays:
-        """Return the weights at step 0: what the search began with, whatever the seed."""
+        """Return the weights that the search began with, which don't depend on the seed."""
         return self.initial
 
     def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
@@ -208,7 +214,7 @@ class Network:
         return redraw(self.model, kernels, self.named(theta_0, _PREFIX), self._drawn(seed), _PREFIX)
 
     def _drawn(self, seed: int) -> Arrays:
-        """Return the weights of the network built anew."""
+        """Return the weights of the network, built again with this seed."""
         if self._build is not None:
             plain = self._built(seed)
         else:
@@ -217,19 +223,20 @@ class Network:
         return self.named(state.capture(state.model_variables(plain)), _PREFIX)
 
     def check(self, controls: bool) -> None:
-        """Check before the first round what is needed after it: trained networks, and controls.
+        """Check before the first round that trained networks can be returned and controls can be drawn.
 
         Args:
             controls: Whether there are any controls.
 
         Raises:
-            LotteryError: If a copy isn't the model, or a control would redraw weights that weren't drawn.
+            LotteryError: If a copy isn't the same model, or a control would redraw weights that were never
+                drawn.
         """
         self.plain(get_masks(self.model), self.initial)
         if self._build is not None and not controls:
             return
         first = self._drawn(derive(self._seed, 0, "check"))
-        if self._build is None:  # for tickets, too
+        if self._build is None:  # tickets record it, too
             draws = first, self._drawn(derive(self._seed, 1, "check"))
             trained = {id(variable) for variable in self.model.trainable_variables}
             names = [name for name, variable in self.variables.items() if id(variable) in trained]
@@ -237,21 +244,21 @@ class Network:
         if not controls:
             return
         redraw(self.model, list(get_masks(self.model)), self.initial, first, _PREFIX)
-        if found := self.given:
+        if names := self.given:
             raise LotteryError(
                 "Expected weights as an initializer draws them, since a random reinitialization draws them "
-                f"anew. Received: {', '.join(found[:4])}{', ...' * (len(found) > 4)}, given or trained after "
+                f"anew. Received: {', '.join(names[:4])}{', ...' * (len(names) > 4)}, given or trained after "
                 "the model was built. Freeze them; or give a function that builds the model and loads them "
                 "(what it loads is kept); or do without controls."
             )
 
     def plain(self, masks: Masks, weights: Arrays) -> keras.Model:
-        """Return a new plain model with these weights, zeros baked in, compiled as the search's.
+        """Return a new plain model with these weights, zeros baked in, compiled as the search's model is.
 
         Raises:
-            LotteryError: If it can't be built again, or what is built is another model.
+            LotteryError: If the model can't be built again, or comes out as another one.
         """
-        kept = get_masks(self.model), self.weights()
+        masks_before, weights_before = get_masks(self.model), self.weights()
         try:
             set_masks(self.model, self.named(masks, ""))
             state.restore(self.variables, self.named(weights, _PREFIX))
@@ -266,12 +273,12 @@ class Network:
             if self._build is not None:
                 advice = "Draw only from the seeds of Keras, NumPy and Python."
             raise LotteryError(
-                "Expected a model that is the same when it is built again. Received: "
-                f"{self.plain_class.__name__} {self.model.name!r} ({error}). {advice}"
+                f"{self.plain_class.__name__} {self.model.name!r} doesn't come out the same when it is built "
+                f"again ({error}). {advice}"
             ) from error
         finally:
-            set_masks(self.model, kept[0])
-            state.restore(self.variables, kept[1])
+            set_masks(self.model, masks_before)
+            state.restore(self.variables, weights_before)
 
     def _check_same(self, copy: keras.Model) -> None:
         carry_state(self.model, copy)
@@ -279,7 +286,7 @@ class Network:
             check_copy(self.model, copy, self.inputs)
             return
         for source, target in zip(children(self.model), children(copy), strict=True):
-            if getattr(source, "inputs", None):  # a part that can be called by itself
+            if getattr(source, "inputs", None):  # this part can be called by itself
                 check_copy(source, target)
 
     def _built(self, seed: int) -> keras.Model:

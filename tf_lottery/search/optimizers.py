@@ -1,4 +1,4 @@
-"""The optimizers of a search's model, brought back to how they were when they were new."""
+"""Resetting the optimizers of a search's model to the state in which they were new."""
 
 import keras
 import numpy as np
@@ -11,19 +11,19 @@ from tf_lottery.layers.compiled import new_optimizer
 
 
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """Return the model's optimizer, and those that a `train_step` of the user's own has besides."""
-    found = {id(model.optimizer): model.optimizer} if model.optimizer else {}
+    """Return the model's optimizer, and further ones that the user's own `train_step` may use."""
+    optimizers = {id(model.optimizer): model.optimizer} if model.optimizer else {}
     for value in vars(model).values():
         if isinstance(value, keras.optimizers.Optimizer):
-            found[id(value)] = value
-    return list(found.values())
+            optimizers[id(value)] = value
+    return list(optimizers.values())
 
 
 class Optimizers:
     """Resets the optimizers of a model.
 
     Args:
-        model: The model, with its optimizers as they are now: callbacks may change the learning rate later.
+        model: The model. Its optimizers' present settings are kept, since callbacks may change them later.
     """
 
     def __init__(self, model: keras.Model):
@@ -32,7 +32,7 @@ class Optimizers:
         self._fresh: dict[int, list[np.ndarray]] = {}
 
     def begin(self, step: int) -> None:
-        """Make each optimizer new, at a step of its learning-rate schedule.
+        """Reset each optimizer, at a step of its learning-rate schedule.
 
         Raises:
             LotteryError: If a callback has compiled the model again.
@@ -40,14 +40,14 @@ class Optimizers:
         for optimizer in optimizers_of(self._model):
             if id(optimizer) not in self._twins:
                 raise LotteryError(
-                    "Expected callbacks that don't compile the model: each round needs the optimizer that "
-                    f"the search began with. Received: another {type(optimizer).__name__} after a round"
+                    f"A callback has compiled the model with another {type(optimizer).__name__}, but each "
+                    "round needs the optimizer that the search began with. Leave that callback out."
                 )
             if optimizer.built:
                 self._reset(optimizer, step)
 
     def begin_averages(self) -> None:
-        """Let averages of the weights begin where the weights are."""
+        """Set the moving averages of the weights to the weights themselves."""
         for optimizer in optimizers_of(self._model):
             inner = getattr(optimizer, "inner_optimizer", optimizer)
             if inner.built and inner.use_ema:
@@ -57,22 +57,22 @@ class Optimizers:
                     average.assign(variable)
 
     def undo(self) -> None:
-        """Make those new that were begun."""
+        """Reset the optimizers that `begin` has reset before."""
         for optimizer in optimizers_of(self._model):
             if optimizer.built and id(optimizer) in self._fresh:
                 self._reset(optimizer, 0)
 
     def restore(self, values: Arrays) -> None:
-        """Bring the state of the model's optimizer at a rewind point back, masked."""
+        """Restore the state of the model's optimizer at a rewind point, masked."""
         variables = list(self._model.optimizer.variables)
         if [tuple(variable.shape) for variable in variables] != [value.shape for value in values.values()]:
-            raise LotteryError("Expected the state of this optimizer. Received: another one's")
+            raise LotteryError("The rewind point is of another optimizer. Use another directory.")
         for variable, value in zip(variables, values.values(), strict=True):
             variable.assign(value)
         mask_slots(self._model.optimizer, self._model)
 
     def make_new(self, copy: keras.Model) -> keras.Model:
-        """Return a compiled copy of the model with its optimizer as new, not as the last round left it."""
+        """Return a compiled copy of the model with a fresh optimizer, not as the last round left it."""
         if copy.compiled and copy.optimizer is not None:
             if not copy.optimizer.built:
                 copy.optimizer.build(copy.trainable_variables)

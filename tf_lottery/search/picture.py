@@ -1,4 +1,4 @@
-"""The picture of a search: how good, and how soon, against weights remaining."""
+"""The picture of a search: the best value and its epoch, against weights remaining."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ def draw_search(results: Results[FitRecord], path: Path, best: int | None) -> Pa
     """Draw a search.
 
     Args:
-        results: The finished runs.
-        path: Where to write the PNG.
-        best: The round that gets the star, None for none.
+        results: The search's finished runs.
+        path: The PNG file to write.
+        best: The round that is marked with a star; None marks no round.
     """
     monitor = results.records[0].monitor
     panels = (

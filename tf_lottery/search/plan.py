@@ -1,4 +1,4 @@
-"""A search as a study: the same planner says which runs come next."""
+"""A search described as a study, so that the same planner decides which runs come next."""
 
 import hashlib
 import json
@@ -9,13 +9,13 @@ from tf_lottery.search.settings import SearchSettings
 
 
 def study_of(settings: SearchSettings, described: dict[str, Any], epochs: int, digest: str) -> StudyConfig:
-    """Return the study that a search is.
+    """Return the study that describes a search.
 
     Args:
-        settings: What it was asked for.
-        described: All else that determines its runs, as JSON holds it.
-        epochs: The epochs of a run.
-        digest: That of the data.
+        settings: The search's settings.
+        described: Everything else that determines its runs, as JSON holds it.
+        epochs: The number of epochs of a run.
+        digest: The digest of the data.
     """
     canonical = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
     return StudyConfig(

@@ -9,14 +9,14 @@ from tf_lottery.store.store import Store
 class FitRecord(Finished):
     """One finished run of a search.
 
-    `value` is the monitored quantity at early stop, which is the epoch at which it was best, found afterwards
-    as in the paper.
+    `value` is the monitored quantity at early stop. Early stop is the epoch at which that quantity was best,
+    found afterwards as in the paper.
     """
 
     monitor: str
-    """What was monitored, as `fit` calls it."""
+    """The monitored quantity, under the name that `fit` logs."""
     mode: str
-    """Which is better, `max` or `min`."""
+    """Whether more or less of it is better, `max` or `min`."""
     value: float
     epoch: int
     """The epoch of early stop, counted from 1, rewound epochs included."""
@@ -32,17 +32,17 @@ class FitRecord(Finished):
 
     @property
     def monitored(self) -> float:
-        """The value at early stop, so that more is better."""
+        """The value at early stop, with its sign turned if less is better."""
         return self.value if self.mode == "max" else -self.value
 
     @property
     def shown(self) -> str:
-        """The value at early stop, as people read it."""
+        """The value at early stop, formatted for people."""
         return f"{self.value:.4g}"
 
 
 class SearchStore(Store):
-    """The runs of a search on disk. It takes over no run of its neighbours; `search.json` says what it is."""
+    """The store of a search's runs, described by `search.json`. It takes over no runs of neighbours."""
 
     record_type = FitRecord
     adopts = False

@@ -1,4 +1,4 @@
-"""What a search found: table, picture, tickets, trained networks."""
+"""The result of a search: table, picture, tickets, trained networks."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ class SearchResult:
 
     Attributes:
         records: The records of all runs, the dense network's first.
-        monitor: What rounds are compared by.
-        theta_0: What the weights at step 0 are, in words.
-        directory: Where the runs are kept.
+        monitor: The quantity that rounds are compared by, under the name that `fit` logs.
+        theta_0: A description of the weights at step 0, in words.
+        directory: The directory that keeps the runs.
         ended: Why the search ended early, None if it didn't.
     """
 
@@ -57,17 +57,17 @@ class SearchResult:
 
     @property
     def history(self) -> list[dict[str, list[float | None]]]:
-        """What `fit` returned, by round."""
+        """The history that `fit` returned, by round."""
         return [record.history for record in self.rounds]
 
     def matching_round(self, tolerance: float = 0.0) -> int | None:
-        """Return the sparsest round that does as well as the dense network, as does every denser one.
+        """Return the sparsest round that does as well as the dense network, as every denser round does.
 
         Args:
             tolerance: How much worse the monitored quantity may be, in its own units.
 
         Returns:
-            None if no pruned round does.
+            The round's number; None if no pruned round does as well.
         """
         return self._results.matching_round(tolerance)
 
@@ -75,7 +75,7 @@ class SearchResult:
         """Return the sparsest matching ticket.
 
         Args:
-            tolerance: As of `matching_round`.
+            tolerance: The tolerance, as in `matching_round`.
 
         Raises:
             LotteryError: If no pruned round matches.
@@ -85,16 +85,18 @@ class SearchResult:
     def ticket(
         self, round: int | None = None, density: float | None = None, tolerance: float = 0.0
     ) -> Ticket:
-        """Return a round's ticket: its masks and the weights of the rewind point, and those at early stop.
+        """Return a round's ticket: its masks, the weights of the rewind point, and those at early stop.
+
+        Without `round` and `density` it is the ticket of the sparsest matching round.
 
         Args:
-            round: The round's number; or
-            density: A density near the round's. Default: the sparsest matching round.
-            tolerance: As of `matching_round`.
+            round: The round's number.
+            density: A density near the round's.
+            tolerance: The tolerance, as in `matching_round`.
 
         Raises:
-            LotteryError: If both are given, there is no such round, no round has nearly that density, or none
-                matches.
+            LotteryError: If both are given, there is no such round, no round has nearly that density, or no
+                round matches.
         """
         record = self._results.choose(round, density, tolerance=tolerance)
         provenance = {
@@ -124,16 +126,18 @@ class SearchResult:
     ) -> keras.Model:
         """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
 
+        Without `round` and `density` it is the network of the sparsest matching round.
+
         Args:
-            round: The round's number; or
-            density: A density near the round's. Default: the sparsest matching round.
-            tolerance: As of `matching_round`.
-            control: Which of the round's random reinitializations to return in place of the ticket, counted
-                from 0.
+            round: The round's number.
+            density: A density near the round's.
+            tolerance: The tolerance, as in `matching_round`.
+            control: Which of the round's random reinitializations to return instead of the ticket, counted
+                from 0. Default: the ticket.
 
         Raises:
-            LotteryError: As `ticket` does; also if the model can't be built again (a subclassed one without a
-                configuration: give a function that builds it).
+            LotteryError: In the cases in which `ticket` raises it; also if the model can't be built again (a
+                subclassed model without a configuration: give a function that builds it).
         """
         record = self._results.choose(round, density, tolerance=tolerance)
         if control is not None:
@@ -142,49 +146,50 @@ class SearchResult:
         return self._network.plain(masks, weights)
 
     def summary(self, tolerance: float = 0.0) -> str:
-        """Return the table, and in words what was found.
+        """Return the table of runs, followed by the findings in words.
 
         Args:
-            tolerance: As of `matching_round`.
+            tolerance: The tolerance, as in `matching_round`.
         """
-        found = self.matching_round(tolerance)
+        best = self.matching_round(tolerance)
         lines = [f"theta_0: {self.theta_0}.", *header(self.monitor)]
         for record in self.records:
-            star = found is not None and record is self.rounds[found]
+            star = best is not None and record is self.rounds[best]
             lines.append(row(record, star))
         if self.ended:
             lines.append(f"Ended early: {self.ended}")
         dense = self.rounds[0]
         lines.append(f"Dense network: {self.monitor} {dense.value:.4g} (epoch {dense.epoch}).")
-        if found is None:
+        if best is None:
             lines.append(f"No pruned round matches it within {tolerance:g}.")
         else:
-            ticket = self.rounds[found]
+            ticket = self.rounds[best]
             lines.append(
-                f"* Sparsest matching ticket: round {found}, {ticket.density:.1%} of the weights "
+                f"* Sparsest matching ticket: round {best}, {ticket.density:.1%} of the weights "
                 f"({ticket.weights_remaining:,} of {ticket.weights_total:,}): {self.monitor} "
                 f"{ticket.value:.4g} (epoch {ticket.epoch})."
             )
-            runs = self._results.reinitialized(found)
+            runs = self._results.reinitialized(best)
             controls = [run.value for run in runs]
             if controls:
                 lines.append(
                     f"The same mask, randomly reinitialized: {sum(controls) / len(controls):.4g} "
                     f"(mean of {len(controls)})."
                 )
-            if kept := next(
+            if not_redrawn := next(
                 (run.checks["reinit_kept"] for run in runs if run.checks.get("reinit_kept")), None
             ):
-                names = ", ".join(name.removeprefix(_MODEL) for name in kept[:4])
-                lines.append(f"Not redrawn, since never drawn: {names}{', ...' if len(kept) > 4 else ''}.")
+                names = ", ".join(name.removeprefix(_MODEL) for name in not_redrawn[:4])
+                more = ", ..." if len(not_redrawn) > 4 else ""
+                lines.append(f"Not redrawn, since never drawn: {names}{more}.")
         return "\n".join(lines)
 
     def plot(self, path: str | Path, tolerance: float = 0.0) -> Path:
         """Draw the monitored quantity, and the epoch at which it is best, against the density.
 
         Args:
-            path: Where to write the PNG.
-            tolerance: As of `matching_round`.
+            path: The PNG file to write.
+            tolerance: The tolerance, as in `matching_round`.
         """
         return draw_search(self._results, Path(path), self.matching_round(tolerance))
 

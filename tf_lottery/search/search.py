@@ -1,4 +1,4 @@
-"""`LotterySearch`: finds the winning tickets of a Keras model, around its own `fit`."""
+"""`LotterySearch`: finds the winning tickets of a Keras model through the model's own `fit`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,35 +38,36 @@ class LotterySearch:
 
     Args:
         model: A compiled model, or a function without arguments that builds and compiles one, which lets
-            `seed` decide the initialization. A model that isn't built is built by the data's shapes, as `fit`
-            does. If a copy is proven to be the same model, yours stays as it is; otherwise (subclassed, tied)
-            yours is made prunable in place, and `lottery.strip` makes it plain again. A search that is
-            refused or interrupted leaves it as it was.
+            `seed` decide the initialization. A model that isn't built is built from the data's shapes, as
+            `fit` does. If a copy is proven to be the same model, yours stays as it is; otherwise (subclassed,
+            tied) yours is made prunable in place, and `lottery.strip` makes it plain again. A search that is
+            refused or interrupted leaves your model as it was.
         rate: The fraction of the remaining weights that is pruned each round.
-        rounds: How many prunings at most. Default: 10, unless another rule ends the rounds.
+        rounds: The maximum number of prunings. Default: 10, unless another rule ends the rounds.
         until: Stop after the first round in which the monitored quantity is worse than the dense network's by
-            more than this.
+            more than this, in the quantity's own units.
         target_density: Stop after the first round at or below this fraction of weights.
         rewind_to: The training step that survivors return to: `0it` (the initial weights), `500it`, `2ep`.
             From a step within an epoch, training goes on at the epoch's beginning.
         criterion: `magnitude` or `random`.
         scope: Where weights compete: `layer` or `global`.
         layer_rates: Layer name pattern -> rate; 0 leaves a layer unpruned.
-        min_density: The fraction of each layer's weights that stays at least. With scope `global` layers may
-            collapse without it.
-        include, exclude, kernels, frozen: What is prunable, as of `make_prunable`.
-        monitor: What rounds are compared by, under the name that `fit` logs. Default: the validation accuracy
-            if it is logged, else `val_loss`.
-        mode: Which is better, `max` or `min`; `auto` decides by the name.
-        controls: How many random reinitializations of each ticket are trained as controls. What was never
-            drawn stays: frozen layers, and what a function that builds the model loads.
-        rewind_optimizer: `reset` makes the optimizer new each round, `restore` brings back its state at the
-            rewind point.
-        seed: The seed of the order of examples, of dropout, and of what is drawn.
-        directory: Where the runs are kept. Called again with the same one, the search goes on after its last
-            finished run. Default: a temporary directory that lives as long as the result.
-        engine: `fit`, or `loop` for our compiled loop, which is faster for small models (classes as integers,
-            arrays, one input and one output, no callbacks).
+        min_density: The least fraction of each layer's weights that stays. Without it, layers may collapse
+            with scope `global`.
+        include, exclude, kernels, frozen: What is prunable, as in `make_prunable`.
+        monitor: The quantity that rounds are compared by, under the name that `fit` logs. Default: the
+            validation accuracy if it is logged, else `val_loss`.
+        mode: Whether more or less is better, `max` or `min`; `auto` decides by the name.
+        controls: How many random reinitializations of each ticket are trained as controls. Weights that were
+            never drawn stay: those of frozen layers, and those that the building function loads.
+        rewind_optimizer: `reset` starts each round with a fresh optimizer, `restore` brings back its state at
+            the rewind point.
+        seed: The seed of the order of examples, of dropout, and of everything else that is drawn.
+        directory: The directory that keeps the runs. Called again with the same one, the search goes on after
+            its last finished run. Default: a temporary directory that lives as long as the result.
+        engine: `fit`, or `loop` for the library's compiled loop, which is faster for small models (classes as
+            integers, arrays, one input and one output, no callbacks).
+        verbose: 1 shows the search's progress, 0 shows nothing.
 
     Raises:
         LotteryError: If any of these is out of range.
@@ -143,17 +144,18 @@ class LotterySearch:
         """Run the search.
 
         Args:
-            x, y, *positional, **arguments: As of `model.fit`: `validation_data`, `epochs`, `callbacks`,
-                `class_weight`, ... Keras's own callbacks start each round afresh, and their files get the
-                round in their names. `epochs` are those of each round, rewound ones included.
+            x, y, *positional, **arguments: The arguments of `model.fit`: `validation_data`, `epochs`,
+                `callbacks`, `class_weight`, ... Keras's own callbacks start each round afresh, and their
+                files get the round in their names. `epochs` is the number of epochs of each round, rewound
+                ones included.
 
         Returns:
             The result, with the table, the tickets and the trained networks.
 
         Raises:
             LotteryError: If data can be read only once, there is no validation data, the rewind point is past
-                the end of training, the directory is another search's, trained copies wouldn't be the model,
-                the training diverges, or another search runs in this thread.
+                the end of training, the directory belongs to another search, the model can't be copied
+                faithfully, the training diverges, or another search runs in this thread.
         """
         arguments = {"x": x, "y": y, **fit_arguments.arguments_by_name(positional, arguments)}
         fit_arguments.check_arguments(arguments)
@@ -193,7 +195,7 @@ class LotterySearch:
         return SearchResult(study, store, network, temporary, ended)
 
     def _drive(self, study: StudyConfig, store: SearchStore, run: FitRun, watch: Watch) -> str | None:
-        """Let the driver train what the planner asks for; return why it ended early, None if it didn't."""
+        """Let the driver train what the planner asks for; return why the search ended early, if it did."""
         executor = SearchExecutor(run)
         with watch:
             try:
@@ -222,7 +224,7 @@ class LotterySearch:
         )
 
     def _described(self, network: Network, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what determines a run besides data, pruning and rewinding, as JSON holds it."""
+        """Describe what determines a run besides data, pruning and rewinding, as JSON holds it."""
         return {
             "fit": fit_arguments.settings_of(arguments),
             "network": network.described(),

@@ -16,7 +16,7 @@ DEFAULT_ROUNDS = 10
 
 
 class SearchPruning(PruningConfig):
-    """As a study's, where the drop is in units of what is monitored, and there is a round to prune in."""
+    """A study's pruning settings, with the drop in units of what is monitored and at least one round."""
 
     rounds: int | None = Field(None, ge=1, le=1000)
     max_accuracy_drop: float | None = Field(None, ge=0)
@@ -45,15 +45,15 @@ _WHAT = {
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What a search was asked for, model and data aside.
+    """The settings of a search, except its model and data.
 
     Attributes:
         pruning: Rates and stop rules.
-        rewind: The rewind point, and what becomes of the optimizer.
-        arms: The control, if there is one.
-        seed: Of the search.
+        rewind: The rewind point, and what happens to the optimizer there.
+        arms: The control arm, if there is one.
+        seed: The search's seed.
         engine: `fit` or `loop`.
-        monitor: What rounds are compared by, None if only the logs tell.
+        monitor: The quantity that rounds are compared by; None if only the logs of `fit` can tell.
     """
 
     pruning: SearchPruning
@@ -82,10 +82,10 @@ class SearchSettings:
         seed: Any,
         engine: Any,
     ) -> "SearchSettings":
-        """Check the arguments, all named as of `LotterySearch`.
+        """Check the arguments, which have the names and meanings of those of `LotterySearch`.
 
         Raises:
-            LotteryError: If one is out of range.
+            LotteryError: If an argument is out of range.
         """
         if criterion not in CRITERIA:
             raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
@@ -93,7 +93,7 @@ class SearchSettings:
             rounds = DEFAULT_ROUNDS
         if monitor is None and mode != "auto":
             raise LotteryError(f"Expected mode='auto', since no monitor is named. Received: {mode!r}")
-        asked = {
+        settings = {
             "criterion": criterion,
             "scope": scope,
             "rate": _number(rate),
@@ -103,7 +103,7 @@ class SearchSettings:
             "min_density": _number(min_density),
             "max_accuracy_drop": _number(until),
         }
-        pruning = _checked(SearchPruning, asked)
+        pruning = _checked(SearchPruning, settings)
         other = _checked(_Engine, {"engine": engine, "controls": controls})
         try:
             TypeAdapter(Seed).validate_python(seed, strict=True)
@@ -134,5 +134,5 @@ def _checked(kind: type[Strict], given: dict[str, Any]) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """Return NumPy's and other numbers as a float; what is no number stays, and is refused."""
+    """Return a number of any kind as a float; anything else is returned as it is, to be refused later."""
     return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value

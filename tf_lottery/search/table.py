@@ -1,10 +1,10 @@
-"""The table of a search: one row a run."""
+"""The table of a search, with one row for each run."""
 
 from tf_lottery.search.record import FitRecord
 
 
 def header(monitor: str) -> list[str]:
-    """Return the two lines above the rows. Args: monitor: what is monitored."""
+    """Return the two lines above the rows, with the name of the monitored quantity."""
     return [
         f"{'':<16}{'':>6}{'weights':>13}{'':>9}  {monitor:>{_width(monitor)}}{'best':>7}"
         f"{'at the':>11}{'':>9}",
@@ -14,7 +14,7 @@ def header(monitor: str) -> list[str]:
 
 
 def row(record: FitRecord, star: bool = False) -> str:
-    """Return a run as a line. Args: record: of it. star: whether to mark it as the winning ticket."""
+    """Return a run as one line; `star` marks it as the winning ticket."""
     spec = record.spec
     arm = "dense" if not spec.round else spec.arm + (f"#{spec.trial + 1}" if spec.trial else "")
     final = record.final.get(record.monitor)

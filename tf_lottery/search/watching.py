@@ -1,4 +1,4 @@
-"""Callbacks of our own, which read from a training with `fit` what a run keeps."""
+"""The library's own callbacks, which take from a training with `fit` what a run keeps."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from tf_lottery.search.network import Network
 
 
 def check_finite(network: Network, when: str = "") -> None:
-    """Check that all weights that a network trains are finite.
+    """Check that all trainable weights of a network are finite.
 
     Args:
         network: The network.
-        when: When it is checked, for the message.
+        when: The time of the check, for the message: ` after epoch 1`. Default: none.
 
     Raises:
-        LotteryError: If one isn't.
+        LotteryError: If a weight isn't finite.
     """
     trained = {id(variable) for variable in network.model.trainable_variables}
     for name, variable in network.variables.items():
@@ -43,15 +43,15 @@ class Best(keras.callbacks.Callback):
         self._validated: Arrays = {}
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Count steps: `batch` is the last of those that were taken at once."""
+        """Count steps: `batch` is the last of the batches that were trained in one call."""
         self._in_epoch = batch + 1
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Begin to count."""
+        """Start counting steps."""
         self._in_epoch = 0
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Take note of what is validated: a callback may put an average in the weights' place for that."""
+        """Copy the weights that are validated, since a callback may swap in an average for that."""
         self._validated = self._network.weights()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -61,11 +61,11 @@ class Best(keras.callbacks.Callback):
         check_finite(self._network, f" after epoch {epoch + 1}")
         if self.monitor is None:
             if not any(name.startswith("val_") for name in logs):
-                return  # validated every few epochs only
+                return  # validation doesn't happen in every epoch
             self.monitor = Monitor.default(logs)
         value = self.monitor.read(logs, epoch)
         if value is None:
-            if any(name.startswith("val_") for name in logs):  # it was validated: it won't come any more
+            if any(name.startswith("val_") for name in logs):  # validated, so the value will never come
                 raise self.monitor.missing(logs)
             return
         if self.value is None or self.monitor.goodness(value) > self.monitor.goodness(self.value):
@@ -74,13 +74,13 @@ class Best(keras.callbacks.Callback):
             self.weights = self._validated if of_validation else self._network.weights()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Check that there was something to monitor."""
+        """Check that the monitored quantity was logged."""
         if self.value is None:
             raise (self.monitor or Monitor.default({})).missing(self._logged)
 
 
 class AfterEpochs(keras.callbacks.Callback):
-    """Notes what callbacks have made of the learning rate and of themselves, after each epoch."""
+    """Records after each epoch what callbacks have changed: the learning rate, and their own state."""
 
     def __init__(self, network: Network, plateaus: Plateaus):
         super().__init__()
@@ -88,12 +88,12 @@ class AfterEpochs(keras.callbacks.Callback):
         self.states: dict[int, dict[str, Any]] = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Note it before the first epoch, too: within that a training goes on from its beginning."""
-        self.states[0] = self._note()
+        """Record it before the first epoch, too: from a step within it, training goes on at its beginning."""
+        self.states[0] = self._current_state()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note it; all other callbacks of the epoch have been called."""
-        self.states[epoch + 1] = self._note()
+        """Record it after all other callbacks of the epoch have been called."""
+        self.states[epoch + 1] = self._current_state()
 
-    def _note(self) -> dict[str, Any]:
+    def _current_state(self) -> dict[str, Any]:
         return {**self._network.state(), "plateaus": self._plateaus.seen()}

@@ -52,8 +52,14 @@ def _check_names(study: StudyConfig) -> None:
     for arm in study.arms:
         if (criterion := study.of_arm(arm).pruning.criterion) not in CRITERIA:
             raise LotteryError(
-                f"Expected pruning.criterion as one of {', '.join(CRITERIA)}. Received: {criterion!r}"
+                f"Expected {_own(study, arm)}pruning.criterion as one of {', '.join(CRITERIA)}. "
+                f"Received: {criterion!r}"
             )
+
+
+def _own(study: StudyConfig, arm: str) -> str:
+    """Return where an arm's own settings of pruning stand, nothing if it has none."""
+    return f"arms.{arm}." if study.arms[arm].pruning else ""
 
 
 def _with_digest(study: StudyConfig) -> StudyConfig:

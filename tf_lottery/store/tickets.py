@@ -1,4 +1,4 @@
-"""From a finished run to its ticket: masks, the weights that its training starts from, provenance."""
+"""Tickets of finished runs: masks, the weights that training starts from, and provenance."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,21 +24,25 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         record: The record of a pruned run.
 
     Returns:
-        A ticket with the weights at early stop as its trained weights, if they were kept.
+        The ticket. Its trained weights are those at early stop, if they were kept.
 
     Raises:
-        LotteryError: If the run doesn't train a ticket, or one of its files fails its checksum.
+        LotteryError: If the run didn't train a ticket, or one of its files fails its checksum.
     """
     spec = record.spec
-    if spec.start != "rewind":
-        raise LotteryError(f"Expected a pruned run of arm 'ticket'. Received: {spec.describe()}")
+    if spec.start not in STARTED_FROM or not spec.round:
+        raise LotteryError(
+            f"Expected a pruned run whose starting weights are kept. Received: {spec.describe()}, with "
+            f"start {spec.start!r}"
+        )
     provenance = {
         "study": study.name,
+        "arm": spec.arm,
         "seed": study.seed,
         "replicate": spec.replicate,
         "round": spec.round,
         "density": record.density,
-        "rewind_to": spec.rewind.to,
+        "rewind_to": spec.rewind.to if spec.rewind else "0it",
         "run": record.key,
         "data_digest": spec.data.digest,
         "model": spec.model.model_dump(mode="json", exclude_defaults=True),
@@ -56,7 +60,7 @@ def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Tic
     Args:
         store: The store that holds the run's files.
         record: The run's record.
-        provenance: Where the ticket comes from, as JSON holds it.
+        provenance: The ticket's provenance, as JSON holds it.
 
     Raises:
         LotteryError: If the weights that the run started from weren't kept, or a file fails its checksum.
@@ -65,11 +69,11 @@ def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Tic
     started = STARTED_FROM.get(record.spec.start)
     if started is None:
         raise LotteryError(
-            f"The weights that {record.spec.describe()} started from weren't kept. Take the ticket that it"
-            " reinitializes."
+            f"The weights that {record.spec.describe()} started from weren't kept. Use the ticket that it "
+            "reinitializes."
         )
-    kept = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
-    trained = _of_model(store.weights(record.key, "early_stop")) if kept else {}
+    has_trained = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
+    trained = _of_model(store.weights(record.key, "early_stop")) if has_trained else {}
     return Ticket(masks, zeroed(_of_model(started(store, record)), masks), zeroed(trained, masks), provenance)
 
 
@@ -78,7 +82,7 @@ def _initialized(store: Store, record: Finished) -> Arrays:
 
 
 def _rewound(store: Store, record: Finished) -> Arrays:
-    """The rewind point whose digest the run noted when it returned to it."""
+    """Return the rewind point that the run returned to, found by the digest that its record holds."""
     digest = record.checks["rewind_digest"]
     points = store.record(record.spec.root).digests
     name = next(name for name, value in points.items() if name.startswith(_REWIND) and value == digest)
@@ -89,7 +93,7 @@ STARTED_FROM: dict[str, Callable[[Store, Finished], Arrays]] = {
     "initialize": _initialized,
     "rewind": _rewound,
 }
-"""Kind of start -> the weights that a run's training started from, before its masks."""
+"""Kind of start -> the weights that a run's training started from, before masks are applied."""
 
 
 def _of_model(arrays: Arrays) -> Arrays:

@@ -1,4 +1,4 @@
-"""A training in progress on disk, from which it is resumed to the same bits."""
+"""Checkpoints: a training in progress on disk, which is resumed from there to the same bits."""
 
 import json
 import time
@@ -18,14 +18,14 @@ _PROGRESS, _TRAINED = "progress", "trained/"
 
 @dataclass
 class Checkpoint:
-    """All that a training needs to be resumed, masks aside: they follow from its run's recipe.
+    """Everything that is needed to resume a training, except masks, which follow from the run's recipe.
 
     Attributes:
-        step: The steps that the network has had.
+        step: The number of steps that the network has had.
         variables: Every variable of the network that is trained, and of its optimizer.
         since_stop: What passed since the last planned pause.
-        kept: What the training's stops need, as JSON holds it; each has names of its own.
-        arrays: The arrays that they need, likewise.
+        kept: What the training's stops need, as JSON holds it; each stop uses names of its own.
+        arrays: The arrays that the training's stops need, also under names of their own.
         context: What else decides the bits: the environment, the network, the devices.
     """
 
@@ -42,10 +42,10 @@ class Checkpoint:
         return self.kept["rewind_digests"]
 
     def save(self, path: Path) -> None:
-        """Write it, in place of an earlier one.
+        """Write the checkpoint to a file, replacing an earlier one.
 
         Raises:
-            StudyError: If it can't be written.
+            StudyError: If the file can't be written.
         """
         own = {"step": self.step, "since_stop": asdict(self.since_stop), "context": self.context}
         content = {_TRAINED + name: value for name, value in self.variables.items()} | self.arrays
@@ -54,20 +54,20 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint":
-        """Read what `save` wrote.
+        """Read a checkpoint that `save` wrote.
 
         Raises:
-            LotteryError: If it is missing, or fails its checksum.
+            LotteryError: If the file is missing or fails its checksum.
         """
         content = arrays.load_sealed(path)
-        kept = json.loads(str(content.pop(_PROGRESS)))
+        progress = json.loads(str(content.pop(_PROGRESS)))
         trained = {name: value for name, value in content.items() if name.startswith(_TRAINED)}
         return cls(
-            step=kept.pop("step"),
+            step=progress.pop("step"),
             variables={name.removeprefix(_TRAINED): value for name, value in trained.items()},
-            since_stop=Passed(**kept.pop("since_stop")),
-            context=kept.pop("context"),
-            kept=kept,
+            since_stop=Passed(**progress.pop("since_stop")),
+            context=progress.pop("context"),
+            kept=progress,
             arrays={name: value for name, value in content.items() if name not in trained},
         )
 
@@ -76,10 +76,10 @@ class Cadence:
     """Decides when a checkpoint is due.
 
     Args:
-        every: How often: `60s`, `5000it`, `2ep` or `never`.
-        steps_per_epoch: The steps of an epoch.
-        first: The step at which the training begins, or is resumed.
-        clock: A function that returns seconds.
+        every: How often one is due: `60s`, `5000it`, `2ep` or `never`.
+        steps_per_epoch: The number of steps in an epoch.
+        first: The step at which the training begins or is resumed.
+        clock: A function that returns the time in seconds.
     """
 
     def __init__(
@@ -97,5 +97,5 @@ class Cadence:
         return self._steps is not None and step - self._step >= self._steps
 
     def kept(self, step: int) -> None:
-        """Take note that a checkpoint was made at this step."""
+        """Record that a checkpoint was made at this step."""
         self._when, self._step = self._clock(), step

@@ -1,13 +1,13 @@
 """Training without computing dead units, where that is proven to be exact.
 
-A ReLU unit with zero bias and no incoming weight left answers 0, and its gradient is 0; one
-without outgoing weight left gets a zero gradient. So their weights never move under an optimizer
-that leaves a weight with zero gradients alone, and neither do those of inputs that nothing
-reads. Such a network is trained without them and the result is scattered back: the dead weights
-as they were, bit for bit; the others as in the whole network, up to rounding, since sums are
+A ReLU unit with zero bias and no incoming weight left outputs 0, and its gradient is 0; a unit
+without outgoing weights left gets a zero gradient. So the weights of both never move under an
+optimizer that leaves weights with zero gradients alone, and neither do those of inputs that nothing
+reads. Such a network is trained without them, and the result is scattered back: dead weights are
+as they were, bit for bit; the others are as in the whole network, up to rounding, since sums are
 taken over fewer zeros.
 
-This knows chains of Dense layers. Any other network is trained as a whole.
+Only chains of Dense layers are supported. Any other network is trained as a whole.
 """
 
 import itertools
@@ -28,16 +28,16 @@ from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Resident
 from tf_lottery.training.trainer import Trainer, compile_all, make_loop
 
-# The least product of weights that needn't be computed and steps: compiling the smaller network takes some
-# two seconds, which a LeNet at 3% of its weights earns back in 20,000 steps.
+# The least product of the weights saved and the steps: compiling the smaller network takes about two
+# seconds, which a LeNet at 3% of its weights earns back in 20,000 steps.
 SAVED = 1.5e9
-# The largest fraction of the weights that is left to compute, with the zeros among them.
+# The largest fraction of the weights that may be left to compute, zeros included.
 COMPUTED = 0.8
 
-# The most numbers that the training inputs may have, since they are copied.
+# The largest number of values that the training inputs may have, since they are copied.
 _NUMBERS = 2**30
 
-# Optimizers that leave a weight alone whose gradients have all been zero, and the options that keep it so.
+# Optimizers that leave a weight alone if its gradients have all been zero, and the options that keep it so.
 _OPTIMIZERS = {
     "sgd": {"momentum", "nesterov"},
     "adam": {"beta_1", "beta_2", "epsilon", "amsgrad"},
@@ -50,16 +50,16 @@ def without_dead_units(
     """Return a trainer of the network without its dead units; None if that doesn't pay or isn't exact.
 
     Args:
-        trainer: The whole network, with masks and weights set and the optimizer fresh.
+        trainer: The whole network, with masks and weights set and a fresh optimizer.
         data: The settings of the data.
         training: The settings of the training.
         dataset: The data.
-        steps: How many steps are to be trained.
+        steps: The number of steps to train.
     """
     kernel_masks = list(get_masks(trainer.model).values())
     if data.augment or not _optimizer_is_known(training):
         return None
-    # By what the run's key holds: whether the data happens to be streamed isn't in it.
+    # Only what is part of the run's key may decide; whether the data happens to be streamed isn't.
     if trainer.resolved["replicas"] > 1 or len(dataset.train) * np.prod(dataset.input_shape) > _NUMBERS:
         return None
     if not _is_chain(trainer.model) or not _hidden_biases_are_zero(trainer.model):
@@ -73,13 +73,13 @@ def without_dead_units(
 
 
 def alive_units(kernel_masks: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the indices of the units that matter, of the inputs and then of each layer.
+    """Return the indices of the units that matter, for the inputs and then for each layer.
 
     Args:
         kernel_masks: The masks of a chain of Dense layers, each of shape (inputs, units).
 
     Returns:
-        One array more than there are masks. All outputs matter.
+        A list with one array more than there are masks. All outputs matter.
     """
     alive = [np.ones(mask.shape[0], bool) for mask in kernel_masks] + [
         np.ones(kernel_masks[-1].shape[1], bool)
@@ -95,11 +95,17 @@ def alive_units(kernel_masks: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 
 class CompactTrainer(DenseEngine):
-    """Trains the smaller network, and looks like the whole one from outside.
+    """Trains the smaller network, but returns the weights of the whole one.
+
+    Args:
+        whole: The whole network, with masks and weights set and a fresh optimizer.
+        training: The settings of the training.
+        dataset: The data.
+        alive: The indices of the units that matter, as `alive_units` returns them.
 
     Attributes:
-        model, loop, evaluate: Those of the smaller network; `evaluate` has `validation` only.
-        units: The number of inputs, then of each layer's units.
+        model, optimizer, loop, evaluate: Those of the smaller network; `evaluate` has `validation` only.
+        units: The number of inputs, then the number of units of each layer.
         compile_seconds: The time that compiling took.
     """
 
@@ -131,10 +137,10 @@ class CompactTrainer(DenseEngine):
 
     def weights(self) -> Arrays:
         """Return copies of all weights of the whole network."""
-        found = {name: value.copy() for name, value in self._whole.items()}
+        weights = {name: value.copy() for name, value in self._whole.items()}
         for name, value in state.capture(state.model_variables(self.model)).items():
-            found[name][self._index(name.removeprefix("model/"))] = value
-        return found
+            weights[name][self._index(name.removeprefix("model/"))] = value
+        return weights
 
     def _part(self, path: str, value: np.ndarray) -> np.ndarray:
         return value[self._index(path)]
@@ -151,14 +157,14 @@ def _optimizer_is_known(training: TrainingConfig) -> bool:
     return (
         known is not None
         and known >= training.optimizer_options.keys()
-        and training.optimizer_options.get("epsilon") != 0  # zero by zero
+        and training.optimizer_options.get("epsilon") != 0  # it would divide zero by zero
         and not training.weight_decay
         and training.precision == "float32"
     )
 
 
 def _is_chain(model: keras.Model) -> bool:
-    """Return whether a model is Dense layers, the hidden ones with ReLU, perhaps after a Flatten."""
+    """Return whether a model is a chain of Dense layers with ReLU in between, perhaps after a Flatten."""
     if not isinstance(model, keras.Sequential):
         return False
     layers = list(model.layers)
@@ -169,12 +175,12 @@ def _is_chain(model: keras.Model) -> bool:
     ):
         return False
     configs = [layer.layer.get_config() for layer in layers]
-    asked = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "bias_constraint")
+    excluded = ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "bias_constraint")
     return (
         len(model.inputs) == 1
         and (len(layers) < len(model.layers) or len(model.input_shape) == 2)
         and all(layer.layer.activation is keras.activations.relu for layer in layers[:-1])
-        and all(config.get(name) is None for config in configs for name in asked)
+        and all(config.get(name) is None for config in configs for name in excluded)
         and all(
             config.get("lora_rank") is None and config.get("quantization_config") is None
             for config in configs

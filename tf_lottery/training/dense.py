@@ -1,4 +1,4 @@
-"""The dense engine: the compiled loop on a Keras model, whose kernels keep their pruned weights as zeros."""
+"""The dense engine: the compiled loop on a Keras model whose kernels keep pruned weights as zeros."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,12 +15,12 @@ from tf_lottery.training.stop import Stop
 
 
 class DenseEngine:
-    """An `Engine` of a compiled loop and its evaluations.
+    """An `Engine` made of a compiled loop and compiled evaluations.
 
     Args:
         model: The prunable network.
-        optimizer: Its optimizer, built.
-        loop: The compiled loop of both.
+        optimizer: The network's optimizer, built.
+        loop: The compiled loop that trains the network with this optimizer.
         evaluate: `validation` and `test` -> function that returns loss and accuracy.
     """
 
@@ -36,7 +36,7 @@ class DenseEngine:
     def train(
         self, first: int, last: int, order: BatchOrder, stops: Sequence[Stop], passed: Passed | None = None
     ) -> None:
-        """Train from one step to another, as of `Engine`."""
+        """Train from one step to another, as in `Engine`."""
         self.loop.run(first, last, order, stops, passed)
 
     def measure(self, part: str) -> tuple[float, float]:
@@ -44,7 +44,7 @@ class DenseEngine:
         return self.evaluate[part]()
 
     def check(self) -> None:
-        """Check zeros, finite weights, and that replicas agree."""
+        """Check that pruned weights are 0.0, weights are finite, and replicas agree."""
         self.loop.check()
 
     def masks(self) -> Masks:
@@ -56,11 +56,11 @@ class DenseEngine:
         return state.capture(state.model_variables(self.model))
 
     def state(self) -> Arrays:
-        """Return copies of all variables of network and optimizer."""
+        """Return copies of all variables of the network and its optimizer."""
         return state.capture(self._variables())
 
     def restore(self, saved: Arrays) -> None:
-        """Bring back what `state` returned."""
+        """Restore what `state` returned."""
         state.restore(self._variables(), saved)
 
     def optimizer_state(self) -> Arrays:

@@ -1,4 +1,4 @@
-"""What computes a training. All that measures, keeps or resumes one knows this face only."""
+"""`Engine`, what computes a training. Code that measures, keeps or resumes one knows this interface only."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ from tf_lottery.training.stop import Stop
 
 
 class Engine(Protocol):
-    """Trains one network, with its masks, weights and optimizer as somebody set them."""
+    """Trains one network, from the masks, weights and optimizer state that were set beforehand."""
 
     def train(
         self, first: int, last: int, order: BatchOrder, stops: Sequence[Stop], passed: Passed | None = None
@@ -19,11 +19,11 @@ class Engine(Protocol):
         """Train from one step to another.
 
         Args:
-            first: The steps that the network has had already.
+            first: The number of steps that the network has had already.
             last: The last step.
-            order: Which examples make up each step's batch.
-            stops: What the training pauses for.
-            passed: What had passed since the last planned pause when the training was left off.
+            order: The order that decides which examples make up each step's batch.
+            stops: The stops that the training pauses for.
+            passed: What had passed since the last planned pause when the training was interrupted.
         """
 
     def measure(self, part: str) -> tuple[float, float]:
@@ -42,7 +42,7 @@ class Engine(Protocol):
         """Return copies of all variables that the training changes, the optimizer's included."""
 
     def restore(self, state: Arrays) -> None:
-        """Bring back what `state` returned, bit for bit."""
+        """Restore what `state` returned, bit for bit."""
 
     def optimizer_state(self) -> Arrays:
         """Return copies of the optimizer's variables."""

@@ -1,4 +1,4 @@
-"""The training loop: compiled, seeded, under a strategy, from one step to another with stops between.
+"""The training loop: compiled and seeded, it trains from one step to another and pauses for stops.
 
 Many steps run in one call of one compiled function. The loop knows nothing of rounds.
 """
@@ -30,17 +30,17 @@ class Loop:
 
     Args:
         model: The prunable model, built under `strategy.scope()`.
-        optimizer: Its optimizer, built under the same scope. It must be `model.optimizer`, too, if masks
-            are to change, since its slots are masked with them.
+        optimizer: The model's optimizer, built under the same scope. It must also be `model.optimizer` if
+            masks are to change, since its slots are masked with them.
         loss: A function `(labels, outputs) -> loss of each example`.
-        feed: What feeds the training examples.
+        feed: The feed of training examples.
         strategy: A strategy of `tf_lottery.training.strategy`.
         xla: Whether XLA compiles the steps.
-        learning_rates: A function from steps to their learning rates; None leaves the optimizer's as it is.
+        learning_rates: A function from steps to their learning rates; None leaves the optimizer's rate alone.
         l2: The weight decay of kernels that is part of the loss.
 
     Raises:
-        LotteryError: If the replicas can't share a batch evenly.
+        LotteryError: If the batch can't be shared evenly among the replicas.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Loop:
     ) -> None:
         """Train from step `first` to step `last`.
 
-        A training that is resumed from a checkpoint gets the same bits, sums of the losses included:
-        checkpoints are made between calls of the compiled function, which they don't shorten.
+        A training that is resumed from a checkpoint gets the same bits, including the sums of the losses:
+        checkpoints are made between calls of the compiled function and don't shorten them.
 
         Args:
-            first: The steps that the network has had already.
+            first: The number of steps that the network has had already.
             last: The last step.
-            order: Which examples make up each step's batch.
-            stops: What the training pauses for, in the order in which they act.
-            passed: What had passed since the last planned pause when the training was left off.
+            order: The order that decides which examples make up each step's batch.
+            stops: The stops that the training pauses for, in the order in which they act.
+            passed: What had passed since the last planned pause when the training was interrupted.
         """
         planned = _planned(first, last, stops)
         calls, passed, began = [], passed or Passed(), time.perf_counter()
@@ -117,20 +117,20 @@ class Loop:
             began = time.perf_counter()
 
     def check(self) -> None:
-        """Assert that pruned weights are exactly 0.0, weights finite, and replicas the same bit for bit.
+        """Assert that pruned weights are exactly 0.0, weights are finite, and replicas agree bit for bit.
 
         Replicas are compared by their weights, masks and optimizer state.
 
         Raises:
-            RuntimeError: If a pruned weight isn't 0.0 or replicas differ. That is a defect of ours.
+            RuntimeError: If a pruned weight isn't 0.0 or replicas differ, which is a bug in tf_lottery.
             LotteryError: If a weight is NaN or infinite.
         """
         self._check_replicas()
         revived, infinite = self._revived().numpy().tolist()
         if infinite:
             raise LotteryError(
-                f"Expected finite weights. Received: NaN or infinity in {infinite} of them, the training "
-                "diverged. Lower training.learning_rate, or take another optimizer."
+                f"The training diverged: {infinite} weights are NaN or infinite. Lower "
+                "training.learning_rate, or use another optimizer."
             )
         if revived:
             raise RuntimeError(f"{revived} pruned weights are not 0.0: please report this")
@@ -159,9 +159,9 @@ class Loop:
                 extra = [*model.losses, *l2_penalty(trainable, l2)]
                 # The optimizer sums over replicas.
                 total = tf.add_n([mean, *(tf.cast(value, mean.dtype) for value in extra)]) / replicas
-                total = optimizer.scale_loss(total)  # as it is, unless the optimizer divides gradients
+                total = optimizer.scale_loss(total)  # changes nothing unless the optimizer unscales gradients
             gradients = tape.gradient(total, trainable)
-            # Replicas are traced in turns: what is the variables' isn't changed there.
+            # Replicas are traced in turns, so attributes of the variables aren't changed there.
             with contextlib.nullcontext() if replicas > 1 else masked_slots_promised(trainable):
                 optimizer.apply(gradients, trainable)
             hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), labels)
@@ -170,9 +170,9 @@ class Loop:
 
         @tf.function(jit_compile=self._xla)
         def steps(x, labels, rates, count):
-            # In float64 sums of float32 are exact, so it doesn't matter where calls begin and end.
+            # Sums of float32 are exact in float64, so it doesn't matter where calls begin and end.
             sums, index = tf.zeros(2, tf.float64), tf.constant(0)
-            while index < count:  # over tf.range, XLA would compile again for each count
+            while index < count:  # with tf.range, XLA would compile again for each count
                 if self._learning_rates:
                     optimizer.learning_rate.assign(rates[index])
                 if replicas > 1:
@@ -211,13 +211,13 @@ def _on_cpu() -> bool:
 
 
 def _planned(first: int, last: int, stops: Sequence[Stop]) -> dict[int, list[Stop]]:
-    """Return each step after `first` at which to pause, the last among them, and who asked for it."""
-    asked: dict[int, list[Stop]] = {last: []}
+    """Return the planned pauses, the last step included: step -> the stops that asked for it."""
+    pauses: dict[int, list[Stop]] = {last: []}
     for stop in stops:
         for step in dict.fromkeys(stop.steps(first, last)):
             if first < step <= last:
-                asked.setdefault(step, []).append(stop)
-    return {step: asked[step] for step in sorted(asked) if step > first}
+                pauses.setdefault(step, []).append(stop)
+    return {step: pauses[step] for step in sorted(pauses) if step > first}
 
 
 def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:

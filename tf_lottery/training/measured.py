@@ -1,4 +1,4 @@
-"""A training that is measured on the way, from its first step or from a checkpoint."""
+"""A training with its stops, from its first step or from a checkpoint."""
 
 from collections.abc import Sequence
 
@@ -17,15 +17,15 @@ def train(
     stops: Sequence[Stop],
     checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train, pausing for each stop, and at both ends for those that ask for it.
+    """Train with stops, which may also act at the first and at the last step.
 
     Args:
-        engine: What trains, with masks, weights and optimizer as the training begins.
+        engine: The engine, with masks, weights and optimizer in the state in which the training begins.
         first: The step at which the training begins, or began.
-        last: Its last step.
-        order: Which examples make up each step's batch.
-        stops: What the training pauses for, in the order in which they act where they share a step.
-        checkpoint: A checkpoint of the same training; it is resumed from there, to the same bits.
+        last: The last step.
+        order: The order that decides which examples make up each step's batch.
+        stops: The stops that the training pauses for, in the order in which they act at a common step.
+        checkpoint: A checkpoint of the same training, from which it is resumed to the same bits.
     """
     if checkpoint is None:
         for stop in stops:

@@ -1,11 +1,11 @@
-"""What those who watch a training are told. Watching changes no result."""
+"""Observers of a training, and what they hear of. Watching changes no result."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation. `train_*` are means since the previous one, None at the first."""
+    """One evaluation. `train_*` are means since the previous evaluation, None at the first one."""
 
     step: int
     train_loss: float | None
@@ -25,12 +25,12 @@ class Passed:
 
     @property
     def loss(self) -> float:
-        """Mean over the steps."""
+        """The mean loss over the steps."""
         return self.loss_sum / self.steps
 
     @property
     def accuracy(self) -> float:
-        """Mean over the steps."""
+        """The mean accuracy over the steps."""
         return self.accuracy_sum / self.steps
 
     def __add__(self, later: "Passed") -> "Passed":
@@ -43,7 +43,7 @@ class Passed:
 
 
 class TrainingObserver:
-    """Hears of a training, and does nothing."""
+    """Hears of a training and does nothing; subclasses override what they need."""
 
     def advanced(self, step: int) -> None:
         """Hear that the network has had `step` steps."""

@@ -1,4 +1,4 @@
-"""`RewindManager`: the states that trainings return to. They lie on disk, never change, and have digests."""
+"""`RewindManager`: keeps the states that trainings return to, on disk, with digests. They never change."""
 
 from pathlib import Path
 
@@ -41,21 +41,20 @@ class RewindManager:
         return rewind_point(self._directory, step)
 
     def save(self, step: int, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> str:
-        """Keep every variable of a model, masks aside, and of its optimizer; return their digest.
+        """Keep every variable of a model, except masks, and of its optimizer; return their digest.
 
         Raises:
             LotteryError: If another state is kept for this step already, or the optimizer isn't built.
         """
         if not optimizer.built:
             raise LotteryError(
-                "Expected a built optimizer. Received: one without its variables; "
-                "call optimizer.build(model.trainable_variables)"
+                "The optimizer has no variables yet. Call optimizer.build(model.trainable_variables) first."
             )
         variables = state.model_variables(model) | state.optimizer_variables(optimizer)
         return self.keep(step, state.capture(variables))
 
     def keep(self, step: int, captured: arrays.Arrays) -> str:
-        """Keep a state as `save` captures it, by the names of its variables; return its digest.
+        """Keep a state in the form that `save` captures, by names of variables; return its digest.
 
         Raises:
             LotteryError: If another state is kept for this step already.
@@ -64,8 +63,8 @@ class RewindManager:
         if self.path(step).exists():
             if arrays.digest(self.load(step)) != digest:
                 raise LotteryError(
-                    f"Expected no state at {self.path(step)}, since rewind points never change. "
-                    "Received: another one"
+                    f"{self.path(step)} holds another state already, and rewind points never change. "
+                    "Use another directory."
                 )
             return digest
         return arrays.save_sealed(self.path(step), captured)
@@ -75,10 +74,10 @@ class RewindManager:
 
         Args:
             step: The rewind point.
-            digest: What `save` returned. If it is given, another training's state is refused, too.
+            digest: The digest that `save` returned. If it is given, another training's state is refused, too.
 
         Raises:
-            LotteryError: If there is none, or it fails its checksum.
+            LotteryError: If the state is missing or fails its checksum.
         """
         return arrays.load_sealed(self.path(step), digest)
 
@@ -91,20 +90,20 @@ class RewindManager:
     ) -> str:
         """Bring weights, biases, normalization statistics and random state back, bit for bit.
 
-        Kernels are masked by the model's present masks.
+        Kernels are masked with the model's current masks.
 
         Args:
             step: The rewind point.
             model: The network that was saved, prunable or plain.
-            optimizer: An optimizer that is restored as well, its slots masked. Default: none.
-            digest: As of `load`.
+            optimizer: An optimizer to restore as well, its slots masked. Default: none.
+            digest: The state's expected digest, as in `load`.
 
         Returns:
             The digest of the state.
         """
-        found = self.load(step, digest)
+        saved = self.load(step, digest)
         parts = {
-            part: {name: array for name, array in found.items() if name.startswith(f"{part}/")}
+            part: {name: array for name, array in saved.items() if name.startswith(f"{part}/")}
             for part in ("model", "optimizer")
         }
         state.restore(state.model_variables(model), parts["model"])
@@ -112,4 +111,4 @@ class RewindManager:
         if optimizer is not None:
             state.restore(state.optimizer_variables(optimizer), parts["optimizer"])
             mask_slots(optimizer, model)
-        return arrays.digest(found)
+        return arrays.digest(saved)

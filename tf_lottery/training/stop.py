@@ -1,7 +1,7 @@
-"""A reason for which a training pauses. All that happens between its steps is an object of this kind.
+"""`Stop`, the reason for which a training pauses. Everything that happens between steps is done by stops.
 
-A stop says at which steps it wants the training to pause, does something there, and tells what a checkpoint
-must keep of it, so that a training that is resumed gets the same bits.
+A stop says at which steps the training is to pause, does something there, and says what a checkpoint must
+keep of it, so that a training that is resumed gets the same bits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from tf_lottery.training.observe import Passed
 
 
 class Stop:
-    """A reason to pause. It does nothing by itself; subclasses override what they need."""
+    """A reason to pause. The base class does nothing; subclasses override what they need."""
 
     def steps(self, first: int, last: int) -> Iterable[int]:
         """Return the planned steps, in ascending order.
 
         Args:
-            first: The step at which the training begins; it may be one of them.
-            last: Its last step; it may be one of them.
+            first: The step at which the training begins; it may be one of the planned steps.
+            last: The training's last step; it may be one of the planned steps, too.
         """
         return ()
 
@@ -31,23 +31,23 @@ class Stop:
         return False
 
     def passed(self, passed: Passed) -> None:
-        """Hear what passed since the training last paused at a planned step, whoever's step that was."""
+        """Hear what passed since the training last paused at a planned step of any stop."""
 
     def act(self, step: int, passed: Passed) -> None:
         """Do what the training has paused for.
 
         Args:
-            step: The steps that the network has had.
+            step: The number of steps that the network has had.
             passed: What passed since the last planned pause; nothing at a planned step itself.
         """
 
     def kept(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep of this, as JSON holds it, named as no other stop does."""
+        """Return what a checkpoint must keep of this stop, as JSON holds it, under names of its own."""
         return {}
 
     def kept_arrays(self) -> Arrays:
-        """Return the arrays that a checkpoint must keep of this, named as no other stop names them."""
+        """Return the arrays that a checkpoint must keep of this stop, under names of its own."""
         return {}
 
     def restore(self, kept: Mapping[str, Any], arrays: Arrays) -> None:
-        """Take back what a checkpoint kept. All stops' values are given."""
+        """Restore what a checkpoint kept. The arguments hold the values of all stops."""

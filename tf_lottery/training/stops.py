@@ -1,4 +1,4 @@
-"""What trainings pause for: rewind points, evaluations, progress, checkpoints."""
+"""The stops of a training: rewind points, evaluations, progress reports, checkpoints."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -22,12 +22,12 @@ class Snapshots(Stop):
     """Keeps rewind points.
 
     Args:
-        engine: What is trained.
-        manager: Where the rewind points are kept.
-        at: Their steps.
+        engine: The engine that trains.
+        manager: The manager that keeps the rewind points.
+        at: The steps of the rewind points.
 
     Attributes:
-        digests: `rewind/<step>it` -> digest, of those that are kept so far.
+        digests: `rewind/<step>it` -> digest, of the rewind points that are kept so far.
     """
 
     def __init__(self, engine: Engine, manager: RewindManager, at: Iterable[int]):
@@ -48,18 +48,19 @@ class Snapshots(Stop):
 
 
 class Evaluations(Stop):
-    """Evaluates the validation set, finds early stop, and checks that what is pruned is 0.0.
+    """Evaluates the validation set, finds early stop, and checks that pruned weights are 0.0.
 
     Args:
-        engine: What is trained.
-        every: Steps from one evaluation to the next; both ends of the training are evaluated, too.
-        observer: Hears of the evaluations.
-        early_stop: Decides which weights are kept. Default: those at the minimum of the validation loss.
+        engine: The engine that trains.
+        every: The number of steps between evaluations. The first and the last step are evaluated, too.
+        observer: The observer that hears of the evaluations.
+        early_stop: The rule that decides which weights are kept. Default: those at the minimum of the
+            validation loss.
 
     Attributes:
         points: The evaluations so far.
-        early_stop: The best of them, and its weights.
-        seconds: The time spent in `train` and `evaluate`.
+        early_stop: The best evaluation so far, and its weights.
+        seconds: The time spent in `train` and in `evaluate`, in seconds.
     """
 
     def __init__(
@@ -87,8 +88,8 @@ class Evaluations(Stop):
         point = Point(step, *train, loss, accuracy)
         if diverged(point):
             raise LotteryError(
-                f"Expected a finite loss. Received: NaN or infinity at step {step}, the training diverged. "
-                "Lower training.learning_rate."
+                f"The training diverged: a loss is NaN or infinite at step {step}. Lower "
+                "training.learning_rate."
             )
         self._engine.check()
         if self.early_stop.improves(point):
@@ -125,7 +126,7 @@ class Evaluations(Stop):
 
 
 class Reports(Stop):
-    """Tells an observer how far the training is; never pauses it."""
+    """Tells an observer how far the training has come, without ever pausing it."""
 
     def __init__(self, observer: TrainingObserver):
         self._observer = observer
@@ -136,14 +137,14 @@ class Reports(Stop):
 
 
 class Checkpoints(Stop):
-    """Keeps the training in progress every so often.
+    """Writes a checkpoint of the training every so often.
 
     Args:
-        engine: What is trained.
-        path: The file that is written.
-        cadence: Decides when that is due.
-        context: As of a `Checkpoint`.
-        stops: The other stops, of which the checkpoint keeps what they need.
+        engine: The engine that trains.
+        path: The file to write.
+        cadence: The cadence that decides when a checkpoint is due.
+        context: The context, as in a `Checkpoint`.
+        stops: The other stops, whose needs the checkpoint keeps as well.
     """
 
     def __init__(

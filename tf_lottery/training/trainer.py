@@ -1,6 +1,6 @@
 """`Trainer`: one network with its optimizer, loop and evaluations.
 
-It is compiled once and used for any number of trainings: masks and weights are variables, so nothing is
+It is compiled once and serves any number of trainings: masks and weights are variables, so nothing is
 traced again.
 """
 
@@ -37,7 +37,7 @@ from tf_lottery.training.replicas import check_agreement, check_losses
 
 
 class Trainer(DenseEngine):
-    """Builds the network of a `RunSpec` and compiles what trains and evaluates it.
+    """Builds the network of a `RunSpec` and compiles its training and its evaluations.
 
     Args:
         data: The settings of the data, as in a `RunSpec`.
@@ -47,16 +47,16 @@ class Trainer(DenseEngine):
 
     Attributes:
         model: The prunable network.
-        optimizer: Its optimizer, built.
-        strategy: The strategy that both were made under.
+        optimizer: The network's optimizer, built.
+        strategy: The strategy under which both were created.
         loss: A function `(labels, outputs) -> loss of each example`.
-        feed: What feeds training examples to the loop.
+        feed: The feed of training examples.
         loop: The compiled loop.
         evaluate: `validation` and `test` -> function that returns loss and accuracy.
         resolved: What the rules decided, as in a `Record`.
         parameters: The number of trainable parameters.
         kernels: The paths of the prunable kernels.
-        compile_seconds: The time that compiling took; the first run's, 0 for later ones.
+        compile_seconds: The time that compiling took, charged to the first run; 0 for later ones.
     """
 
     def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
@@ -70,7 +70,7 @@ class Trainer(DenseEngine):
             self.optimizer = optimizers.build_optimizer(
                 training, self.model.trainable_variables, scope.num_replicas_in_sync
             )
-        self.model.optimizer = self.optimizer  # so that new masks are its slots', too
+        self.model.optimizer = self.optimizer  # so that new masks apply to its slots, too
         self._fresh_optimizer = state.capture(state.optimizer_variables(self.optimizer))
         outputs = self.model(scale(tf.constant(dataset.validation.take(slice(64)))), training=False)
         optimizers.check_outputs(outputs, loss, training)
@@ -103,14 +103,14 @@ class Trainer(DenseEngine):
         self.compile_seconds = compile_all(self.loop, self.evaluate)
 
     def _prunable(self, frozen: bool) -> tuple[keras.Model, str]:
-        """Return the prunable network, its variables the strategy's, and the plain one's architecture."""
+        """Return the prunable network, created under the strategy, and the plain network's architecture."""
         plain = self._build(0)
-        found = architecture(plain)
+        plain_architecture = architecture(plain)
         with self.strategy.scope():
             prunable = make_prunable(plain, frozen=frozen)
         if not held_in_place(prunable):
-            return prunable, found
-        # A copy would have been the strategy's, the model itself isn't: it is built once more.
+            return prunable, plain_architecture
+        # A copy would have been created under the strategy. The model itself wasn't: it is built once more.
         plain = self._build(0, self.strategy.scope())
         try:
             check_plain(plain)
@@ -120,7 +120,7 @@ class Trainer(DenseEngine):
                 f"({prunable._why_in_place}). Received: {error}"
             ) from error
         with self.strategy.scope():
-            return make_prunable(plain, frozen=frozen), found
+            return make_prunable(plain, frozen=frozen), plain_architecture
 
     def initial_weights(self, seed: int) -> Arrays:
         """Return a random initialization of the network, biases and normalization included."""
@@ -139,11 +139,11 @@ class Trainer(DenseEngine):
         return redraw(self.model, self.kernels, theta_0, self.initial_weights(seed), "model/")
 
     def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-        """Return stored arrays under the names that they have here: the same."""
+        """Return stored arrays under the names that this network uses, which are the same."""
         return dict(arrays)
 
     def begin(self, masks: Masks, weights: Arrays, step: int, optimizer: Arrays | None) -> None:
-        """Set masks and weights, and the optimizer's state, masked; without one the optimizer is as new."""
+        """Set masks, weights and the optimizer's state, masked; None resets the optimizer."""
         self.reset_optimizer()
         set_masks(self.model, masks)
         self.set_weights(weights)
@@ -157,12 +157,12 @@ class Trainer(DenseEngine):
         state.restore(state.model_variables(self.model), weights)
 
     def reset_optimizer(self) -> None:
-        """Make the optimizer as it was before its first step."""
+        """Bring the optimizer back to its state before the first step."""
         state.restore(state.optimizer_variables(self.optimizer), self._fresh_optimizer)
 
 
 def compile_all(loop: Loop, evaluate: Mapping[str, Callable]) -> float:
-    """Trace and compile all that a training calls; return the seconds that this took."""
+    """Trace and compile everything that a training calls; return the seconds that this took."""
     began = time.perf_counter()
     loop.prepare()
     for measure in evaluate.values():
@@ -184,8 +184,8 @@ def make_loop(
     """Return the loop that a config asks for, not yet compiled.
 
     Args:
-        training: The settings, learning rates and weight decay among them.
-        model, optimizer, loss, feed, scope, xla: As of `Loop`.
+        training: The settings, among them learning rates and weight decay.
+        model, optimizer, loss, feed, scope, xla: As in `Loop`, where `scope` is its `strategy`.
         examples: The number of training examples.
     """
     rates = make_learning_rates(training, Length.of(training, examples).per_epoch)

@@ -390,7 +390,7 @@ def test_channels_that_nothing_reads_are_told_where_no_layer_of_ours_made_them()
     model = dead_before(lambda x: layers.Concatenate(name="concat")([x, x]))
     unread(model.get_layer("out"), [2, 3, 8])
     found = compact(model)
-    assert "concat: 3 unread channels kept, since no Dense layer or convolution makes them" in found.left
+    assert "concat: 3 unread channels kept, since no Dense layer or convolution creates them" in found.left
 
 
 def test_units_that_share_places_with_the_inputs_stay():
@@ -399,7 +399,7 @@ def test_units_that_share_places_with_the_inputs_stay():
     model = fill(keras.Model(inputs, layers.Dense(3, name="out")(x)))
     for name in ("a", "out"):
         unread(model.get_layer(name), [4])
-    reason = "a: 1 unread unit kept, since they share places with the model's inputs"
+    reason = "a: 1 unread unit kept, since they share channels with the model's inputs"
     assert checked(model, (reason,)).units == {}
 
 

@@ -38,6 +38,6 @@ def test_operations_that_there_are_not_are_refused_in_one_line(what, write, tmp_
     pytest.importorskip("tf2onnx" if what == "ONNX" else "openvino")
     inputs = keras.Input((4, 4))
     model = keras.Model(inputs, keras.ops.linalg.cholesky(keras.layers.Dense(4)(inputs)))
-    with pytest.raises(LotteryError, match=f"Expected operations that {what} has") as caught:
+    with pytest.raises(LotteryError, match=f"{what} can't convert an operation of .* The cause: ") as caught:
         getattr(interchange, write)(make_source(model), tmp_path / "m")
     assert "\n" not in str(caught.value)

@@ -147,7 +147,7 @@ def test_without_preserving_zeros_are_lost_and_that_is_found(ticket, digits, mon
 
 def test_weights_that_would_stay_unquantized_are_refused(ticket, digits, monkeypatch):
     monkeypatch.setattr(qat, "_kernels", lambda aware: [])
-    with pytest.raises(LotteryError, match="says: .*kernel.* would stay unquantized") as caught:
+    with pytest.raises(LotteryError, match="can't quantize .*: .*kernel.* would stay unquantized") as caught:
         quantize_aware(ticket, digits.train.x, digits.train.y)
     assert "\n" not in str(caught.value)
 

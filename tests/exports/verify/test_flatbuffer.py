@@ -93,7 +93,7 @@ def test_layers_of_one_shape_are_told_apart(digits, source_of, tmp_path):
 
 def test_another_model_s_file_is_refused(ticket, conv_ticket, source_of, tmp_path):
     litert.write_float(source_of(ticket), tmp_path / "m")
-    with pytest.raises(LotteryError, match=r"Expected .*kernel of shape \(128, 10\) in the file"):
+    with pytest.raises(LotteryError, match=r"no tensor that resembles .*kernel of shape \(128, 10\)"):
         check_zeros(tmp_path / "m", source_of(conv_ticket).kernels())
 
 
@@ -103,7 +103,7 @@ def test_a_tensor_of_the_shape_proves_nothing_if_it_is_another(ticket, source_of
     litert.write_int8(source, tmp_path / "m")
     drawn = np.random.default_rng(0).normal(size=(64, 64))
     kernels = {"other": np.where(drawn > 1, drawn, 0)}
-    with pytest.raises(LotteryError, match="Expected other of shape .* Received: none like it"):
+    with pytest.raises(LotteryError, match="The file has no tensor that resembles other of shape"):
         check_zeros(tmp_path / "m", kernels)
 
 
@@ -132,13 +132,14 @@ def test_a_channel_scaled_by_a_negative_number_is_known(tmp_path):
 
 
 def test_a_file_that_isn_t_there_is_refused(tmp_path):
-    with pytest.raises(LotteryError, match="m.tflite, which isn't there"):
+    with pytest.raises(LotteryError, match="m.tflite, which doesn't exist"):
         weight_tensors(tmp_path / "m.tflite")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" * 30, b"\x1c\0\0\0TFL3" + b"\xff" * 60])
 def test_what_isn_t_such_a_file_is_refused(content):
-    with pytest.raises(LotteryError, match="Expected a (whole )?.tflite file"):
+    said = "Expected a .tflite file. Received: bytes of another format|The .tflite file is damaged"
+    with pytest.raises(LotteryError, match=said):
         weight_tensors(content)
 
 

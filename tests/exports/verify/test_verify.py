@@ -13,7 +13,7 @@ from tf_lottery.exports.formats.registry import EXACT, FLOAT, INTEGER
 from tf_lottery.exports.formats.saved_model import write_packed
 from tf_lottery.exports.source import make_source
 from tf_lottery.exports.verify import runner, verify
-from tf_lottery.exports.verify.verify import FreshProcess, verified
+from tf_lottery.exports.verify.verify import FreshProcess, compare_outputs
 
 MEASURED = {"load_seconds": 0.1, "peak_memory_bytes": 2, "memory_of_model_bytes": 1}
 LOGITS = np.random.default_rng(0).standard_normal((2000, 10)).astype(np.float32)
@@ -21,7 +21,7 @@ LABELS = LOGITS.argmax(1)
 
 
 def judged(answers, limits=FLOAT, labels=LABELS, name="outputs"):
-    return verified(MEASURED, {name: answers}, {"outputs": LOGITS}, labels, limits)
+    return compare_outputs(MEASURED, {name: answers}, {"outputs": LOGITS}, labels, limits)
 
 
 def test_the_same_bits_are_identical():
@@ -47,9 +47,10 @@ def test_nan_is_refused():
 
 
 def test_another_shape_is_refused():
-    assert judged(LOGITS[:, :9]).refused == "it answers other shapes: outputs (2000, 9) for (2000, 10)"
-    found = verified(MEASURED, {}, {"outputs": LOGITS}, None, FLOAT)
-    assert found.refused == "it answers other shapes: no outputs"
+    reason = "its outputs have other shapes: outputs (2000, 9) instead of (2000, 10)"
+    assert judged(LOGITS[:, :9]).refused == reason
+    found = compare_outputs(MEASURED, {}, {"outputs": LOGITS}, None, FLOAT)
+    assert found.refused == "its outputs have other shapes: no outputs"
 
 
 def test_a_loss_of_accuracy_is_refused():
@@ -65,7 +66,7 @@ def test_one_example_of_a_small_test_set_may_be_lost():
     for lost, refused in ((1, False), (2, True)):
         wrong = few.copy()
         wrong[:lost] = wrong[:lost, ::-1]
-        found = verified(MEASURED, {"outputs": wrong}, {"outputs": few}, labels, INTEGER)
+        found = compare_outputs(MEASURED, {"outputs": wrong}, {"outputs": few}, labels, INTEGER)
         assert (found.refused is not None) is refused
 
 
@@ -73,7 +74,7 @@ def test_without_labels_the_outputs_themselves_are_held_against_each_other():
     noisy = LOGITS + np.random.default_rng(1).normal(0, 0.4, LOGITS.shape).astype(np.float32)
     found = judged(noisy, INTEGER, labels=None)
     assert found.accuracy is None
-    assert "of their deviation" in found.refused
+    assert "of their standard deviation" in found.refused
     assert judged(LOGITS + np.float32(0.1), INTEGER, labels=None).refused is None
 
 
@@ -83,7 +84,7 @@ def test_other_names_are_taken_in_order_and_one_hot_labels_are_labels():
 
 def test_constant_zeros_have_no_division_by_zero():
     zeros = np.zeros((5, 1), np.float32)
-    found = verified(MEASURED, {"outputs": zeros}, {"outputs": zeros}, None, EXACT)
+    found = compare_outputs(MEASURED, {"outputs": zeros}, {"outputs": zeros}, None, EXACT)
     assert found.refused is None
     assert found.rms == 0
 
@@ -95,8 +96,8 @@ def test_litert_files_run_in_a_process_without_tensorflow(ticket, digits, tmp_pa
     write_int8(source, tmp_path / "int8.tflite")
     process = FreshProcess(tmp_path, source.examples, 1)
     for name, limits in (("float", FLOAT), ("int8", replace(INTEGER, accuracy=0.02))):
-        measured, answers = process.answers("litert", tmp_path / f"{name}.tflite")
-        found = verified(measured, answers, source.outputs, source.labels, limits)
+        measured, answers = process.load_and_run("litert", tmp_path / f"{name}.tflite")
+        found = compare_outputs(measured, answers, source.outputs, source.labels, limits)
         assert found.refused is None
         assert found.source_accuracy > 0.85
         assert measured["imported"] == []
@@ -110,8 +111,8 @@ def test_a_file_that_can_t_be_loaded_is_refused_in_one_line(tmp_path):
     pytest.importorskip("ai_edge_litert")
     (tmp_path / "broken.tflite").write_bytes(b"TFL3" * 50)
     process = FreshProcess(tmp_path, {"inputs": np.zeros((2, 3), np.float32)}, 1)
-    with pytest.raises(LotteryError, match="Expected a file that litert runs in a fresh process") as caught:
-        process.answers("litert", tmp_path / "broken.tflite")
+    with pytest.raises(LotteryError, match="litert can't load or run the file in a fresh process") as caught:
+        process.load_and_run("litert", tmp_path / "broken.tflite")
     assert "\n" not in str(caught.value)
 
 
@@ -120,20 +121,20 @@ def test_each_output_is_held_against_its_own_size(limits):
     prices = np.linspace(0, 1e5, 50, dtype=np.float32)[:, None]
     expected = {"price": prices, "probability": prices / 1e5}
     wrong = expected | {"probability": 1 - expected["probability"]}
-    assert verified(MEASURED, expected, expected, None, limits).refused is None
-    assert "differ by" in verified(MEASURED, wrong, expected, None, limits).refused
+    assert compare_outputs(MEASURED, expected, expected, None, limits).refused is None
+    assert "differ by" in compare_outputs(MEASURED, wrong, expected, None, limits).refused
 
 
 def test_two_classes_of_one_output():
     logits = LOGITS[:, :1]
     labels = (logits > 0).astype(int)
     for expected, middle in ((logits, 0.0), (1 / (1 + np.exp(-logits)), 0.5)):
-        found = verified(MEASURED, {"outputs": expected}, {"outputs": expected}, labels, EXACT)
+        found = compare_outputs(MEASURED, {"outputs": expected}, {"outputs": expected}, labels, EXACT)
         assert (found.accuracy, found.same_class) == (1, 1)
         spoilt = np.where(np.arange(len(expected))[:, None] < 20, 2 * middle - expected, expected)
-        found = verified(MEASURED, {"outputs": spoilt}, {"outputs": expected}, labels.ravel(), INTEGER)
+        found = compare_outputs(MEASURED, {"outputs": spoilt}, {"outputs": expected}, labels.ravel(), INTEGER)
         assert found.refused == "its test accuracy is 99.00%, the source's 100.00%"
-    assert verified(MEASURED, {"outputs": logits}, {"outputs": logits}, logits, EXACT).accuracy is None
+    assert compare_outputs(MEASURED, {"outputs": logits}, {"outputs": logits}, logits, EXACT).accuracy is None
 
 
 @pytest.mark.slow
@@ -159,8 +160,8 @@ def test_a_saved_model_needs_neither_keras_nor_us(ticket, digits, tmp_path, monk
     monkeypatch.setattr(verify, "subprocess", subprocess)  # a process that begins from nothing
     source = make_source(ticket, (digits.test.x, digits.test.y))
     write_packed(source, tmp_path / "m")
-    measured, answers = FreshProcess(tmp_path, source.examples, 1).answers("tensorflow", tmp_path / "m")
-    found = verified(measured, answers, source.outputs, source.labels, EXACT)
+    measured, answers = FreshProcess(tmp_path, source.examples, 1).load_and_run("tensorflow", tmp_path / "m")
+    found = compare_outputs(measured, answers, source.outputs, source.labels, EXACT)
     assert found.identical
     assert found.graph_session is True
     assert measured["imported"] == []

@@ -6,7 +6,7 @@ import pytest
 
 import tf_lottery as lottery
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.examples import named
+from tf_lottery.exports.examples import named_inputs
 from tf_lottery.exports.signature import signature_of
 
 L = keras.layers
@@ -61,7 +61,7 @@ def test_its_answers_are_the_model_s(tmp_path):
     ],
 )
 def test_other_formats_say_what_to_do(format, file, what, tmp_path):
-    said = f"Expected inputs of numbers for {what}. Received: 'kind_of' of strings. A SavedModel takes them"
+    said = f"{what} can't take strings, as the input 'kind_of' does. Use a SavedModel, or look"
     with pytest.raises(LotteryError, match=said):
         lottery.export(words(), tmp_path / file, format, latency=False)
 
@@ -70,7 +70,7 @@ def test_other_formats_say_what_to_do(format, file, what, tmp_path):
 def test_tables_of_numbers_are_named_where_they_don_t_fit(format, file, tmp_path):
     lookup = L.IntegerLookup(vocabulary=[3, 5, 7], output_mode="one_hot")
     model = keras.Sequential([keras.Input((2,), dtype="int64"), lookup, L.Dense(2)])
-    with pytest.raises(LotteryError, match="Expected a model without tables for .* A SavedModel holds it"):
+    with pytest.raises(LotteryError, match="can't hold the table in which .* looks numbers up. Use a"):
         lottery.export(model, tmp_path / file, format, latency=False)
     report = lottery.export(model, tmp_path / "m", latency=False)
     assert report.rows[0].verified.identical
@@ -81,14 +81,14 @@ def test_tables_of_numbers_are_named_where_they_don_t_fit(format, file, tmp_path
 )
 def test_what_is_no_text_is_refused(bad):
     with pytest.raises(LotteryError, match=r"Expected test inputs 'inputs' of shape \(None,\) and string"):
-        named(bad, signature_of(texts(), None, False))
+        named_inputs(bad, signature_of(texts(), None, False))
 
 
 def test_strings_out_are_refused_with_what_to_do(tmp_path):
     names = L.StringLookup(vocabulary=["red", "blue"], invert=True)
     model = keras.Sequential([keras.Input((2,), dtype="int64"), names])
     with pytest.raises(
-        LotteryError, match="Expected outputs of numbers, .*'outputs' of strings. Export the model"
+        LotteryError, match="The output 'outputs' consists of strings, .* Export the model without its last"
     ):
         lottery.export(model, tmp_path / "m", latency=False)
 

@@ -1,1 +1,1 @@
-"""Networks without their dead units."""
+"""Removing the dead units of a network."""

@@ -1,8 +1,8 @@
-"""Remove for good the units that pruning has killed, where that is proven to be exact.
+"""Removing the units that pruning has killed, where that is proven to be exact.
 
-A unit without incoming weights answers a constant, which is folded into the biases of what reads
-it. One whose outgoing weights are all zero isn't read. Neither is computed in the smaller model, which
-answers as the whole one does at inference, up to rounding, since sums are taken over fewer zeros.
+A unit without incoming weights outputs a constant, which is folded into the biases of the layers that read
+it. A unit whose outgoing weights are all zero isn't read. The smaller model computes neither. At inference it
+gives the same outputs as the whole model, up to rounding, since its sums have fewer zeros.
 """
 
 import itertools
@@ -15,14 +15,9 @@ import numpy as np
 from keras import ops, tree
 
 from tf_lottery.errors import LotteryError, reason_of
-from tf_lottery.exports.compact.channels import (
-    DEPTHWISE,
-    SHARED,
-    ChannelPlace,
-    ChannelReader,
-    Channels,
-    nodes_of,
-)
+from tf_lottery.exports.compact.channels import ChannelReader, Channels, nodes_of
+from tf_lottery.exports.compact.constants import DEPTHWISE
+from tf_lottery.exports.compact.space import SHARED, ChannelPlace
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.copying import CannotCopy, carry_state, check_copy, copy_layer
@@ -33,9 +28,9 @@ class Compacted:
     """A model without the units that pruning has killed.
 
     Attributes:
-        model: plain, of the same class, inputs, outputs and layers' names.
-        units: layer -> its units or filters before and after, of the layers that lost some.
-        left: what is constant or unread but was kept, and why: a sentence each.
+        model: The smaller model, plain, with the same class, inputs, outputs and names of layers.
+        units: Layer name -> number of units or filters before and after, for the layers that lost some.
+        left: Sentences that say which constant or unread units were kept, and why.
     """
 
     model: keras.Model
@@ -45,29 +40,29 @@ class Compacted:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a layer has in the smaller model: settings that change, and all its weights."""
+    """A layer in the smaller model: the settings that change, and all its weights."""
 
     settings: Mapping[str, Any]
     weights: list[np.ndarray]
 
 
 def compact(model: keras.Model) -> Compacted:
-    """Return a smaller model that computes the same, without units that nothing reaches or reads.
+    """Return a smaller model that computes the same, without units that nothing reaches or nothing reads.
 
-    Units of Dense layers and filters of convolutions go. Known on the way are elementwise
+    Units of Dense layers and filters of convolutions are removed. Between them there may be elementwise
     activations, batch normalization, dropout, pooling, padding with zeros, Flatten, depthwise convolutions
-    and sums; units that another operation reads or makes stay, and so do the model's inputs and outputs.
-    Layers keep one unit at least.
+    and sums. Units that another operation reads or creates are kept, and so are the model's inputs and
+    outputs. Every layer keeps at least one unit.
 
     Args:
-        model: a built plain Sequential or Functional model, such as `strip` returns. It stays as it is.
+        model: A built plain Sequential or Functional model, such as `strip` returns. It isn't changed.
 
     Returns:
-        The smaller model, compiled as the model was, with a fresh optimizer. Where nothing can be removed,
-        a copy.
+        The smaller model, compiled like the model, with a new optimizer. If nothing can be removed, it is a
+        copy.
 
     Raises:
-        LotteryError: another kind of model, or one that Keras can't copy.
+        LotteryError: If it is another kind of model, or one that Keras can't copy.
 
     Example:
         >>> import keras, numpy as np, tf_lottery as lottery
@@ -101,7 +96,7 @@ def _smaller(reader: ChannelReader) -> _Part:
     layer, source, target = reader.layer, reader.source, reader.target
     folded = np.where(target.needed, reader.folded(~source.needed), 0.0)
     kernel = np.array(ops.convert_to_numpy(layer.kernel))
-    # A unit that stays only since a layer needs one has no weights: its constant is folded, too.
+    # A unit that is kept only because a layer needs one gets no weights, since its constant is folded, too.
     kernel[..., ~source.needed, :] = 0
     kernel[..., ~target.needed] = 0
     weights = [kernel[..., source.kept, :][..., target.kept]]
@@ -114,7 +109,7 @@ def _smaller(reader: ChannelReader) -> _Part:
 
 
 def _follower(layer: keras.Layer, place: ChannelPlace) -> _Part:
-    """A layer whose weights are by channel."""
+    """Return the smaller form of a layer that has weights for each channel."""
     weights = [ops.convert_to_numpy(variable) for variable in layer.weights]
     if isinstance(layer, DEPTHWISE):
         return _Part({}, [weights[0][..., place.kept, :], *(bias[place.kept] for bias in weights[1:])])
@@ -122,19 +117,19 @@ def _follower(layer: keras.Layer, place: ChannelPlace) -> _Part:
 
 
 def _rebuilt(model: keras.Model, parts: Mapping[str, _Part]) -> keras.Model:
-    own = {id(layer): parts[layer.name].settings for layer in model.layers if layer.name in parts}
-    compiled, model.compiled = model.compiled, False  # else Keras compiles some copies, not others
+    settings = {id(layer): parts[layer.name].settings for layer in model.layers if layer.name in parts}
+    compiled, model.compiled = model.compiled, False  # otherwise Keras compiles some copies and not others
     try:
         copy = keras.models.clone_model(
             model,
-            # Keras names the inputs of a Functional model afresh.
+            # Keras would give the inputs of a Functional model new names.
             None if isinstance(model, keras.Sequential) else tree.map_structure(_input_like, model.input),
-            clone_function=lambda layer: _cloned(layer, own.get(id(layer))),
+            clone_function=lambda layer: _cloned(layer, settings.get(id(layer))),
             recursive=True,
         )
         for source, target in zip(model.layers, copy.layers, strict=True):
             if source.name not in parts:
-                carry_state(source, target)  # vocabularies, too
+                carry_state(source, target)  # variables, and vocabularies, too
                 continue
             for variable, value in zip(target.variables, parts[source.name].weights, strict=True):
                 variable.assign(value)
@@ -167,12 +162,12 @@ def _cloned(layer: keras.Layer, settings: Mapping[str, Any] | None) -> keras.Lay
     if "activation" not in config:
         return type(layer).from_config(config)
     copy = type(layer).from_config({**config, "activation": None})
-    copy.activation = layer.activation  # it may be a function that Keras couldn't read
+    copy.activation = layer.activation  # it may be a function that Keras can't deserialize
     return copy
 
 
 def _left(channels: Channels) -> list[str]:
-    """Say what is dead but was kept."""
+    """Return sentences about the dead units that were kept."""
     left = []
     for reader in channels.readers:
         name, place = reader.layer.name, reader.target
@@ -182,13 +177,13 @@ def _left(channels: Channels) -> list[str]:
         if not place.needed.any():
             left.append(f"{name}: 1 dead unit kept, since a layer needs one")
     units = {reader.target.space.root for reader in channels.readers}
-    for name, places in channels.made.items():
+    for name, places in channels.opaque.items():
         own = [place.space for place in places if place.space.root not in units]
         unread = sum(int((~space.needed(but=SHARED)).sum()) for space in own)
         if unread:
             what = _count(unread, "unread channel")
-            left.append(f"{name}: {what} kept, since no Dense layer or convolution makes them")
-    for layer, why in channels.aside.items():
+            left.append(f"{name}: {what} kept, since no Dense layer or convolution creates them")
+    for layer, why in channels.excluded.items():
         if dead := _without_weights(layer):
             left.append(f"{layer.name}: {_count(dead, 'unit')} without weights kept, since it {why}")
     return left
@@ -216,12 +211,12 @@ def _without_weights(layer: keras.Layer) -> int:
 
 
 def _check_graph(model: keras.Model) -> None:
-    """Check that a model is its graph: Sequential or Functional, called as Keras calls it."""
-    own = itertools.takewhile(lambda cls: not cls.__module__.startswith("keras."), type(model).__mro__)
-    if nodes_of(model) is None or any("call" in vars(cls) for cls in own):
+    """Check that a model is Sequential or Functional, without a `call` of its own."""
+    classes = itertools.takewhile(lambda cls: not cls.__module__.startswith("keras."), type(model).__mro__)
+    if nodes_of(model) is None or any("call" in vars(cls) for cls in classes):
         raise LotteryError(
             f"Expected a Sequential or Functional model. Received: {type(model).__name__} {model.name!r}, "
-            "whose layers Keras doesn't know the order of. Build it of layers with keras.Input."
+            "in which Keras doesn't know the order of layers. Build it from layers and keras.Input."
         )
 
 

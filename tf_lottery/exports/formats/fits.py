@@ -1,4 +1,4 @@
-"""What only a SavedModel can hold of a model, said before a converter says it in its own words."""
+"""Checks for what only a SavedModel can hold, so that a clear message comes before a converter's own."""
 
 import tensorflow as tf
 
@@ -9,38 +9,38 @@ from tf_lottery.exports.source import Source
 
 
 def tables_of(source: Source) -> list[tf.saved_model.experimental.TrackableResource]:
-    """Return the tables that layers look words and numbers up in."""
+    """Return the lookup tables of the model's layers."""
     resource = tf.saved_model.experimental.TrackableResource
-    below = tf.train.TrackableView(source.model).descendants()
-    return [each for each in below if isinstance(each, resource)]
+    trackables = tf.train.TrackableView(source.model).descendants()
+    return [each for each in trackables if isinstance(each, resource)]
 
 
 def check_fits(source: Source, what: str) -> None:
-    """Refuse a model that a runtime's files, as we write them, can't hold.
+    """Check that a file for a runtime, as written here, can hold the model.
 
     Args:
-        source: of the export.
-        what: the runtime.
+        source: What is exported.
+        what: The name of the runtime.
 
     Raises:
-        LotteryError: strings as inputs, state from call to call.
+        LotteryError: If the model takes strings, or keeps a state between calls.
     """
-    words = [name for name, spec in source.signature.items() if spec.dtype == tf.string]
-    if words:
+    strings = [name for name, spec in source.signature.items() if spec.dtype == tf.string]
+    if strings:
         raise LotteryError(
-            f"Expected inputs of numbers for {what}. Received: {', '.join(map(repr, words))} of strings. "
-            "A SavedModel takes them; or look words up outside of the model."
+            f"{what} can't take strings, as the input {', '.join(map(repr, strings))} does. "
+            "Use a SavedModel, or look words up outside of the model."
         )
     if states_of(source.model):
         names = [repr(layer.name) for layer in recurrent(source.model) if layer.stateful]
         raise LotteryError(
-            f"Expected a model without state from call to call for {what}. Received: {source.model.name!r}, "
-            f"whose {', '.join(names)} is stateful. A SavedModel keeps it; or build it with stateful=False."
+            f"{what} can't keep a state between calls, as {', '.join(names)} in {source.model.name!r} does. "
+            "Use a SavedModel, or build the model with stateful=False."
         )
 
 
 def why_lost(source: Source, name: str) -> str:
-    """Return why an export of 8 bits answers otherwise, to add to what is said; nothing if unknown."""
+    """Return why an 8-bit export differs from its source, to append to a message; "" if that isn't known."""
     tokens = token_inputs(source.plain)
     floats = [
         key
@@ -50,20 +50,21 @@ def why_lost(source: Source, name: str) -> str:
     if not floats or not name.startswith("litert int8"):
         return ""
     return (
-        f". Its input {floats[0]!r} is an index into an Embedding, declared as a float: int8 has 256 steps "
-        "for all of them, so others are looked up. Use weights 'dynamic', whose inputs stay as they are"
+        f". Its input {floats[0]!r} is an index into an Embedding, declared as a float: int8 rounds it "
+        "to one of 256 values, so that wrong rows are looked up. "
+        "Use weights 'dynamic', which leaves inputs as they are"
     )
 
 
-def refused(source: Source, what: str, error: Exception) -> LotteryError:
-    """Return what to say of a converter's failure: the cause, where it is known."""
+def conversion_error(source: Source, what: str, error: Exception) -> LotteryError:
+    """Return the error to raise when a converter fails, with the cause if it is known."""
     if tables_of(source):
         return LotteryError(
-            f"Expected a model without tables for {what}. Received: {source.model.name!r}, which looks "
-            "numbers up in one. A SavedModel holds it; or look them up outside of the model."
+            f"{what} can't hold the table in which {source.model.name!r} looks numbers up. "
+            "Use a SavedModel, or look them up outside of the model."
         )
-    said = " ".join(str(error).split())
+    text = " ".join(str(error).split())
     return LotteryError(
-        f"Expected operations that {what} has. Received: {source.model.name!r}, of which it says: "
-        f"{said if len(said) <= 200 else said[:200].rpartition(' ')[0] + ' ...'}"
+        f"{what} can't convert an operation of {source.model.name!r}. Choose another format. The cause: "
+        f"{text if len(text) <= 200 else text[:200].rpartition(' ')[0] + ' ...'}"
     )

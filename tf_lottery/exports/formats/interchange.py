@@ -1,4 +1,4 @@
-"""Files for other runtimes: ONNX, OpenVINO."""
+"""Writing files for other runtimes: ONNX and OpenVINO."""
 
 import logging
 import tempfile
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tf_lottery.exports.formats.fits import check_fits, refused
+from tf_lottery.exports.formats.fits import check_fits, conversion_error
 from tf_lottery.exports.formats.saved_model import write_dense
 from tf_lottery.exports.source import Source
 from tf_lottery.native import quiet_stderr
 
 OPSET = 17
-"""Of ONNX: what runtimes of the last years, onnxruntime-web's too, read."""
+"""The version of ONNX's operations. Runtimes of the last years, onnxruntime-web included, can read it."""
 
 
 def write_onnx(source: Source, path: Path) -> None:
-    """Write an ONNX file, with a free batch size."""
+    """Write an ONNX file that takes any batch size."""
     check_fits(source, "ONNX")
     import onnx
     import tf2onnx
@@ -33,14 +33,14 @@ def write_onnx(source: Source, path: Path) -> None:
     try:
         with quiet_stderr():
             content, _ = tf2onnx.convert.from_function(serve, input_signature=signature, opset=OPSET)
-            onnx.checker.check_model(content)  # tf2onnx leaves operations in that there aren't
-    except Exception as error:  # what tf2onnx raises depends on the operation
-        raise refused(source, "ONNX", error) from error
+            onnx.checker.check_model(content)  # tf2onnx lets unknown operations through
+    except Exception as error:  # tf2onnx may raise anything, depending on the operation
+        raise conversion_error(source, "ONNX", error) from error
     path.write_bytes(content.SerializeToString())
 
 
 def write_openvino(source: Source, path: Path) -> None:
-    """Write OpenVINO's two files, weights in float32."""
+    """Write OpenVINO's two files, with weights in float32."""
     check_fits(source, "OpenVINO")
     import openvino
 
@@ -50,6 +50,6 @@ def write_openvino(source: Source, path: Path) -> None:
         write_dense(replace(source, classes=(), warmup=False), plain)
         try:
             converted = openvino.Core().read_model(str(plain))
-        except Exception as error:  # its failures have no common kind
-            raise refused(source, "OpenVINO", error) from error
+        except Exception as error:  # openvino may raise anything
+            raise conversion_error(source, "OpenVINO", error) from error
         openvino.save_model(converted, str(path / "model.xml"), compress_to_fp16=False)

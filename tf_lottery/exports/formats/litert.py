@@ -1,4 +1,4 @@
-"""LiteRT files: float, sparse, and integer by quantization after training."""
+"""Writing LiteRT files: float, sparse, and integer by quantization after training."""
 
 import tempfile
 from collections.abc import Callable
@@ -9,33 +9,33 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.formats.fits import check_fits, refused
+from tf_lottery.exports.formats.fits import check_fits, conversion_error
 from tf_lottery.exports.formats.saved_model import write_dense
 from tf_lottery.exports.recurrent import fixed_steps, unrolled
 from tf_lottery.exports.source import Source
 from tf_lottery.native import quiet_stderr
 
 CALIBRATION = 500
-"""Training examples from which the ranges of activations are read."""
+"""How many training examples the ranges of activations are read from."""
 
 
 def write_float(source: Source, path: Path) -> None:
-    """Write float32 weights, zeros and all."""
+    """Write all weights as float32, zeros included."""
     _convert(source, path)
 
 
 def write_sparse(source: Source, path: Path) -> None:
-    """Write surviving weights only: a smaller file, faster where few weights and examples are computed."""
+    """Write the surviving weights only: a smaller file, and faster for few weights and few examples."""
 
     def sparse(converter: tf.lite.TFLiteConverter) -> None:
-        # Nothing else beside it: such a file doesn't load under the default delegate.
+        # No other optimization is added: such a file doesn't load under the default delegate.
         converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
 
     _convert(source, path, sparse)
 
 
 def write_dynamic(source: Source, path: Path) -> None:
-    """Write int8 weights; activations are quantized as they come. Small layers stay float."""
+    """Write int8 weights. Activations are quantized at run time, and small layers stay float."""
 
     def dynamic(converter: tf.lite.TFLiteConverter) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -44,20 +44,20 @@ def write_dynamic(source: Source, path: Path) -> None:
 
 
 def write_int8(source: Source, path: Path) -> None:
-    """Write int8 weights and activations, inputs and outputs included, after training.
+    """Write int8 weights and activations, inputs and outputs included, by quantization after training.
 
-    Ranges are read from training examples; a zero stays exactly zero, since weights are quantized
-    symmetrically.
+    The ranges of activations are read from training examples. A zero stays exactly zero, since weights are
+    quantized symmetrically.
     """
     if source.pixels or len(source.signature) > 1:
         raise LotteryError(
-            "Expected a model with one input of floats for litert int8. Received: "
-            f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}. Its file takes int8."
+            "Expected a model with one input of floats for litert int8, whose file takes int8. Received: "
+            f"{'pixels=True' if source.pixels else f'{len(source.signature)} inputs'}"
         )
     if source.training is None:
         raise LotteryError(
-            "Expected train_data, from which the ranges of activations are read, for litert int8. "
-            "Received: none"
+            "The format litert int8 reads the ranges of activations from train_data, which is missing. "
+            "Pass train_data=x."
         )
     x = source.training[0]
 
@@ -74,7 +74,7 @@ def write_int8(source: Source, path: Path) -> None:
 def _convert(
     source: Source, path: Path, settings: Callable[[tf.lite.TFLiteConverter], None] | None = None
 ) -> None:
-    """Convert the SavedModel that is written once: of one that Keras wrote it loses the weights."""
+    """Convert the SavedModel of `write_dense`: the converter loses the weights of one that Keras wrote."""
     check_fits(source, "LiteRT")
     with fixed_steps(source.model):
         source = source.of(unrolled(source.plain))
@@ -88,6 +88,6 @@ def _convert(
                 settings(converter)
             try:
                 content = converter.convert()
-            except Exception as error:  # what an operation that there isn't raises depends on the operation
-                raise refused(source, "LiteRT", error) from error
+            except Exception as error:  # the converter may raise anything, depending on the operation
+                raise conversion_error(source, "LiteRT", error) from error
     path.write_bytes(content)

@@ -1,9 +1,8 @@
-"""A variable that a SavedModel holds packed, and that is made dense once, when it is loaded.
+"""A variable that a SavedModel stores packed, and that is made dense once, when the model is loaded.
 
-TensorFlow restores a SavedModel's variables from its checkpoint, as large as they are. A resource of one's
-own is only created and initialized: here a variable's handle, to which the initializer
-assigns the values at their places. After that it is read as any variable is, so a call costs what
-it costs with a dense one.
+TensorFlow restores a SavedModel's variables from its checkpoint at their full size. A custom resource is only
+created and initialized. Here it is a variable's handle, and the initializer assigns the values at their
+positions. From then on it is read like any variable, so a call costs the same as with a dense one.
 """
 
 import tensorflow as tf
@@ -12,17 +11,17 @@ from tf_lottery.exports.formats.packing import SKIP, Packed
 
 
 class PackedVariable(tf.saved_model.experimental.TrackableResource):
-    """Attributes:
-    parts: variables with values and positions; attach them to the saved object, too.
+    """A variable that is stored as its values and positions.
+
+    Args:
+        packed: The packed array, as `pack` returns it.
+        name: A name that is unique in the SavedModel.
+
+    Attributes:
+        parts: The variables with values and positions. They must be attached to the saved object, too.
     """
 
     def __init__(self, packed: Packed, name: str):
-        """Make it, and its dense form.
-
-        Args:
-            packed: of `pack`.
-            name: unique in the SavedModel.
-        """
         super().__init__()
         self._packed, self._shared_name = packed, name
         self._dtype = tf.as_dtype(packed.values.dtype)

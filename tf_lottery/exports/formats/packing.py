@@ -1,4 +1,4 @@
-"""A sparse array as its surviving values and where they are, in the cheaper of two codings."""
+"""Packing a sparse array as its surviving values and their positions, in the smaller of two codings."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,13 @@ SKIP = 255
 
 @dataclass(frozen=True)
 class Packed:
-    """Attributes:
-    shape: of the array.
-    values: that aren't 0.0, in C order.
-    coding: `bitmask` (a bit a weight) or `gaps` (a byte a value, and one for each 255 zeros).
-    positions: uint8.
+    """A packed array.
+
+    Attributes:
+        shape: The shape of the array.
+        values: The values that aren't 0.0, in C order.
+        coding: `bitmask` (a bit a weight) or `gaps` (a byte a value, and one for each 255 zeros).
+        positions: The encoded positions, as uint8.
     """
 
     shape: tuple[int, ...]
@@ -24,15 +26,15 @@ class Packed:
 
     @property
     def nbytes(self) -> int:
-        """Of values and positions."""
+        """The bytes of values and positions together."""
         return self.values.nbytes + self.positions.nbytes
 
 
 def pack(array: np.ndarray) -> Packed | None:
-    """Return an array packed, None if that isn't smaller.
+    """Return an array in packed form, or None if that isn't smaller.
 
     Args:
-        array: of numbers. -0.0, what is left of a negative weight times a mask, is taken for 0.0.
+        array: An array of numbers. -0.0, which a negative weight times a mask gives, counts as 0.0.
     """
     flat = np.ascontiguousarray(array).ravel()
     indices = np.flatnonzero(flat)
@@ -43,7 +45,7 @@ def pack(array: np.ndarray) -> Packed | None:
 
 
 def unpack(packed: Packed) -> np.ndarray:
-    """Return the array, bit for bit but for -0.0."""
+    """Return the array, bit for bit except for -0.0."""
     size = int(np.prod(packed.shape))
     flat = np.zeros(size, packed.values.dtype)
     if packed.coding == "bitmask":
@@ -56,10 +58,10 @@ def unpack(packed: Packed) -> np.ndarray:
 
 
 def _gaps(indices: np.ndarray) -> np.ndarray:
-    """One byte a value, the distance from the last; SKIP before it for each 255 of it."""
+    """Return each value's distance from the previous one as a byte, after a SKIP for each 255 of it."""
     distances = np.diff(indices, prepend=-1)
     skips, rest = np.divmod(distances, SKIP)
-    # A rest of 0 would be no step: it can't be, but where the distance is a multiple of SKIP.
+    # A distance is at least 1, so a rest of 0 means that it is a multiple of SKIP.
     ends = np.cumsum(skips + 1) - 1
     coded = np.full(int(ends[-1]) + 1 if len(ends) else 0, SKIP, np.uint8)
     coded[ends] = rest

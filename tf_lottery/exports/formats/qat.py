@@ -1,7 +1,7 @@
-"""Quantization-aware training that keeps pruned weights at zero, to a full-int8 LiteRT file.
+"""Quantization-aware training that keeps pruned weights at zero and gives a full-int8 LiteRT file.
 
-Through tensorflow-model-optimization (tfmot). Its sparsity-preserving scheme masks no depthwise kernel, so
-each kernel is masked here, too, after each step.
+It uses tensorflow-model-optimization (tfmot). Since tfmot's sparsity-preserving scheme doesn't mask depthwise
+kernels, every kernel is masked here as well, after each step.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,16 +18,16 @@ from tf_lottery.native import quiet_stderr
 from tf_lottery.tfmot import load_tfmot
 
 EXAMPLES = 1000
-"""Training examples from which the ranges of activations are read."""
+"""How many training examples the ranges of activations are read from."""
 EPOCHS = 2
 BATCH = 128
 LEARNING_RATE = 1e-4
 EVERY = 20
-"""Steps after which progress is told."""
+"""Steps between two reports of progress."""
 _NARROW = 1e-3
-"""The smallest range of activations: one of a unit that is always zero would be empty."""
+"""The smallest range of activations. That of a unit that is always zero would be empty."""
 _LEAST = 1e-3
-"""The smallest range of a channel's weights, relative to its bias, which is stored in steps of theirs."""
+"""The smallest range of a channel's weights, relative to its bias, which is stored in their steps."""
 
 
 def quantize_aware(
@@ -40,31 +40,32 @@ def quantize_aware(
     seed: int = 0,
     noted: Callable[[str], None] = lambda line: None,
 ) -> bytes:
-    """Train a sparse model a little more, knowing that it will be int8, and return the LiteRT file.
+    """Train a sparse model a little more with simulated int8 arithmetic, and return its LiteRT file.
 
-    Batch normalization keeps its statistics, and nothing is dropped. The same seed gives the same bits.
+    Batch normalization keeps its statistics, and dropout is off. The same seed gives the same bits.
 
     Args:
-        model: trained, plain, zeros baked in; it stays as it is.
-        x: training inputs, floating-point, examples first.
-        y: labels of classes, or arrays of the outputs' shape (then the loss is the mean squared error).
-        epochs: of training, at least one.
-        batch_size: of training; what is left of the examples is dropped.
-        learning_rate: of Adam, falling to zero.
-        seed: of the order of examples.
-        noted: hears loss and accuracy, now and then.
+        model: A trained plain model, zeros baked in. It isn't changed.
+        x: Training inputs, floating-point, with examples first.
+        y: Labels of classes, or arrays of the outputs' shape (then the loss is the mean squared error).
+        epochs: The number of epochs to train, at least one.
+        batch_size: The batch size. Examples beyond the last whole batch are dropped.
+        learning_rate: The initial learning rate of Adam. It falls to zero.
+        seed: The seed for the order of examples.
+        noted: A function that is called with loss and accuracy, as a line of text, every 20 steps.
 
     Returns:
-        A `.tflite` file: int8 weights, activations, inputs and outputs, any number of examples at once
-        (`resize_tensor_input`); pruned weights are zeros.
+        The contents of a `.tflite` file: int8 weights, activations, inputs and outputs, for any number of
+        examples at once (`resize_tensor_input`). Pruned weights are zeros.
 
     Raises:
-        LotteryError: a model that has no twin in tf_keras or that tfmot can't take, or other data.
+        LotteryError: If the model has no twin in tf_keras, if tfmot can't quantize it, or if the data
+            doesn't fit.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if value < 1:
             raise LotteryError(f"Expected {name} of at least 1. Received: {value}")
-    plain = twin(model)  # with its weights: the masks of zeros are taken when the scheme is applied
+    plain = twin(model)  # it already has its weights, since the scheme reads the zeros when it is applied
     x, y = _data(model, x, y)
     with quiet_stderr():
         aware = _quantized(model, plain)
@@ -80,13 +81,13 @@ def _quantized(model: keras.Model, plain: Any) -> Any:
     scheme = tfmot.experimental.combine.Default8BitPrunePreserveQuantizeScheme()
     try:
         aware = quantization.quantize_apply(quantization.quantize_annotate_model(plain), scheme)
-    except Exception as error:  # what it raises depends on the layer
-        raise _refused(model, "tensorflow-model-optimization quantizes", error) from error
+    except Exception as error:  # tfmot may raise anything, depending on the layer
+        raise _conversion_error(model, "tensorflow-model-optimization can't quantize", error) from error
     quantized = {id(kernel) for kernel in _kernels(aware)}
     for variable in aware.trainable_variables:
         if len(variable.shape) > 1 and id(variable) not in quantized:
             error = LotteryError(f"{variable.name} would stay unquantized")
-            raise _refused(model, "tensorflow-model-optimization quantizes", error)
+            raise _conversion_error(model, "tensorflow-model-optimization can't quantize", error)
     return aware
 
 
@@ -103,22 +104,22 @@ def _masks(aware: Any) -> list[tuple[Any, tf.Tensor]]:
 
 
 class _Observer:
-    """Stands for every quantizer: changes nothing, and remembers the ranges of activations."""
+    """A replacement for every quantizer that changes nothing and records the ranges of activations."""
 
     def __init__(self) -> None:
         self.ranges: dict[int, tuple[Any, float, float]] = {}
 
     def __call__(self, values: Any, training: bool, weights: dict[str, Any]) -> Any:
-        # Zero has to be in the range, and the range mustn't be empty.
+        # The range must contain zero, and must not be empty.
         low, high = min(float(np.min(values)), 0.0), max(float(np.max(values)), _NARROW)
         self.ranges[id(weights)] = weights, low, high
         return values
 
 
 def _seed_ranges(aware: Any, x: np.ndarray) -> None:
-    """Give activations the ranges that they have on data.
+    """Set the ranges of activations to those on the data.
 
-    They begin at +-6 and follow with a slow average, so a short training would start near chance.
+    By default they start at +-6 and follow a slow average, so a short training would start near chance.
     """
     observer = _Observer()
     with _observed(aware, observer):
@@ -131,15 +132,15 @@ def _seed_ranges(aware: Any, x: np.ndarray) -> None:
 
 @contextmanager
 def _observed(aware: Any, observer: _Observer) -> Iterator[None]:
-    """Put the observer in the place of the quantizers, while the model isn't compiled."""
-    kept: list[tuple[Any, str, Any]] = []
+    """Replace the quantizers by the observer, and restore them afterwards. The model must not be compiled."""
+    originals: list[tuple[Any, str, Any]] = []
 
     def put(holder: Any, name: str, value: Any) -> None:
-        kept.append((holder, name, getattr(holder, name)))
+        originals.append((holder, name, getattr(holder, name)))
         setattr(holder, name, value)
 
     for wrapper in _wrappers(aware):
-        put(wrapper, "_weight_vars", [(kernel, observer, found) for kernel, _, found in wrapper._weight_vars])
+        put(wrapper, "_weight_vars", [(kernel, observer, r) for kernel, _, r in wrapper._weight_vars])
         for activation in wrapper._quantize_activations:
             put(activation, "quantizer", observer)
         if wrapper._output_quantizers:
@@ -150,7 +151,7 @@ def _observed(aware: Any, observer: _Observer) -> Iterator[None]:
     try:
         yield
     finally:
-        for holder, name, value in reversed(kept):
+        for holder, name, value in reversed(originals):
             setattr(holder, name, value)
 
 
@@ -179,12 +180,12 @@ def _train(
     def step(inputs, targets):
         with tf.GradientTape() as tape:
             outputs = aware(inputs, training=True)
-            found = loss(targets, outputs)
-        optimizer.apply_gradients(zip(tape.gradient(found, variables), variables, strict=True))
+            value = loss(targets, outputs)
+        optimizer.apply_gradients(zip(tape.gradient(value, variables), variables, strict=True))
         for kernel, mask in masks:
             kernel.assign(tf.where(mask, kernel, 0.0))
         right = tf.argmax(outputs, -1, targets.dtype) == targets if classes else tf.zeros(1, bool)
-        return found, tf.reduce_mean(tf.cast(right, tf.float32))
+        return value, tf.reduce_mean(tf.cast(right, tf.float32))
 
     generator = np.random.default_rng(seed)
     for epoch in range(1, epochs + 1):
@@ -200,15 +201,15 @@ def _train(
 
 
 def _widen(aware: Any) -> None:
-    """Give channels without weights a range: with none, or a tiny one, int32 can't hold their biases."""
+    """Give channels without weights a range: int32 can't hold their biases with no range, or a tiny one."""
     for wrapper in _wrappers(aware):
-        for *_, found in wrapper._weight_vars:
-            ranges = found["max_var"].numpy()
+        for *_, limits in wrapper._weight_vars:
+            ranges = limits["max_var"].numpy()
             biases = np.abs(wrapper.layer.bias.numpy()).reshape(-1, ranges.size).max(axis=0)
             ranges = np.maximum(ranges, _LEAST * biases.reshape(ranges.shape))
             ranges = np.where(ranges == 0, 1, ranges).astype(np.float32)
-            found["max_var"].assign(ranges)
-            found["min_var"].assign(-ranges)
+            limits["max_var"].assign(ranges)
+            limits["min_var"].assign(-ranges)
 
 
 def _data(model: keras.Model, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -253,12 +254,10 @@ def _converted(model: keras.Model, aware: Any) -> bytes:
         converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
             return converter.convert()
-        except Exception as error:  # what an operation that there isn't raises depends on the operation
-            raise _refused(model, "LiteRT takes", error) from error
+        except Exception as error:  # the converter may raise anything, depending on the operation
+            raise _conversion_error(model, "LiteRT can't convert", error) from error
 
 
-def _refused(model: keras.Model, whose: str, error: Exception) -> LotteryError:
-    reason = " ".join(str(error).split())[:200]
-    return LotteryError(
-        f"Expected a model that {whose}. Received: {model.name!r}, of which it says: {reason}"
-    )
+def _conversion_error(model: keras.Model, what_failed: str, error: Exception) -> LotteryError:
+    cause = " ".join(str(error).split())[:200]
+    return LotteryError(f"{what_failed} {model.name!r}. Use weights 'int8' instead. The cause: {cause}")

@@ -1,4 +1,4 @@
-"""What a model can be exported as. A further one is a function `(source, path)` and a line in `FORMATS`."""
+"""The formats that a model can be exported in. Another one is a function and a line in `FORMATS`."""
 
 import importlib.util
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from tf_lottery.exports.source import Source
 
 @dataclass(frozen=True)
 class Limits:
-    """How far an export may be from its source before it is refused.
+    """How much an export may differ from its source before it is refused.
 
     Attributes:
-        difference: of any output, relative to its largest value.
-        accuracy: fraction that may be lost on the test examples.
-        rms: root mean square of any output's differences, relative to its deviation.
+        difference: The largest difference of any output, relative to the output's largest value.
+        accuracy: The fraction of accuracy that may be lost on the test examples.
+        rms: The root mean square of any output's differences, relative to the output's standard deviation.
     """
 
     difference: float
@@ -30,19 +30,21 @@ EXACT = Limits(1e-6)
 FLOAT = Limits(1e-3)
 INTEGER = Limits(float("inf"), accuracy=0.003, rms=0.25)
 TRAINED = Limits(float("inf"), accuracy=0.003, rms=1.0)
-"""Of weights that were trained once more."""
+"""The limits for weights that were trained once more."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """Attributes:
-    write: makes the file or directory.
-    runtime: that it is run in: a name in `runner.RUNTIMES`.
-    file: what it is called in a directory of several.
-    limits: of what is still the same model.
-    packages: module -> extra of tf_lottery that installs it.
-    zeros: whether pruned weights are proven zero from the file's own tensors.
-    trains: whether it needs training examples.
+    """A format and how to write, run and judge its files.
+
+    Attributes:
+        write: A function `(source, path)` that writes the file or directory.
+        runtime: The runtime that verifies and measures it, a name in `runner.RUNTIMES`.
+        file: The name of the file or directory among several formats in one directory.
+        limits: How much an export may differ from its source.
+        packages: Pairs of a module that the format needs and the extra of tf_lottery that installs it.
+        zeros: Whether the file's own tensors are checked for nonzero pruned weights.
+        trains: Whether the format needs training examples.
     """
 
     write: Callable[[Source, Path], None]
@@ -91,18 +93,18 @@ BASELINES: dict[str, Format] = {
     "onnxruntime": FORMATS["onnx"]["float"],
     "openvino": FORMATS["openvino"]["float"],
 }
-"""What the dense original is written as, to be measured beside an export in the same runtime."""
+"""Runtime -> the format in which the dense original is written, to be measured in the same runtime."""
 
 
 def find(format: str, weights: str | None = None) -> tuple[str, Format]:
-    """Return a format and what it is called: `savedmodel packed`.
+    """Return a format's label, such as `savedmodel packed`, and the format.
 
     Args:
-        format: a key of `FORMATS`.
-        weights: a key of its line. Default: its first.
+        format: A key of `FORMATS`.
+        weights: A key of `FORMATS[format]`. Default: the first.
 
     Raises:
-        LotteryError: an unknown one.
+        LotteryError: If the format or its weights are unknown.
     """
     if format not in FORMATS:
         raise LotteryError(f"Expected format as one of {', '.join(FORMATS)}. Received: {format!r}")
@@ -116,16 +118,16 @@ def find(format: str, weights: str | None = None) -> tuple[str, Format]:
 
 
 def label(format: str, weights: str) -> str:
-    """Return what a format is called in tables."""
+    """Return the label of a format in tables."""
     return format if len(FORMATS[format]) == 1 else f"{format} {weights}"
 
 
 def every() -> dict[str, Format]:
-    """Return label -> format of all."""
+    """Return label -> format for all formats."""
     return {label(name, weights): kind for name, kinds in FORMATS.items() for weights, kind in kinds.items()}
 
 
 def missing(format: Format) -> str | None:
-    """Return what to install for a format, None if all is there."""
+    """Return the command that installs what a format needs, or None if nothing is missing."""
     extras = {extra for module, extra in format.packages if importlib.util.find_spec(module) is None}
     return f"pip install 'tf_lottery[{','.join(sorted(extras))}]'" if extras else None

@@ -1,4 +1,4 @@
-"""SavedModels: every variable once, or packed. To load them takes TensorFlow alone."""
+"""Writing SavedModels, dense or packed. TensorFlow alone can load them."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.exports.formats.fits import tables_of
 from tf_lottery.exports.formats.packed_variable import PackedVariable
 from tf_lottery.exports.formats.packing import pack
-from tf_lottery.exports.formats.warmup import requests
+from tf_lottery.exports.formats.warmup import warmup_requests
 from tf_lottery.exports.recurrent import from_initial_state, states_of
 from tf_lottery.exports.source import Source
 
 SIGNATURE = "serving_default"
 OVERHEAD = 9_000
-"""Bytes that the functions of a packed variable take in the graph: packing has to save more."""
+"""Bytes that the functions of a packed variable take in the graph. Packing must save more than that."""
 WARMUP = "tf_serving_warmup_requests"
-"""The name that TensorFlow Serving looks for in `assets.extra`."""
+"""The file name that TensorFlow Serving looks for in `assets.extra`."""
 
 
 def write_dense(source: Source, path: Path) -> None:
@@ -29,9 +29,9 @@ def write_dense(source: Source, path: Path) -> None:
 
 
 def write_packed(source: Source, path: Path) -> None:
-    """Write a SavedModel that holds of a sparse variable its surviving values and where they are.
+    """Write a SavedModel that stores sparse variables as their surviving values and positions.
 
-    They are put in their places once, when it is loaded, bit for bit.
+    They are made dense once, when the model is loaded, bit for bit.
     """
     module = tf.Module()
     kept, packed_as = [], {}
@@ -50,24 +50,23 @@ def write_packed(source: Source, path: Path) -> None:
 
 
 class _Unpacked(keras.StatelessScope):
-    """Within it packed variables are read where they lie; others are read and written as they are."""
+    """A scope in which packed variables are read from their dense form, and all others as usual."""
 
     def __init__(self, packed_as: dict[int, PackedVariable]):
         super().__init__(initialize_variables=False)
         self._packed_as = packed_as
 
     def get_current_value(self, variable: keras.Variable):
-        """Return what a variable is read as; None for itself."""
+        """Return the value to read for a packed variable; None for any other, which is read as usual."""
         packed = self._packed_as.get(id(variable))
         return super().get_current_value(variable) if packed is None else packed.read()
 
     def add_update(self, update: tuple) -> None:
-        """Write at once what a call assigns, a state: a scope of Keras's would drop it."""
+        """Assign a state at once, since a scope of Keras would drop the update."""
         variable, value = update
         if id(variable) in self._packed_as:
             raise LotteryError(
-                "Expected weights that calls leave as they are, to pack them. Received: "
-                f"{variable.path}, to which a call assigns. Use weights='dense'."
+                f"{variable.path} can't be packed, since each call assigns to it. Use weights='dense'."
             )
         variable._direct_assign(value)
 
@@ -80,28 +79,28 @@ def _save(module: tf.Module, source: Source, path: Path, scope: _Unpacked | None
     def serve(*tensors):
         given = dict(zip(names, tensors, strict=True))
         if scope is None:
-            answers = source.function.python_function(**given)
+            outputs = source.function.python_function(**given)
         else:
             with scope:
-                answers = source.function.python_function(**given)
+                outputs = source.function.python_function(**given)
         if table is not None:
-            classes = tf.argmax(next(iter(answers.values())), -1)
-            answers |= {"classes": classes, "labels": tf.gather(table, classes)}
-        return answers
+            classes = tf.argmax(next(iter(outputs.values())), -1)
+            outputs |= {"classes": classes, "labels": tf.gather(table, classes)}
+        return outputs
 
     module.serve = tf.function(serve, input_signature=specs, autograph=False)
     module.tables = tables_of(source)
     try:
         with from_initial_state(source.model):
             tf.saved_model.save(module, str(path), signatures={SIGNATURE: module.serve})
-    except AssertionError as error:  # of what no layer holds as an attribute
+    except AssertionError as error:  # a variable or table that no layer holds as an attribute
         raise LotteryError(
-            "Expected a model whose layers hold as attributes what they read: variables, tables. Received: "
-            f"{source.model.name!r}, of which TensorFlow says: {' '.join(str(error).split())[:120]}"
+            f"{source.model.name!r} reads a variable or table that no layer holds as an attribute. "
+            f"Make it an attribute of its layer. TensorFlow says: {' '.join(str(error).split())[:120]}"
         ) from error
     if source.warmup:
         extra = path / "assets.extra"
         extra.mkdir()
         with tf.io.TFRecordWriter(str(extra / WARMUP)) as writer:
-            for request in requests(source.examples, SIGNATURE):
+            for request in warmup_requests(source.examples, SIGNATURE):
                 writer.write(request)

@@ -1,8 +1,8 @@
-"""A Keras 3 model's twin in tf_keras, the old Keras, which tensorflow-model-optimization works on.
+"""A Keras 3 model's twin in tf_keras, the old Keras, which tensorflow-model-optimization needs.
 
-tf_keras reads no configuration and no file of Keras 3, so the twin is built layer by layer, as it computes
-after training: dropout is left out, batch normalization is folded into the layer before it, and so is an
-activation, since tfmot quantizes no weights of a layer that a ReLU layer follows.
+tf_keras can't read configurations or files of Keras 3, so the twin is built layer by layer, for inference:
+dropout is left out, batch normalization is folded into the layer before it, and so is an activation, since
+tfmot doesn't quantize the weights of a layer that is followed by a ReLU layer.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ LAYERS: dict[type, tuple[str, ...]] = {
     layers.SpatialDropout2D: (),
     layers.ZeroPadding2D: ("padding",),
 }
-"""Which layers have a twin, and which of their arguments are copied."""
+"""The layers that have a twin -> their arguments that are copied."""
 
 ACTIVATIONS: dict[Callable, str] = {
     keras.activations.gelu: "gelu",
@@ -54,32 +54,32 @@ ACTIVATIONS: dict[Callable, str] = {
     keras.activations.softmax: "softmax",
     keras.activations.tanh: "tanh",
 }
-"""Those that stay in integers."""
+"""The activations that can be computed in integers -> their names in tf_keras."""
 
 TOLERANCE = 1e-4
-"""Of the twin's outputs, relative to the largest."""
+"""The largest difference of the twin's outputs, relative to the largest output."""
 
 _KERNELS = (layers.Conv2D, layers.Dense, layers.DepthwiseConv2D, layers.SeparableConv2D)
 _NOTHING = (layers.Dropout, layers.SpatialDropout2D)
 _PLAIN = {"data_format": "channels_last", "dilation_rate": (1, 1), "groups": 1, "lora_enabled": False}
-"""What other settings of a layer must be."""
+"""The values that these settings of a layer must have."""
 
 
 def twin(model: keras.Model) -> Any:
     """Return a model in tf_keras that computes the same.
 
     Args:
-        model: a built plain Sequential or Functional model with one input and one output, of the layers in
-            `LAYERS`; sums may be written `x + y`.
+        model: A built plain Sequential or Functional model with one input and one output, made of the layers
+            in `LAYERS`. Sums may be written `x + y`.
 
     Returns:
-        A tf_keras model with the same weights, those before a batch normalization scaled by it. A kernel's
-        zeros stay where they are.
+        A tf_keras model with the same weights; those before a batch normalization are scaled by it. The zeros
+        of a kernel keep their positions.
 
     Raises:
-        LotteryError: a layer, an activation or a way of use that has no twin, by name.
+        LotteryError: If a layer, an activation or the way in which a layer is used has no twin.
     """
-    load_tfmot()  # the first to import tf_keras, without its side effects
+    load_tfmot()  # it must be the first to import tf_keras, to prevent side effects
     import tf_keras
 
     nodes = nodes_of(model)
@@ -101,7 +101,7 @@ def twin(model: keras.Model) -> Any:
 
 @dataclass
 class _Part:
-    """A layer with weights that isn't called yet: what follows may become part of it."""
+    """A layer with weights that isn't called yet: the next operations may be folded into it."""
 
     tf_keras: Any
     kind: str
@@ -114,7 +114,7 @@ class _Part:
     tensor: Any = field(default=None)
 
     def scale(self, scale: np.ndarray, shift: np.ndarray) -> None:
-        """Let it compute `outputs * scale + shift` instead. A zero stays positive: -0.0 would be another."""
+        """Make the layer compute `outputs * scale + shift`. Zeros stay 0.0, never -0.0."""
         channels = self.kernel.shape[-2:] if self.kind == "DepthwiseConv2D" else self.kernel.shape[-1:]
         self.kernel = np.where(self.kernel == 0, 0, self.kernel * scale.reshape(channels))
         self.bias = self.bias * scale + shift
@@ -122,7 +122,7 @@ class _Part:
     def call(self) -> Any:
         if self.tensor is None:
             made = self.tf_keras.layers
-            late = self.activation == "relu6"  # which tfmot knows as a layer only
+            late = self.activation == "relu6"  # tfmot knows relu6 only as a layer
             activation = "linear" if late else self.activation
             layer = getattr(made, self.kind)(name=self.name, activation=activation, **self.settings)
             self.tensor = layer(self.read)
@@ -137,7 +137,7 @@ def _tensor(result: Any) -> Any:
 
 
 def _step(tf_keras: Any, model: keras.Model, node: Any, read: list[Any]) -> Any:
-    """Return what a node makes: a tensor of tf_keras, or a part."""
+    """Return the output of a node: a tensor of tf_keras, or a part."""
     layer, first = node.operation, read[0]
     if isinstance(layer, _NOTHING):
         return first
@@ -200,7 +200,7 @@ def _normalization(layer: keras.layers.BatchNormalization) -> tuple[np.ndarray, 
 
 
 def _activation(layer: Any) -> str | None:
-    """Return the name of what a layer without weights does, if it is an activation that has a twin."""
+    """Return the name of the activation that a layer without weights computes, or None if it has no twin."""
     if isinstance(layer, layers.Activation):
         return ACTIVATIONS.get(layer.activation)
     if isinstance(layer, layers.ReLU) and not (layer.negative_slope or layer.threshold):
@@ -242,7 +242,7 @@ def _check_layers(model: keras.Model, nodes: list[Any]) -> None:
 
 
 def _is_sum(node: Any) -> bool:
-    """Whether it is `x + y`."""
+    """Return whether a node is `x + y`."""
     bare = not isinstance(node.operation, keras.Layer)
     return bare and type(node.operation).__name__ == "Add" and len(node.input_tensors) == 2
 
@@ -251,13 +251,13 @@ def _check_same(model: keras.Model, copy: Any) -> None:
     shape = [4, *(16 if size is None else size for size in model.inputs[0].shape[1:])]
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     with quiet_stderr():
-        here, there = ops.convert_to_numpy(model(x, training=False)), copy(x, training=False).numpy()
-    if not np.abs(here - there).max() <= TOLERANCE * max(np.abs(here).max(), 1e-6):
-        raise _refused(model, "answers otherwise there")
+        expected, outputs = ops.convert_to_numpy(model(x, training=False)), copy(x, training=False).numpy()
+    if not np.abs(expected - outputs).max() <= TOLERANCE * max(np.abs(expected).max(), 1e-6):
+        raise _refused(model, "has other outputs once it is rebuilt in tf_keras")
 
 
 def _refused(model: keras.Model, why: str) -> LotteryError:
     return LotteryError(
-        "Expected a model that quantization-aware training takes (tensorflow-model-optimization). "
-        f"Received: {model.name!r}, which {why}"
+        "Quantization-aware training (tensorflow-model-optimization) can't take this model. "
+        f"Use weights 'int8' instead. The cause: {model.name!r} {why}"
     )

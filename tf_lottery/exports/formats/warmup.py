@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving sends a model before it takes real ones."""
+"""Requests that TensorFlow Serving runs on a model before it takes real ones."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,17 +10,21 @@ from tf_lottery.errors import LotteryError
 BATCHES = (1, 32)
 
 
-def requests(examples: Mapping[str, np.ndarray], signature: str) -> Iterator[bytes]:
-    """Yield a serialized request of each batch size, made of examples.
+def warmup_requests(examples: Mapping[str, np.ndarray], signature: str) -> Iterator[bytes]:
+    """Yield one serialized request for each batch size in `BATCHES`.
+
+    Args:
+        examples: Input name -> array, from which the requests are made.
+        signature: The name of the SavedModel's signature.
 
     Raises:
-        LotteryError: if tensorflow-serving-api isn't installed.
+        LotteryError: If tensorflow-serving-api isn't installed.
     """
     try:
         from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
     except ImportError as error:
         raise LotteryError(
-            "Expected tensorflow-serving-api, for warm-up requests. Received: not installed. "
+            "Warm-up requests need tensorflow-serving-api, which is not installed. "
             "Use pip install 'tf_lottery[serving]'"
         ) from error
     for batch in BATCHES:

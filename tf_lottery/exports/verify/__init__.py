@@ -1,1 +1,1 @@
-"""Exported files are loaded and run in a fresh process, and their answers compared."""
+"""Loading and running exported files in a fresh process, and comparing their outputs."""

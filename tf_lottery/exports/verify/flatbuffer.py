@@ -1,4 +1,4 @@
-"""The weights in a `.tflite` file, read from the flatbuffer itself; and the proof that zeros are zeros."""
+"""Reading the weights of a `.tflite` file from the flatbuffer, and proving that pruned weights are zero."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ _SPARSE = 1
 _IDENTIFIER = b"TFL3"
 
 ALIKE = 0.5
-"""How much of a kernel's channels its tensor must resemble; quantization leaves about 1, chance much less."""
+"""The least likeness of a kernel and its tensor. It is about 1 after quantization, and far less by chance."""
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A constant with two or more dimensions.
+    """A constant tensor with two or more dimensions.
 
     Attributes:
-        name: of the converter.
-        values: as stored, a sparse tensor's made dense.
-        scales: what a stored number is multiplied by, one or one a channel; empty where it is itself.
-        zero_points: the numbers that stand for 0.0.
-        axis: of the channels that have scales of their own.
+        name: The name that the converter gave it.
+        values: The values as they are stored; those of a sparse tensor are made dense.
+        scales: What stored values are multiplied by, one number or one for each channel; empty if the tensor
+            isn't quantized.
+        zero_points: The stored values that mean 0.0, one or one for each channel.
+        axis: The axis of the channels that have their own scales.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Tensor:
 
     @property
     def steps(self) -> np.ndarray:
-        """How far each stored number is from the one that stands for 0.0."""
+        """The difference of each stored value from the one that means 0.0."""
         zero = self.zero_points if len(self.zero_points) else np.zeros(1, np.int64)
         return self.values.astype(np.float64) - self._along(zero)
 
@@ -46,35 +47,35 @@ class Tensor:
         """The weights that the file computes with."""
         return self.steps * (self._along(self.scales) if len(self.scales) else 1.0)
 
-    def _along(self, each: np.ndarray) -> np.ndarray:
+    def _along(self, by_channel: np.ndarray) -> np.ndarray:
         shape = [1] * self.values.ndim
-        if len(each) > 1:
-            shape[self.axis] = len(each)
-        return each.reshape(shape)
+        if len(by_channel) > 1:
+            shape[self.axis] = len(by_channel)
+        return by_channel.reshape(shape)
 
 
 def weight_tensors(file: str | Path | bytes) -> list[Tensor]:
     """Return the constants of a `.tflite` file that have two or more dimensions.
 
     Args:
-        file: a path, or the contents.
+        file: The path of the file, or its contents.
 
     Raises:
-        LotteryError: if it isn't a `.tflite` file.
+        LotteryError: If it isn't a `.tflite` file, or if it is damaged.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     if not isinstance(file, bytes) and not Path(file).is_file():
-        raise LotteryError(f"Expected a .tflite file. Received: {file}, which isn't there")
+        raise LotteryError(f"Expected a .tflite file. Received: {file}, which doesn't exist")
     content = file if isinstance(file, bytes) else Path(file).read_bytes()
     if content[4:8] != _IDENTIFIER:
-        where = "these bytes" if isinstance(file, bytes) else file
-        raise LotteryError(f"Expected a .tflite file. Received: {where}, which isn't one")
+        source = "bytes" if isinstance(file, bytes) else file
+        raise LotteryError(f"Expected a .tflite file. Received: {source} of another format")
     try:
         return list(_tensors(schema.Model.GetRootAs(content, 0)))
-    except Exception as error:  # a flatbuffer that is cut off fails anywhere
+    except Exception as error:  # reading a damaged flatbuffer may raise anything
         raise LotteryError(
-            f"Expected a whole .tflite file. Received: one that is damaged ({type(error).__name__})"
+            f"The .tflite file is damaged ({type(error).__name__}). Export the model again."
         ) from error
 
 
@@ -82,14 +83,14 @@ def check_zeros(file: str | Path | bytes, kernels: Mapping[str, np.ndarray]) -> 
     """Prove that every weight that is 0.0 in a model is exactly zero in its file.
 
     Args:
-        file: a `.tflite` file, or its contents.
-        kernels: path -> array, as Keras has them.
+        file: The path of a `.tflite` file, or its contents.
+        kernels: Path -> array, as Keras has them.
 
     Returns:
-        Path -> how many zeros were counted.
+        Path -> the number of zeros that were checked.
 
     Raises:
-        LotteryError: a pruned weight that became nonzero, or a kernel that isn't in the file.
+        LotteryError: If a pruned weight became nonzero, or if a kernel isn't found in the file.
     """
     tensors, proven = weight_tensors(file), {}
     for path, kernel in sorted(kernels.items(), key=lambda each: -each[1].size):
@@ -101,8 +102,8 @@ def check_zeros(file: str | Path | bytes, kernels: Mapping[str, np.ndarray]) -> 
         candidates = [each for each in candidates if each[2] >= ALIKE]
         if not candidates:
             raise LotteryError(
-                f"Expected {path} of shape {kernel.shape} in the file. Received: none like it among tensors "
-                f"of shapes {', '.join(str(tensor.values.shape) for tensor in tensors) or 'none'}"
+                f"The file has no tensor that resembles {path} of shape {kernel.shape}. The remaining "
+                f"tensors have shapes {', '.join(str(tensor.values.shape) for tensor in tensors) or 'none'}"
             )
         tensor, steps, _ = max(candidates, key=lambda each: each[2])
         zeros = kernel == 0
@@ -117,8 +118,10 @@ def check_zeros(file: str | Path | bytes, kernels: Mapping[str, np.ndarray]) -> 
 
 
 def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-    """Yield steps and real values in a kernel's layout, and the number of channels that it makes, if they
-    can be those of one of its shape."""
+    """Yield the tensor's steps and real values in a kernel's layout, and the kernel's number of channels.
+
+    Yield once for each layout in which the tensor can be a kernel of this shape.
+    """
     both, last = (tensor.steps, tensor.real), shape[-1]
     for axes in _LAYOUTS.get(len(shape), ()):
         if len(axes) == tensor.values.ndim and tuple(tensor.values.shape[axis] for axis in axes) == shape:
@@ -127,7 +130,7 @@ def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarr
         depthwise = (shape[0], shape[1], shape[2] * shape[3])
         if tensor.values.shape[1:] == depthwise:  # (1, height, width, channels x multiplier)
             yield *(each.reshape(shape) for each in both), depthwise[2]
-    if len(shape) == 3 and tensor.values.ndim == 2:  # of an attention: a product of matrices
+    if len(shape) == 3 and tensor.values.ndim == 2:  # attention, as a product of matrices
         a, b, c = shape
         for matrix in ((a, b * c), (a * b, c)):
             if tensor.values.shape == matrix:
@@ -143,17 +146,17 @@ def _as_keras(tensor: Tensor, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarr
 
 _LAYOUTS = {
     5: [(0, 1, 2, 3, 4)],
-    2: [(1, 0), (0, 1)],  # fully connected: (units, inputs); a product of matrices: as it is
+    2: [(1, 0), (0, 1)],  # fully connected: (units, inputs); a product of matrices: as in Keras
     3: [(0, 1, 2)],
-    4: [(1, 2, 3, 0), (1, 2, 0, 3)],  # convolution: (filters, height, width, inputs); transposed, likewise
+    4: [(1, 2, 3, 0), (1, 2, 0, 3)],  # convolution: (filters, height, width, inputs), also if transposed
 }
 
 
 def _likeness(real: np.ndarray, kernel: np.ndarray, channels: int) -> float:
-    """Return 0 to 1: how far channels have one direction, each by its size.
+    """Return the mean cosine of the channels of two arrays, weighted by their norm in the kernel: 0 to 1.
 
-    By channel and without sign, since batch normalization scales each when it is folded. A kernel of zeros
-    is like one of zeros.
+    Channels are compared one by one and without sign, since batch normalization scales each when it is
+    folded. A kernel of zeros resembles an array of zeros only.
     """
     real, kernel = real.reshape(-1, channels), kernel.reshape(-1, channels).astype(np.float64)
     sizes, norms = np.linalg.norm(kernel, axis=0), np.linalg.norm(real, axis=0)
@@ -175,16 +178,16 @@ def _tensors(model: Any) -> Iterator[Tensor]:
             stored = np.frombuffer(data.tobytes(), _DTYPES[tensor.Type()])
             sparsity = tensor.Sparsity()
             values = _expanded(stored, shape, sparsity) if sparsity else stored.reshape(shape)
-            found = tensor.Quantization()
+            quantization = tensor.Quantization()
             scales, zeros, axis = np.zeros(0), np.zeros(0, np.int64), 0
-            if found is not None and found.ScaleLength():
-                scales, zeros = found.ScaleAsNumpy(), found.ZeroPointAsNumpy()
-                axis = found.QuantizedDimension()
+            if quantization is not None and quantization.ScaleLength():
+                scales, zeros = quantization.ScaleAsNumpy(), quantization.ZeroPointAsNumpy()
+                axis = quantization.QuantizedDimension()
             yield Tensor(tensor.Name().decode(), values, np.asarray(scales), np.asarray(zeros), axis)
 
 
 def _expanded(stored: np.ndarray, shape: tuple[int, ...], sparsity: Any) -> np.ndarray:
-    """Return a sparse tensor made dense: dimensions in the order of traversal, blocks last."""
+    """Return a sparse tensor made dense. Its dimensions come in the order of traversal, blocks last."""
     order = [int(axis) for axis in sparsity.TraversalOrderAsNumpy()]
     blocks = [int(axis) for axis in sparsity.BlockMapAsNumpy()] if sparsity.BlockMapLength() else []
     positions = np.zeros((1, 0), np.int64)
@@ -209,7 +212,7 @@ def _expanded(stored: np.ndarray, shape: tuple[int, ...], sparsity: Any) -> np.n
 
 
 def _vector(kind: int, table: Any) -> np.ndarray:
-    """Return a union of vectors of indices, which the generated schema leaves to its reader."""
+    """Return a vector of indices from a union of types, which the generated schema doesn't decode."""
     from flatbuffers import number_types
 
     flags = {1: number_types.Int32Flags, 2: number_types.Uint16Flags, 3: number_types.Uint8Flags}[kind]

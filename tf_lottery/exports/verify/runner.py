@@ -1,15 +1,15 @@
-"""Loads exported files in a process of its own, runs them, times them. Knows nothing of tf_lottery.
+"""A script that loads, runs and times exported files in a process of its own. It doesn't use tf_lottery.
 
     python -P runner.py JOB.json
 
-The job: `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `stateful` (whether calls leave
-a state), `threads`, `modules` (to import first: they register layers), and one of
+A job has `runtime`, `files` (label -> path), `inputs` (an npz file), `batch`, `stateful` (whether calls leave
+a state), `threads`, `modules` (to import first, since they register layers), and one of
 
-    outputs     an npz file to write what the only file answers on all inputs; load time and
-                memory are measured before
-    latency     {batch sizes, seconds}: all files take turns
+    outputs     the npz file to which the outputs of the only file on all inputs are written; load time
+                and memory are measured before
+    latency     {batches, seconds}: the batch sizes, and the time for each; all files take turns
 
-The last line that it prints is a JSON object.
+The last line of its output is a JSON object.
 """
 
 import importlib
@@ -23,16 +23,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-_TURNS = 5, 30
-_KNOWN = 0.05
-_BRIEF = 0.01  # seconds, for which a call is repeated; one that takes longer needs no warm caches
+_TURNS = 5, 30  # least and most
+_KNOWN = 0.05  # the relative uncertainty of a median at which timing ends
+_BRIEF = 0.01  # seconds for which a short call is repeated; a longer call doesn't need warm caches
 
 Arrays = dict[str, np.ndarray]
 Call = Callable[[], Arrays]
 
 
 class SavedModel:
-    """A SavedModel in TensorFlow."""
+    """A SavedModel, run in TensorFlow."""
 
     def __init__(self, path: str, threads: int):
         import tensorflow as tf
@@ -41,14 +41,14 @@ class SavedModel:
         self._function = self._loaded.signatures["serving_default"]
 
     def prepare(self, inputs: Arrays) -> Call:
-        """Return a function that answers these inputs."""
+        """Return a function that computes the outputs on these inputs."""
         import tensorflow as tf
 
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
         return lambda: {name: value.numpy() for name, value in self._function(**tensors).items()}
 
-    def again(self, inputs: Arrays) -> Arrays:
-        """Return the answers of a graph-mode session that runs the initializer, as Serving does."""
+    def run_in_session(self, inputs: Arrays) -> Arrays:
+        """Return the outputs of a graph-mode session that runs the initializer, as TensorFlow Serving has."""
         import tensorflow as tf
 
         v1 = tf.compat.v1
@@ -59,7 +59,7 @@ class SavedModel:
 
 
 class KerasFile:
-    """A `.keras` file in Keras, called within a compiled function."""
+    """A `.keras` file, run in Keras within a `tf.function`."""
 
     def __init__(self, path: str, threads: int):
         import keras
@@ -69,13 +69,13 @@ class KerasFile:
         structure = getattr(model, "_inputs_struct", None)
 
         def serve(flat):
-            given = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
-            return keras.tree.flatten(model(given, training=False))
+            inputs = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
+            return keras.tree.flatten(model(inputs, training=False))
 
         self._function = tf.function(serve, autograph=False)
 
     def prepare(self, inputs: Arrays) -> Call:
-        """Return a function that answers these inputs."""
+        """Return a function that computes the outputs on these inputs."""
         import tensorflow as tf
 
         tensors = [tf.constant(value) for value in inputs.values()]
@@ -83,7 +83,7 @@ class KerasFile:
 
 
 class LiteRT:
-    """A `.tflite` file in ai-edge-litert."""
+    """A `.tflite` file, run in ai-edge-litert."""
 
     def __init__(self, path: str, threads: int):
         from ai_edge_litert.interpreter import Interpreter
@@ -92,35 +92,35 @@ class LiteRT:
         self._batch = None
 
     def prepare(self, inputs: Arrays) -> Call:
-        """Return a function that answers these inputs, quantized before and after if need be."""
+        """Return a function that computes the outputs, and converts from and to integers if necessary."""
         runner = self._interpreter.get_signature_runner()
-        given, answered = runner.get_input_details(), runner.get_output_details()
-        if len(given) == 1:  # whatever the converter called it
-            given = dict(zip(inputs, given.values(), strict=True))
+        details, output_details = runner.get_input_details(), runner.get_output_details()
+        if len(details) == 1:  # its name depends on the converter
+            details = dict(zip(inputs, details.values(), strict=True))
         batch = len(next(iter(inputs.values())))
 
         def shape() -> None:
             if self._batch != batch:
                 for name, value in inputs.items():
-                    self._interpreter.resize_tensor_input(given[name]["index"], value.shape)
+                    self._interpreter.resize_tensor_input(details[name]["index"], value.shape)
                 self._interpreter.allocate_tensors()
                 self._batch = batch
 
-        stored = {name: _quantized(value, given[name]) for name, value in inputs.items()}
+        stored = {name: _quantized(value, details[name]) for name, value in inputs.items()}
 
         def call() -> Arrays:
             shape()
             for name, value in stored.items():
-                self._interpreter.set_tensor(given[name]["index"], value)
+                self._interpreter.set_tensor(details[name]["index"], value)
             self._interpreter.invoke()
             tensor = self._interpreter.get_tensor
-            return {name: _restored(tensor(each["index"]), each) for name, each in answered.items()}
+            return {name: _restored(tensor(each["index"]), each) for name, each in output_details.items()}
 
         return call
 
 
 class Onnx:
-    """An ONNX file in onnxruntime."""
+    """An ONNX file, run in onnxruntime."""
 
     def __init__(self, path: str, threads: int):
         import onnxruntime
@@ -132,12 +132,12 @@ class Onnx:
         self._names = [output.name for output in self._session.get_outputs()]
 
     def prepare(self, inputs: Arrays) -> Call:
-        """Return a function that answers these inputs."""
+        """Return a function that computes the outputs on these inputs."""
         return lambda: dict(zip(self._names, self._session.run(None, inputs), strict=True))
 
 
 class OpenVino:
-    """OpenVINO's own files, in float32. (It would take bfloat16 where it can.)"""
+    """OpenVINO's own files, run in float32. (By default it uses bfloat16 where the processor has it.)"""
 
     def __init__(self, path: str, threads: int):
         import openvino
@@ -147,11 +147,11 @@ class OpenVino:
         self._model = core.compile_model(os.path.join(path, "model.xml"), "CPU", settings)
 
     def prepare(self, inputs: Arrays) -> Call:
-        """Return a function that answers these inputs."""
+        """Return a function that computes the outputs on these inputs."""
 
         def call() -> Arrays:
-            answers = self._model(inputs)
-            return {output.get_any_name(): answers[output] for output in self._model.outputs}
+            outputs = self._model(inputs)
+            return {output.get_any_name(): outputs[output] for output in self._model.outputs}
 
         return call
 
@@ -173,7 +173,7 @@ IMPORTS = {
 
 
 def main(job: dict) -> dict:
-    """Do a job; return what was measured."""
+    """Do a job, and return what was measured."""
     os.environ.update(
         TF_CPP_MIN_LOG_LEVEL="3",
         KERAS_BACKEND="tensorflow",
@@ -187,8 +187,8 @@ def main(job: dict) -> dict:
         sys.path.insert(0, os.getcwd())
     for module in job["modules"]:
         importlib.import_module(module)
-    found = _verify(job) if "outputs" in job else _time(job)
-    return found | {"imported": sorted({"keras", "tf_keras", "tf_lottery"} & (sys.modules.keys() - before))}
+    result = _verify(job) if "outputs" in job else _time(job)
+    return result | {"imported": sorted({"keras", "tf_keras", "tf_lottery"} & (sys.modules.keys() - before))}
 
 
 def _verify(job: dict) -> dict:
@@ -205,7 +205,7 @@ def _verify(job: dict) -> dict:
     }
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
-    if job["stateful"]:  # in the state that it is loaded in
+    if job["stateful"]:  # back to the state in which it is loaded
         model = RUNTIMES[job["runtime"]](path, job["threads"])
     batch = job["batch"]
     count = len(next(iter(inputs.values())))
@@ -214,29 +214,29 @@ def _verify(job: dict) -> dict:
         for start in range(0, count, batch)
     ]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if hasattr(model, "again"):
-        again = model.again({name: value[:batch] for name, value in inputs.items()})
+    if hasattr(model, "run_in_session"):
+        session = model.run_in_session({name: value[:batch] for name, value in inputs.items()})
         measured["graph_session_same"] = all(
-            _same(again[name], parts[0][name]) for name in parts[0] if parts[0][name].dtype.kind in "fiu"
+            _same(session[name], parts[0][name]) for name in parts[0] if parts[0][name].dtype.kind in "fiu"
         )
     numbers = {name: value for name, value in outputs.items() if value.dtype.kind in "fiu"}
-    # By number, since savez takes no array called "file".
+    # They are saved by number, since np.savez takes no array called "file".
     np.savez(job["outputs"], *numbers.values())
     return measured | {"outputs": list(numbers)}
 
 
-def _same(there: np.ndarray, here: np.ndarray) -> bool:
-    """Whether a session answers the same, but for the last bits: it folds constants in another order."""
-    largest = np.abs(here).max(initial=0)
-    return there.shape == here.shape and np.allclose(there, here, rtol=0, atol=1e-6 * largest)
+def _same(session: np.ndarray, eager: np.ndarray) -> bool:
+    """Return whether outputs are the same up to the last bits: a session folds constants in another order."""
+    largest = np.abs(eager).max(initial=0)
+    return session.shape == eager.shape and np.allclose(session, eager, rtol=0, atol=1e-6 * largest)
 
 
 def _time(job: dict) -> dict:
-    """Return label -> batch size -> median seconds a call, once it is known; files take turns, reordered."""
+    """Return label -> batch size -> median seconds a call. Files take turns, in an order that rotates."""
     with np.load(job["inputs"], allow_pickle=False) as file:
         inputs = {name: file[name] for name in file.files}
     models = {label: RUNTIMES[job["runtime"]](path, job["threads"]) for label, path in job["files"].items()}
-    found: dict[str, dict[str, float]] = {label: {} for label in models}
+    medians: dict[str, dict[str, float]] = {label: {} for label in models}
     for batch in job["latency"]["batches"]:
         rows = {name: np.resize(value, (batch, *value.shape[1:])) for name, value in inputs.items()}
         calls = {label: model.prepare(rows) for label, model in models.items()}
@@ -245,22 +245,22 @@ def _time(job: dict) -> dict:
         one = min(_seconds(call, 1) for call in calls.values() for _ in range(2))
         repeats = max(1, int(_BRIEF / one))
         most = int(np.clip(job["latency"]["seconds"] / (len(calls) * repeats * one), *_TURNS))
-        taken: dict[str, list[float]] = {label: [] for label in calls}
+        seconds: dict[str, list[float]] = {label: [] for label in calls}
         labels = list(calls)
         for turn in range(most):
             for label in labels[turn % len(labels) :] + labels[: turn % len(labels)]:
                 if one < _BRIEF:
-                    calls[label]()  # caches are its own again
-                taken[label].append(_seconds(calls[label], repeats))
-            if turn + 1 >= _TURNS[0] and max(map(_doubt, taken.values())) < _KNOWN:
+                    calls[label]()  # fills the caches with its own data again
+                seconds[label].append(_seconds(calls[label], repeats))
+            if turn + 1 >= _TURNS[0] and max(map(_uncertainty, seconds.values())) < _KNOWN:
                 break
-        for label, times in taken.items():
-            found[label][str(batch)] = statistics.median(times)
-    return {"latency": found}
+        for label, times in seconds.items():
+            medians[label][str(batch)] = statistics.median(times)
+    return {"latency": medians}
 
 
-def _doubt(times: list[float]) -> float:
-    """How far the median may be off, relative to itself: as the notches of a box plot have it."""
+def _uncertainty(times: list[float]) -> float:
+    """Return the uncertainty of the median relative to itself, computed like the notches of a box plot."""
     low, middle, high = np.percentile(times, (25, 50, 75))
     return float(1.57 * (high - low) / len(times) ** 0.5 / middle)
 
@@ -273,7 +273,7 @@ def _seconds(call: Call, repeats: int) -> float:
 
 
 def _peak() -> int:
-    """Most memory that this process has had. (`ru_maxrss` of a child begins with its parent's.)"""
+    """Return the peak memory of this process. (`ru_maxrss` of a child starts at its parent's value.)"""
     try:
         with open("/proc/self/status", encoding="ascii") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""Every export is loaded in a fresh process and held against its source before it counts."""
+"""Loading an export in a fresh process and comparing its outputs with its source's, before it counts."""
 
 import json
 import subprocess
@@ -16,27 +16,28 @@ from tf_lottery.exports.signature import BATCH, Inputs
 
 RUNNER = Path(__file__).with_name("runner.py")
 SECONDS = 1800
-"""After which a file that doesn't answer is given up."""
+"""How long a job may take before it is stopped."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What a fresh process found.
+    """The result of verifying an export in a fresh process.
 
     Attributes:
-        load_seconds: from the file to its first answer.
-        peak_memory_bytes: of the process, its runtime included, until then.
-        memory_of_model_bytes: what of it was added by loading.
-        difference: largest, of any output of any example.
-        relative_difference: largest, each output's relative to its own largest value.
-        rms: root mean square of an output's differences, relative to its deviation; the largest.
-        identical: whether all outputs are the source's to the last bit.
-        same_class: fraction of the examples with the same largest output; None if there are no classes.
-        accuracy: on the examples; None without labels.
-        source_accuracy: of the source, likewise.
-        graph_session: whether a graph-mode session answers the same, to 1e-6 of the largest output;
-            None where there is none.
-        refused: why it isn't the same model; None if it is.
+        load_seconds: Seconds from opening the file to its first outputs.
+        peak_memory_bytes: The peak memory of the process until then, runtime included.
+        memory_of_model_bytes: The part of that memory that loading the file added.
+        difference: The largest difference of any output on any example.
+        relative_difference: The largest difference of any output relative to that output's largest value.
+        rms: The root mean square of an output's differences relative to its standard deviation; the largest
+            of all outputs.
+        identical: Whether all outputs equal the source's to the last bit.
+        same_class: The fraction of examples on which both predict the same class; None without classes.
+        accuracy: The accuracy on the examples; None without labels.
+        source_accuracy: The accuracy of the source; None without labels.
+        graph_session: Whether the outputs in a graph-mode session are the same, to 1e-6 of the largest
+            output; None if the runtime has no such session.
+        refused: Why the export isn't the same model; None if it is.
     """
 
     load_seconds: float
@@ -54,15 +55,15 @@ class Verified:
 
 
 class FreshProcess:
-    """Runs jobs of `runner.py`.
+    """Runs jobs of `runner.py`, each in a process of its own.
 
     Args:
-        directory: for files in passing.
-        examples: that exports are run on.
-        threads: of the runtime.
-        modules: that register the model's own layers, for Keras.
-        batch: examples a call, while answers are compared.
-        stateful: whether files keep a state: they are loaded again before what they answer counts.
+        directory: A directory for temporary files.
+        examples: The inputs that exports are run on, by name.
+        threads: The number of threads of the runtime.
+        modules: Modules that register the model's own layers, for Keras.
+        batch: The number of examples a call while outputs are computed.
+        stateful: Whether exports keep a state. They are then loaded again before their outputs are computed.
     """
 
     def __init__(
@@ -77,39 +78,46 @@ class FreshProcess:
         self._directory, self._threads, self._modules = directory, threads, list(modules)
         self._batch, self._stateful = batch, stateful
         self._inputs = directory / "inputs.npz"
-        with zipfile.ZipFile(self._inputs, "w") as file:  # an npz file; savez can't save a name like "file"
+        with zipfile.ZipFile(self._inputs, "w") as file:  # np.savez can't save a name like "file"
             for name, array in examples.items():
                 with file.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, array, allow_pickle=False)
 
-    def answers(self, runtime: str, path: Path) -> tuple[dict, Inputs]:
-        """Return what was measured while a file was loaded, and what it answers on all examples.
+    def load_and_run(self, runtime: str, path: Path) -> tuple[dict, Inputs]:
+        """Return what was measured while a file was loaded, and its outputs on all examples.
+
+        Args:
+            runtime: The runtime, a name in `runner.RUNTIMES`.
+            path: The path of the export.
 
         Raises:
-            LotteryError: if it can't be loaded or run.
+            LotteryError: If the file can't be loaded or run.
         """
         outputs = self._directory / "outputs.npz"
-        found = self._run(
+        measured = self._run(
             {"runtime": runtime, "files": {"file": str(path)}, "outputs": str(outputs)}
             | {"batch": self._batch, "stateful": self._stateful}
         )
         with np.load(outputs, allow_pickle=False) as file:
-            return found, {name: file[f"arr_{n}"] for n, name in enumerate(found["outputs"])}
+            return measured, {name: file[f"arr_{n}"] for n, name in enumerate(measured["outputs"])}
 
     def latency(
         self, runtime: str, files: Mapping[str, Path], batches: Sequence[int], seconds: float
     ) -> dict[str, dict[str, float]]:
-        """Return label -> batch size -> median seconds a call, of files that take turns in one process.
+        """Return label -> batch size -> median seconds a call. All files take turns in one process.
 
         Args:
-            runtime: of all.
-            files: label -> path.
-            batches: sizes.
-            seconds: to spend on a batch size, about.
+            runtime: The runtime of all files, a name in `runner.RUNTIMES`.
+            files: Label -> path.
+            batches: The batch sizes.
+            seconds: Roughly the longest time to spend on a batch size.
+
+        Raises:
+            LotteryError: If a file can't be loaded or run.
         """
-        wanted = {"batches": list(batches), "seconds": seconds}
+        latency = {"batches": list(batches), "seconds": seconds}
         job = {"runtime": runtime, "files": {name: str(path) for name, path in files.items()}}
-        return self._run(job | {"latency": wanted})["latency"]
+        return self._run(job | {"latency": latency})["latency"]
 
     def _run(self, job: dict) -> dict:
         modules = self._modules if job["runtime"] == "keras" else []
@@ -126,48 +134,50 @@ class FreshProcess:
             )
         except subprocess.TimeoutExpired as error:
             raise LotteryError(
-                f"Expected an answer within {SECONDS} s. Received: none, in {job['runtime']}"
+                f"{job['runtime']} was stopped, since it took more than {SECONDS} s. Use fewer examples."
             ) from error
         if done.returncode:
-            said = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
+            lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit {done.returncode}"]
             raise LotteryError(
-                f"Expected a file that {job['runtime']} runs in a fresh process. Received: "
-                f"{' '.join(said[-1].split())[:240]}"
+                f"{job['runtime']} can't load or run the file in a fresh process. The cause: "
+                f"{' '.join(lines[-1].split())[:240]}"
             )
         return json.loads(done.stdout.splitlines()[-1])
 
 
-def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray | None, limits: Limits):
-    """Hold answers against the source's; return a `Verified`.
+def compare_outputs(
+    measured: dict, outputs: Inputs, expected: Inputs, labels: np.ndarray | None, limits: Limits
+) -> Verified:
+    """Compare an export's outputs with its source's.
 
     Args:
-        measured: by the process that answered.
-        found: output name -> answers; other names are taken in order.
-        expected: the source's.
-        labels: of the examples.
-        limits: within which it is still the same model; one example may always be lost.
+        measured: What the fresh process measured.
+        outputs: Output name -> the export's outputs. If its names differ from the source's, order counts.
+        expected: Output name -> the source's outputs.
+        labels: The labels of the examples.
+        limits: How much the export may differ. One wrong example more is always allowed.
     """
-    found = _by_name(found, expected)
-    same_class, accuracy, source_accuracy = _classes(found, expected, labels)
-    shapes = [(name, found[name].shape, expected[name].shape) for name in expected if name in found]
-    wrong = [f"{name} {there} for {here}" for name, there, here in shapes if there != here]
-    wrong += [f"no {name}" for name in expected if name not in found]
-    pairs = [] if wrong else [(found[name], here) for name, here in expected.items()]
-    numbers = [(there.astype(np.float64), here.astype(np.float64)) for there, here in pairs]
-    infinite = any(not np.isfinite(there).all() and np.isfinite(here).all() for there, here in numbers)
-    each = [_differences(there, here) for there, here in numbers] or [(np.nan, np.nan, np.nan)]
+    outputs = _by_name(outputs, expected)
+    same_class, accuracy, source_accuracy = _classes(outputs, expected, labels)
+    shapes = [(name, outputs[name].shape, expected[name].shape) for name in expected if name in outputs]
+    wrong = [f"{name} {shape} instead of {right}" for name, shape, right in shapes if shape != right]
+    wrong += [f"no {name}" for name in expected if name not in outputs]
+    pairs = [] if wrong else [(outputs[name], source) for name, source in expected.items()]
+    numbers = [(output.astype(np.float64), source.astype(np.float64)) for output, source in pairs]
+    infinite = any(not np.isfinite(output).all() and np.isfinite(source).all() for output, source in numbers)
+    each = [_differences(output, source) for output, source in numbers] or [(np.nan, np.nan, np.nan)]
     difference, relative, rms = (max(column) for column in zip(*each, strict=True))
     refused = None
     if wrong:
-        refused = f"it answers other shapes: {', '.join(wrong)}"
+        refused = f"its outputs have other shapes: {', '.join(wrong)}"
     elif infinite:
-        refused = "it answers NaN or infinity where its source doesn't"
+        refused = "its outputs contain NaN or infinity where its source's don't"
     elif relative > limits.difference:
         refused = f"its outputs differ by up to {difference:.3g} ({relative:.1e} of the largest)"
     elif accuracy is not None and source_accuracy - accuracy > max(limits.accuracy, 1 / len(labels)) + 1e-12:
         refused = f"its test accuracy is {accuracy:.2%}, the source's {source_accuracy:.2%}"
     elif rms > limits.rms:
-        refused = f"its outputs differ by {rms:.0%} of their deviation"
+        refused = f"its outputs differ by {rms:.0%} of their standard deviation"
     return Verified(
         load_seconds=measured["load_seconds"],
         peak_memory_bytes=measured["peak_memory_bytes"],
@@ -184,43 +194,43 @@ def verified(measured: dict, found: Inputs, expected: Inputs, labels: np.ndarray
     )
 
 
-def _differences(there: np.ndarray, here: np.ndarray) -> tuple[float, float, float]:
-    """Return an output's largest difference, the same relative to its largest value, and its rms.
+def _differences(output: np.ndarray, source: np.ndarray) -> tuple[float, float, float]:
+    """Return an output's largest difference, the same relative to its largest value, and its relative rms.
 
-    Each output by itself: beside a price in thousands a probability could be anything.
+    Each output is compared separately: beside prices in thousands, any error of a probability is small.
     """
-    if not here.size:
+    if not source.size:
         return 0.0, 0.0, 0.0
-    difference, largest = np.abs(there - here), float(np.abs(here).max()) or 1.0
-    rms = float(np.sqrt(np.mean(difference**2))) / (float(here.std()) or largest)
+    difference, largest = np.abs(output - source), float(np.abs(source).max()) or 1.0
+    rms = float(np.sqrt(np.mean(difference**2))) / (float(source.std()) or largest)
     return float(difference.max()), float(difference.max()) / largest, rms
 
 
-def _by_name(found: Inputs, expected: Inputs) -> Inputs:
-    if set(expected) <= set(found):
-        return {name: found[name] for name in expected}
-    return dict(zip(expected, found.values(), strict=False))
+def _by_name(outputs: Inputs, expected: Inputs) -> Inputs:
+    if set(expected) <= set(outputs):
+        return {name: outputs[name] for name in expected}
+    return dict(zip(expected, outputs.values(), strict=False))
 
 
 def _classes(
-    found: Inputs, expected: Inputs, labels: np.ndarray | None
+    outputs: Inputs, expected: Inputs, labels: np.ndarray | None
 ) -> tuple[float | None, float | None, float | None]:
-    """Return how often both name the same class, and the accuracy of both."""
-    name, here = next(iter(expected.items()))
-    there = found.get(name)
-    if len(expected) > 1 or here.ndim != 2 or there is None or there.shape != here.shape:
+    """Return the fraction of examples with the same class, the export's accuracy and the source's."""
+    name, source = next(iter(expected.items()))
+    output = outputs.get(name)
+    if len(expected) > 1 or source.ndim != 2 or output is None or output.shape != source.shape:
         return None, None, None
-    if here.shape[1] == 1:  # two classes, if that is what the labels are
-        if labels is None or labels.size != len(here) or not np.isin(labels, (0, 1)).all():
+    if source.shape[1] == 1:  # two classes, if the labels are 0 and 1
+        if labels is None or labels.size != len(source) or not np.isin(labels, (0, 1)).all():
             return None, None, None
-        middle = 0.5 if here.min() >= 0 and here.max() <= 1 else 0.0
+        middle = 0.5 if source.min() >= 0 and source.max() <= 1 else 0.0
         labels = labels.ravel().astype(int)
-        here, there = (np.eye(2)[(each[:, 0] > middle).astype(int)] for each in (here, there))
-    same = float(np.mean(here.argmax(1) == there.argmax(1)))
-    if labels is not None and labels.shape == here.shape:
+        source, output = (np.eye(2)[(each[:, 0] > middle).astype(int)] for each in (source, output))
+    same = float(np.mean(source.argmax(1) == output.argmax(1)))
+    if labels is not None and labels.shape == source.shape:
         one_hot = np.isin(labels, (0, 1)).all() and (np.count_nonzero(labels, 1) == 1).all()
         labels = labels.argmax(1) if one_hot else None
-    if labels is None or labels.dtype.kind not in "iu" or labels.size != len(here):
+    if labels is None or labels.dtype.kind not in "iu" or labels.size != len(source):
         return same, None, None
     labels = labels.ravel()
-    return same, float(np.mean(there.argmax(1) == labels)), float(np.mean(here.argmax(1) == labels))
+    return same, float(np.mean(output.argmax(1) == labels)), float(np.mean(source.argmax(1) == labels))

@@ -1,1 +1,1 @@
-"""What an export is told with: rows, words, the report."""
+"""The report of an export: its rows, its sentences, its table."""

@@ -1,4 +1,4 @@
-"""What was exported, as measured: JSON, and a table."""
+"""The report of an export, as JSON and as a table."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery import atomic
-from tf_lottery.exports.contents import KIND, sealed
+from tf_lottery.exports.contents import KIND, with_digest
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.words import words
 from tf_lottery.exports.words.rows import ExportRow
@@ -15,19 +15,19 @@ from tf_lottery.exports.words.rows import ExportRow
 
 @dataclass(frozen=True)
 class Report:
-    """What `export` returns; it prints as a table.
+    """The report that `export` returns. It prints as a table.
 
     Attributes:
-        rows: one an export.
-        model: name of the model.
-        cost: weights and FLOPs of the model.
-        examples: how many it was checked on.
-        real: whether they were real ones, not drawn.
-        original: what the dense original is.
-        environment: processor, threads, versions.
-        provenance: which study, round, run it comes from.
-        compact: whether dead units were removed first, and there were any.
-        files: relative name -> sha256 of all that the export is made of.
+        rows: One row for each export.
+        model: The name of the model.
+        cost: The weights and FLOPs of the model.
+        examples: The number of examples on which the exports were checked.
+        real: Whether the examples were real rather than random.
+        original: A description of the dense original.
+        environment: The processor, the number of threads, and versions.
+        provenance: The study, round and run that the model comes from.
+        compact: Whether there were dead units and they were removed first.
+        files: Relative name -> sha256 of all files of the export.
     """
 
     rows: list[ExportRow]
@@ -43,19 +43,19 @@ class Report:
 
     @property
     def verified(self) -> list[ExportRow]:
-        """The exports that are the same model."""
+        """The rows of the exports that were verified."""
         return [row for row in self.rows if row.status == "verified"]
 
     def find(self, name: str) -> ExportRow:
-        """Return the row of this name, `litert int8`."""
+        """Return the row with a name such as `litert int8`."""
         return next(row for row in self.rows if row.name == name)
 
     def words(self) -> Iterator[str]:
-        """Yield what can be said of the figures."""
+        """Yield sentences about the figures."""
         yield from words.sentences(self.rows, self.original, self.compact, self.cost)
 
     def lines(self) -> Iterator[str]:
-        """Yield the table and what it says, in words."""
+        """Yield the lines of the table, and then the sentences about it."""
         yield from table(self)
         yield ""
         yield from self.words()
@@ -64,10 +64,10 @@ class Report:
         return "\n".join(self.lines())
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, with the words, atomically; what JSON doesn't know as text.
+        """Write the report atomically as JSON, sentences included. Values that JSON lacks become text.
 
         Args:
-            path: of the file.
+            path: The path of the file.
         """
         content = {
             "format": KIND,
@@ -76,7 +76,7 @@ class Report:
             "words": list(self.words()),
         }
         plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
-        atomic.write_json(path, sealed(plain))
+        atomic.write_json(path, with_digest(plain))
 
 
 _WIDTHS = {"1": 14, "32": 17, "256": 19}
@@ -89,7 +89,7 @@ _HEAD = (
 
 
 def table(report: Report) -> Iterator[str]:
-    """Yield the table."""
+    """Yield the lines of a report's table."""
     cost, what = report.cost, "test examples" if report.real else "random inputs"
     yield f"{report.model}: {cost}; checked on {report.examples:,} {what}."
     yield ""
@@ -99,15 +99,15 @@ def table(report: Report) -> Iterator[str]:
 
 
 def _line(row: ExportRow) -> str:
-    found = row.verified
+    verified = row.verified
     times = "".join(f"{_time(row, batch):{width}}" for batch, width in _WIDTHS.items())
-    accuracy = "" if found.accuracy is None else f"{100 * found.accuracy:.2f}"
+    accuracy = "" if verified.accuracy is None else f"{100 * verified.accuracy:.2f}"
     of_dense = f"{row.bytes / row.dense_bytes:.1%}" if row.dense_bytes else ""
-    difference = "none, bit for bit" if found.identical else f"{found.difference:.1e}"
+    difference = "none, bit for bit" if verified.identical else f"{verified.difference:.1e}"
     return (
         f"{row.name:18}{row.bytes / 1e3:9,.1f}{row.compressed_bytes / 1e3:9,.1f}"
-        f"{of_dense:>8}{found.load_seconds:6.2f}"
-        f"{found.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>6}  {difference}"
+        f"{of_dense:>8}{verified.load_seconds:6.2f}"
+        f"{verified.memory_of_model_bytes / 1e6:7.1f}  {times}{accuracy:>6}  {difference}"
     )
 
 

@@ -1,4 +1,4 @@
-"""One export, as measured."""
+"""The measurements of one export."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,23 +11,26 @@ DENSE = "dense original"
 
 @dataclass(frozen=True)
 class ExportRow:
-    """One export.
+    """One export and what was measured of it.
 
     Attributes:
-        name: format and weights.
-        status: `verified`, `refused` (made, but not the same model: set aside), `not made`.
-        runtime: that it is run in.
-        path: where it is.
-        reason: why it was refused or not made.
-        bytes, compressed_bytes: on the disk, and as .tar.gz.
-        dense_bytes, dense_compressed_bytes: of the dense original in the same runtime's plain format.
-        cost: weights and FLOPs.
-        verified: what a fresh process found.
+        name: The format and its weights.
+        status: `verified`, `refused` (written, but not the same model) or `not made`.
+        runtime: The runtime in which it was run.
+        path: Where it is.
+        reason: Why it was refused or not made.
+        bytes: Its size on disk.
+        compressed_bytes: Its size as a .tar.gz.
+        dense_bytes: The size on disk of the dense original in the plain format of the same runtime.
+        dense_compressed_bytes: The size of that file or directory as a .tar.gz.
+        cost: Its weights and FLOPs.
+        verified: The result of verifying it in a fresh process.
         dense_memory_of_model_bytes: `verified.memory_of_model_bytes` of the dense original.
-        latency: batch size -> median seconds a call.
-        dense_latency: of the dense original, in the same run.
-        zeros: kernel -> pruned weights proven zero from the file's own tensors; None where not asked.
-        notes: more, in words.
+        latency: Batch size -> median seconds a call.
+        dense_latency: The same for the dense original, measured in turns with the export.
+        zeros: Kernel -> the number of pruned weights that are zero in the file's own tensors; None if the
+            format isn't checked for that.
+        notes: Further remarks, a sentence each.
     """
 
     name: str
@@ -48,7 +51,7 @@ class ExportRow:
     notes: tuple[str, ...] = ()
 
     def gain(self, batch: str) -> float | None:
-        """How many times as fast as the dense original in the same runtime."""
+        """Return the speed relative to the dense original in the same runtime; None if it wasn't measured."""
         if batch not in self.latency or batch not in self.dense_latency:
             return None
         return self.dense_latency[batch] / self.latency[batch]

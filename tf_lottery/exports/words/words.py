@@ -1,4 +1,4 @@
-"""What a report says, in words: what is smaller, what is faster and from what, which export to take."""
+"""The sentences of a report: what is smaller, what is faster and why, and which export to take."""
 
 from collections.abc import Iterator, Sequence
 from statistics import geometric_mean
@@ -7,16 +7,16 @@ from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.words.rows import ExportRow
 
 NOTICEABLE = 1.1
-"""Times as fast, below which no speed is claimed: machines are noisy."""
+"""The relative speed or size below which no gain is claimed, since machines are noisy."""
 
-UNITS = "units that are no longer there"
+UNITS = "units that were removed"
 FROM = {
     "litert int8": "8-bit arithmetic, not from zeros",
     "litert int8_qat": "8-bit arithmetic, not from zeros",
     "litert dynamic": "8-bit weights, not from zeros",
-    "litert sparse": "zeros that aren't stored, so not computed with (at large batches it can cost more)",
+    "litert sparse": "zeros that are neither stored nor computed (at large batch sizes it can be slower)",
 }
-"""What a gain against the dense original in the same runtime comes from."""
+"""Name of a row -> the cause of a gain over the dense original in the same runtime."""
 
 SERVERS = ("savedmodel packed", "savedmodel dense", "onnx", "openvino")
 PHONES = ("litert int8", "litert int8_qat", "litert dynamic", "litert float")
@@ -24,17 +24,17 @@ BROWSERS = ("onnx",)
 
 
 def sentences(rows: Sequence[ExportRow], original: str, compact: bool, whole: Cost) -> Iterator[str]:
-    """Yield what can be said of exports.
+    """Yield the sentences about a report's rows.
 
     Args:
-        rows: of a report.
-        original: what the dense original is.
-        compact: whether dead units were removed first.
-        whole: what the exported model costs.
+        rows: The rows of the report.
+        original: A description of the dense original.
+        compact: Whether dead units were removed first.
+        whole: The cost of the exported model.
     """
     verified = [row for row in rows if row.status == "verified"]
     if compact:
-        yield "Dead units were removed first: the weights and FLOPs above are of what is left."
+        yield "Dead units were removed first: the weights and FLOPs above are those of the smaller model."
     yield from _sizes(verified, original)
     yield from _speed(verified, compact, whole)
     yield from _runtimes(verified)
@@ -48,13 +48,16 @@ def _sizes(verified: Sequence[ExportRow], original: str) -> Iterator[str]:
     smaller = [row for row in verified if row.dense_bytes and row.bytes < row.dense_bytes / NOTICEABLE]
     if smaller:
         each = ", ".join(f"{row.name} {row.dense_bytes / row.bytes:.1f}" for row in smaller)
-        yield f"Smaller than the dense original ({original}), times: {each}."
+        yield f"Times smaller than the dense original ({original}): {each}."
     same = [row for row in verified if row.dense_bytes and row not in smaller]
     if same:
         each = ", ".join(
             f"{row.name} {row.dense_compressed_bytes / row.compressed_bytes:.1f}" for row in same
         )
-        yield f"Not smaller on the disk, where zeros take what other numbers take. As .tar.gz, times: {each}."
+        yield (
+            "Not smaller on disk, where zeros take as much space as other numbers. "
+            f"Times smaller as .tar.gz: {each}."
+        )
 
 
 def _speed(verified: Sequence[ExportRow], compact: bool, whole: Cost) -> Iterator[str]:
@@ -69,8 +72,8 @@ def _speed(verified: Sequence[ExportRow], compact: bool, whole: Cost) -> Iterato
         reason = " and ".join(dict.fromkeys(filter(None, reasons)))
         if reason and max(gains) > NOTICEABLE:
             yield (
-                f"{row.name}, times as fast as the dense original in {row.runtime}: {each}. "
-                f"That comes from {reason}."
+                f"Speed of {row.name} relative to the dense original in {row.runtime}: {each}. "
+                f"The gain comes from {reason}."
             )
         elif min(gains) < 1 / NOTICEABLE:
             slower.append(f"{row.name} ({each})")
@@ -79,17 +82,17 @@ def _speed(verified: Sequence[ExportRow], compact: bool, whole: Cost) -> Iterato
         else:
             same.append(row.name)
     if slower:
-        yield f"Slower than the dense original in the same runtime, times as fast: {'; '.join(slower)}."
+        yield f"Slower than the dense original in the same runtime (relative speed): {'; '.join(slower)}."
     if unexplained:
         yield (
-            "Measured faster at some batch size, which nothing in the file explains, so don't count on it: "
+            "Measured as faster at some batch size. Nothing in the file explains it, so don't count on it: "
             f"{'; '.join(unexplained)}."
         )
     if same:
         yield (
-            f"No faster than the dense original in the same runtime: {', '.join(same)}. Zeros cost there "
-            "what other numbers cost. What would give speed: units that are dead, removed from "
-            "any format (--compact); litert int8; another runtime."
+            f"No faster than the dense original in the same runtime: {', '.join(same)}. Zeros cost as much "
+            "there as other numbers. What can be faster: a model without dead units, in any format "
+            "(--compact); litert int8; another runtime."
         )
 
 
@@ -104,7 +107,7 @@ def _runtimes(verified: Sequence[ExportRow]) -> Iterator[str]:
             continue
         each = ", ".join(f"{base.dense_latency[b] / row.dense_latency[b]:.1f} at batch {b}" for b in shared)
         yield (
-            f"{runtime} runs the dense original, too, this many times as fast as {base.runtime}: {each}. "
+            f"Speed of the dense original in {runtime} relative to {base.runtime}: {each}. "
             "That comes from the runtime, not from the zeros."
         )
 
@@ -133,15 +136,15 @@ def _choice(verified: Sequence[ExportRow]) -> Iterator[str]:
         packs = f"{packed.name} for TensorFlow Serving{smallest}" if packed else ""
         faster = fastest.latency and not (packed and _pace(packed) < NOTICEABLE * _pace(fastest))
         fast = f"{fastest.name}, the fastest here" if faster else ""
-        yield f"Take for a server: {'; or '.join(filter(None, (packs, fast))) or fastest.name}."
+        yield f"For a server, take {'; or '.join(filter(None, (packs, fast))) or fastest.name}."
     if phones := among(PHONES):
         smallest = min(row.bytes for row in phones)
-        taken = next(row for row in phones if row.bytes < NOTICEABLE * smallest)
+        best = next(row for row in phones if row.bytes < NOTICEABLE * smallest)
         sparse = by_name.get("litert sparse")
-        smaller = sparse is not None and sparse.bytes < taken.bytes / NOTICEABLE
-        yield f"Take for a phone: {taken.name}{f'; or {sparse.name}, the smallest' if smaller else ''}."
+        smaller = sparse is not None and sparse.bytes < best.bytes / NOTICEABLE
+        yield f"For a phone, take {best.name}{f'; or {sparse.name}, the smallest' if smaller else ''}."
     if browsers := among(BROWSERS):
-        yield f"Take for a browser: {browsers[0].name}, in onnxruntime-web (run here in onnxruntime only)."
+        yield f"For a browser, take {browsers[0].name} in onnxruntime-web (run here in onnxruntime only)."
 
 
 def _pace(row: ExportRow) -> float:
