@@ -177,7 +177,9 @@ def test_another_searchs_directory_is_refused(kept, settings, fit, differs):
     with pytest.raises(LotteryError) as caught:
         search(directory=kept, **{"rounds": 1, **settings}).fit(**arguments)
     assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith(f"Received: one that differs in {differs}. Use another directory.")
+    assert str(caught.value).endswith(
+        f" holds another search, which differs in {differs}. Use another directory."
+    )
 
 
 def again(directory, **settings):
@@ -255,7 +257,7 @@ def test_a_directory_of_something_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(LotteryError) as caught:
         search(directory=tmp_path).fit(*TRAIN, **FIT)
-    assert str(caught.value).endswith("which holds thesis.tex")
+    assert "isn't a search's directory: it holds thesis.tex. Use a new or empty" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(LotteryError, match="directory"):
         search(directory=tmp_path / "thesis.tex").fit(*TRAIN, **FIT)
