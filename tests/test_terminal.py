@@ -125,7 +125,7 @@ def test_kill_shows_the_cursor_again_and_ends_the_workers(tmp_path):
     assert shown.process.returncode == 143
     assert shown.printed.count(HIDDEN) == shown.printed.count(SHOWN) > 0
     assert shown.printed.rindex(SHOWN) > shown.printed.rindex(HIDDEN)
-    assert b"repeat the command to go on." in shown.printed
+    assert b"Repeat the command to go on." in shown.printed
     assert b"Traceback" not in shown.printed
     assert not children(study)
     again = fresh.Fresh(

@@ -145,7 +145,7 @@ def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert "repeat the command to go on" in out.splitlines()[-1]
+    assert "Repeat the command to go on" in out.splitlines()[-1]
     assert "Traceback" not in out + err
     code, out, _ = cli("show", "digits_quick", cwd=tmp_path)
     assert code == 0

@@ -167,7 +167,9 @@ def test_what_is_wrong_is_said_and_ctrl_c_ends_what_runs(begun, tmp_path):
 
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(LotteryError, match=r"^--executor ray needs Ray.*pip install 'tf_lottery\[cluster\]'$"):
+    with pytest.raises(
+        LotteryError, match=r"^--executor ray needs Ray.*pip install 'tf_lottery\[cluster\]'$"
+    ):
         run_study(study(), tmp_path / "study", execution=RAY)
     assert not (tmp_path / "study").exists()
 
