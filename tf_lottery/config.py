@@ -25,6 +25,7 @@ Interval = Annotated[str, AfterValidator(steps.validate_interval)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
 LayerRate = Annotated[float, Field(ge=0, lt=1)]
 Round = Annotated[int, Field(ge=1, le=1000)]
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]  # directories have it in their names
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 MOST_RUNS = 1_000_000
@@ -80,9 +81,10 @@ class ArmConfig(Strict):
     on: str = "ticket"
     """Of a control: the arm whose runs it edits."""
     pruning: dict[str, Any] = {}
-    """Settings of `pruning` that differ in this arm, such as `{criterion: random}`."""
+    """Settings of `pruning` that differ in this chain, such as `{criterion: random}`. `layer_rates` take the place
+    of the study's as a whole."""
     rewind: dict[str, Any] = {}
-    """Settings of `rewind` that differ in this arm."""
+    """Settings of `rewind` that differ in this chain."""
     rounds: list[Round] | None = None
     """The rounds at which the arm is trained. Default: every round from 1 on."""
     trials: int = Field(1, ge=1, le=1000)
@@ -126,7 +128,7 @@ class StudyConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
-    arms: dict[str, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
+    arms: dict[ArmName, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
     """What is compared: lines of `tf_lottery.method.arms.CHAINS` and `ARMS`, or further arms that are
     `like` one of those. `ticket` comes first; it is left out only if no arm needs it."""
     replicates: int = Field(1, ge=1, le=10_000)

@@ -376,6 +376,12 @@ def test_arms_that_do_not_fit_are_refused(arms, message):
 @pytest.mark.parametrize(
     ("arms", "message"),
     [
+        ({"ticket": {"like": "random_reinit"}}, "'ticket' can't be like 'random_reinit'"),
+        (
+            {"random_reinit": {"pruning": {"rate": 0.5}}},
+            "'random_reinit' has the masks of arm 'ticket' and",
+        ),
+        ({"random_reinit": {"rewind": {"to": "2it"}}}, "takes no pruning or rewind of its own"),
         ({"a": {"like": "nothing"}}, r"arms\.a\.like of ticket, random_reinit.*'nothing'"),
         (
             {"a": {"like": "ticket", "on": "b"}, "b": {"like": "ticket"}},

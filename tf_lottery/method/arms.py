@@ -95,16 +95,24 @@ def is_chain(study: StudyConfig, arm: str) -> bool:
 
 
 def check_names(study: StudyConfig) -> None:
-    """Check that every arm of a study has a function, and that chains have no settings of other arms.
+    """Check that every arm of a study has a function, and no settings that its function doesn't read.
 
     Raises:
-        LotteryError: If an arm has no function, or a chain is given `rounds`, `trials` or `on`.
+        LotteryError: If an arm has no function or another one than its name says, a chain is given `rounds`,
+            `trials` or `on`, or another arm `pruning` or `rewind`.
     """
     for name, settings in study.arms.items():
         function = function_name(name, settings)
         if function not in (CHAINS | ARMS):
             what = f"arms.{name}.like" if settings.like else "arms"
             raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")
+        if name in (CHAINS | ARMS) and function != name:
+            raise LotteryError(f"Arm {name!r} can't be like {function!r}. Give it another name.")
+        if function in ARMS and (settings.pruning or settings.rewind):
+            raise LotteryError(
+                f"Arm {name!r} has the masks of arm {settings.on!r} and takes no pruning or rewind of its own. "
+                f"Give them to {settings.on!r}, or leave them out."
+            )
         if function in CHAINS and (
             settings.rounds is not None or settings.trials != 1 or settings.on != "ticket"
         ):

@@ -51,7 +51,7 @@ def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
 def expected_runs(study: StudyConfig) -> int | None:
     """Return how many runs the study takes if no stop rule ends it early; None if that is unknown."""
     check_names(study)
-    if any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm)):
+    if _ends_by_a_rule(study):
         return None
     dense_runs = len({chain[0].key for chain in _begun(study, 0).values()})
     runs = sum(settings.trials * len(_rounds_of(study, arm)) for arm, settings in study.arms.items())
@@ -61,7 +61,7 @@ def expected_runs(study: StudyConfig) -> int | None:
 def foreseen(study: StudyConfig) -> list[RunSpec] | None:
     """Return every run of a study if no stop rule ends it early; None if only a rule ends it."""
     _check(study)
-    if any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm)):
+    if _ends_by_a_rule(study):
         return None
     return _grown(study, lambda settings, chain, _: len(chain) <= settings.pruning.rounds)
 
@@ -163,6 +163,11 @@ def _controls(
         function(Place(settings[arm], arm, same[0].replicate, round, trial, dense=root, same=same[0]))
         for trial in range(own.trials)
     ]
+
+
+def _ends_by_a_rule(study: StudyConfig) -> bool:
+    """Return whether a chain has no number of rounds, so that only a stop rule ends it."""
+    return any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm))
 
 
 def _rounds_of(study: StudyConfig, arm: str) -> range | list[int]:

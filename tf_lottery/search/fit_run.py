@@ -118,7 +118,8 @@ class FitRun:
         """Call `fit` from the given step on. The network is in the state in which the run begins."""
         best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
-        label = f"round{spec.round:02d}" + ("" if spec.arm == "ticket" else f"_{spec.arm}{spec.trial + 1}")
+        control = f"_{spec.arm}{spec.trial + 1}" if spec.start == "reinitialize" else ""
+        label = f"round{spec.round:02d}{control}"
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
         # This run gets a history of its own, since one of the user's would go on from round to round.
