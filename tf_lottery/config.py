@@ -81,8 +81,8 @@ class ArmConfig(Strict):
     on: str = "ticket"
     """Of a control: the arm whose runs it edits."""
     pruning: dict[str, Any] = {}
-    """Settings of `pruning` that differ in this chain, such as `{criterion: random}`. `layer_rates` take the place
-    of the study's as a whole."""
+    """Settings of `pruning` that differ in this chain, such as `{criterion: random}`. `layer_rates` replace
+    the study's as a whole."""
     rewind: dict[str, Any] = {}
     """Settings of `rewind` that differ in this chain."""
     rounds: list[Round] | None = None
