@@ -38,3 +38,13 @@ def test_shrinks_tells_a_subset_from_a_weight_that_came_back():
 
 def test_other_layers_are_no_shrinking():
     assert not masks.shrinks(FULL, {"a/kernel": FULL["a/kernel"]})
+
+
+def test_zeroed_leaves_arrays_without_a_mask_alone_and_refuses_masks_without_an_array():
+    arrays = {"a/kernel": np.full((2, 3), -1.0, np.float32), "a/bias": np.full(3, -1.0, np.float32)}
+    found = masks.zeroed(arrays, {"a/kernel": SPARSE["a/kernel"]})
+    assert (found["a/kernel"] == np.where(SPARSE["a/kernel"], -1.0, 0.0)).all()
+    assert not np.signbit(found["a/kernel"][~SPARSE["a/kernel"]]).any()
+    assert found["a/bias"] is arrays["a/bias"]
+    with pytest.raises(KeyError, match="b/kernel"):
+        masks.zeroed(arrays, SPARSE)

@@ -317,6 +317,26 @@ def test_trained_networks_of_runs_whose_layers_had_other_numbers(tmp_path):
             assert (value == expected).all()
 
 
+def numbered():
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, "relu"), keras.layers.Dense(10)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+def test_tickets_of_runs_whose_layers_have_other_numbers_than_the_dense_runs(tmp_path):
+    fit = {**FIT, "epochs": 1}
+    first = search(numbered, rounds=1, directory=tmp_path).fit(*TRAIN, **fit)
+    theta_0 = list(first.ticket(round=0).weights.values())
+    keras.layers.Dense(1)
+    ticket = search(numbered, rounds=2, directory=tmp_path).fit(*TRAIN, **fit).ticket(round=2)
+    assert not ticket.masks.keys() & first.ticket(round=1).masks.keys(), "numbers differ"
+    assert ticket.masks.keys() <= ticket.weights.keys() == ticket.trained.keys()
+    for (path, value), original in zip(ticket.weights.items(), theta_0, strict=True):
+        kernel_mask = ticket.masks.get(path, np.ones(value.shape, bool))
+        assert (value == np.where(kernel_mask, original, 0)).all()
+
+
 def test_a_damaged_dense_run_begins_from_the_weights_that_the_search_began_with(tmp_path):
     first = search(small(), directory=tmp_path / "new", rounds=1).fit(*TRAIN, **FIT)
     start = first.ticket(round=0).weights["hidden/kernel"]

@@ -110,8 +110,8 @@ def check_names(study: StudyConfig) -> None:
             raise LotteryError(f"Arm {name!r} can't be like {function!r}. Give it another name.")
         if function in ARMS and (settings.pruning or settings.rewind):
             raise LotteryError(
-                f"Arm {name!r} has the masks of arm {settings.on!r} and takes no pruning or rewind of its own. Give "
-                f"them to {settings.on!r}, or leave them out."
+                f"Arm {name!r} has the masks of arm {settings.on!r} and takes no pruning or rewind of its "
+                f"own. Give them to {settings.on!r}, or leave them out."
             )
         if function in CHAINS and (
             settings.rounds is not None or settings.trials != 1 or settings.on != "ticket"

@@ -43,7 +43,12 @@ def zeroed(arrays: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) ->
     Args:
         arrays: Path -> array. Arrays without a mask are returned unchanged.
         masks: Path -> mask.
+
+    Raises:
+        KeyError: If there is a mask for an array that isn't given: it would be left out without a word.
     """
+    if lacking := masks.keys() - arrays.keys():
+        raise KeyError(f"no arrays for the masks of {', '.join(sorted(lacking))}")
     return {
         path: np.where(masks[path], value, np.zeros_like(value)) if path in masks else value
         for path, value in arrays.items()

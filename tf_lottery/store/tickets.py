@@ -7,7 +7,8 @@ from tf_lottery.arrays import Arrays
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import Finished, Record
-from tf_lottery.pruning.masks import zeroed
+from tf_lottery.pruning.correspond import correspond
+from tf_lottery.pruning.masks import Masks, zeroed
 from tf_lottery.store.store import Store
 from tf_lottery.ticket import Ticket
 
@@ -74,7 +75,24 @@ def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Tic
         )
     has_trained = store.paths.run(record.key).weights_early_stop.exists() or store.storage.keep != "masks"
     trained = _of_model(store.weights(record.key, "early_stop")) if has_trained else {}
-    return Ticket(masks, zeroed(_of_model(started(store, record)), masks), zeroed(trained, masks), provenance)
+    weights = _named_as(_of_model(started(store, record)), trained, masks)
+    return Ticket(masks, zeroed(weights, masks), zeroed(trained, masks) if trained else {}, provenance)
+
+
+def _named_as(weights: Arrays, trained: Arrays, masks: Masks) -> Arrays:
+    """Return starting weights under the run's own names: Keras may have numbered the dense run's otherwise."""
+    if masks.keys() <= weights.keys():
+        return weights
+    found = correspond(_shapes(weights), _shapes(trained))
+    if not found.complete:
+        raise LotteryError(
+            f"The run's weights aren't those of its dense run's network ({found.differences()})."
+        )
+    return {other: weights[name] for name, other in found.pairs.items()}
+
+
+def _shapes(arrays: Arrays) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in arrays.items()}
 
 
 def _initialized(store: Store, record: Finished) -> Arrays:
