@@ -80,7 +80,7 @@ def ticket_of(store: Store, record: Finished, provenance: dict[str, Any]) -> Tic
 
 
 def _named_as(weights: Arrays, trained: Arrays, masks: Masks) -> Arrays:
-    """Return starting weights under the run's own names: Keras may have numbered the dense run's otherwise."""
+    """Return starting weights under the run's own names: Keras may have numbered layers differently."""
     if masks.keys() <= weights.keys():
         return weights
     found = correspond(_shapes(weights), _shapes(trained))
