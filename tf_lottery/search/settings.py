@@ -29,7 +29,7 @@ class _Engine(Strict):
 
 _WHAT = {
     "rate": "rate between 0 and 1, as a fraction",
-    "rounds": "rounds, a whole number from 1",
+    "rounds": "rounds, a whole number from 1 to 1,000",
     "max_accuracy_drop": "until from 0, in units of what is monitored",
     "target_density": "target_density between 0 and 1, as a fraction",
     "scope": "scope 'layer' or 'global'",
@@ -38,7 +38,7 @@ _WHAT = {
     "to": "rewind_to such as '0it', '500it' or '2ep'",
     "optimizer": "rewind_optimizer 'reset' or 'restore'",
     "engine": "engine 'fit' or 'loop'",
-    "controls": "controls, a whole number from 0",
+    "controls": "controls, a whole number from 0 to 1,000",
 }
 """Setting -> what is expected of the argument that it comes from."""
 
@@ -87,10 +87,12 @@ class SearchSettings:
         Raises:
             LotteryError: If an argument is out of range.
         """
-        if criterion not in CRITERIA:
+        if not isinstance(criterion, str) or criterion not in CRITERIA:
             raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
         if rounds is None and until is None and target_density is None:
             rounds = DEFAULT_ROUNDS
+        if layer_rates is not None and not isinstance(layer_rates, Mapping):
+            raise LotteryError(f"Expected {_WHAT['layer_rates']}. Received: {layer_rates!r}")
         if monitor is None and mode != "auto":
             raise LotteryError(f"Expected mode='auto', since no monitor is named. Received: {mode!r}")
         settings = {
