@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, prune_at
-from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.criteria import of_weights
 from tf_lottery.tfmot import load_tfmot
 
 
@@ -106,9 +106,9 @@ def _check(initial: float, final: float, begin: int, end: int, frequency: int) -
 
 
 def _check_choice(criterion: str, scope: str) -> None:
-    if criterion not in CRITERIA or scope not in ("layer", "global"):
+    if criterion not in of_weights() or scope not in ("layer", "global"):
         raise LotteryError(
-            f"Expected a criterion from {', '.join(CRITERIA)} and scope 'layer' or 'global'. "
+            f"Expected a criterion from {', '.join(of_weights())} and scope 'layer' or 'global'. "
             f"Received: {criterion!r} and {scope!r}"
         )
 

@@ -11,7 +11,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.layers.kernels import unfit
 from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 from tf_lottery.pruning import masks as masks_
-from tf_lottery.pruning.criteria import CRITERIA, Evidence
+from tf_lottery.pruning.criteria import CRITERIA, Evidence, of_weights
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.pruning.select import select
 
@@ -132,7 +132,8 @@ def prune(
         model: A prunable model, from `make_prunable`.
         rate: Fraction of the remaining weights to prune, in (0, 1): exactly round(rate x remaining), ties
             by index.
-        criterion: A line of `CRITERIA`: `magnitude` (Frankle & Carbin 2018) or `random`.
+        criterion: A line of `CRITERIA` that looks at the present weights only: `magnitude` (Frankle & Carbin
+            2018), `small_final` (Zhou et al. 2019) or `random`.
         scope: Where scores compete: `layer` or `global`.
         layer_rates: Layer name pattern -> rate, for example `{"output": 0.1}`.
         seed: Seed for the random criterion.
@@ -175,9 +176,9 @@ def prune_at(
     min_density: float = 0.0,
 ) -> None:
     """Prune like `prune`, with a rate for each kernel: path -> rate in [0, 1)."""
-    if criterion not in CRITERIA:
-        raise LotteryError(f"Expected a criterion from {', '.join(CRITERIA)}. Received: {criterion!r}")
-    scores = CRITERIA[criterion](Evidence(get_kernels(model), seed))
+    if criterion not in of_weights():
+        raise LotteryError(f"Expected a criterion from {', '.join(of_weights())}. Received: {criterion!r}")
+    scores = CRITERIA[criterion](Evidence(get_kernels(model), masks=get_masks(model), seed=seed))
     set_masks(model, select(scores, get_masks(model), rates, scope, min_density))
 
 

@@ -147,7 +147,7 @@ def next_masks(spec: RunSpec, store: Store, shapes: Mapping[str, tuple[int, ...]
         return masks_.ones(shapes)
     before, last = store.masks(spec.parent), store.weights(spec.parent)
     pruning = spec.pruning
-    evidence = Evidence({path: last[_MODEL + path] for path in before}, pruning.seed)
+    evidence = Evidence({path: last[_MODEL + path] for path in before}, masks=before, seed=pruning.seed)
     scores = CRITERIA[pruning.criterion](evidence)
     for path, mask in before.items():
         if np.shape(scores.get(path)) != mask.shape:
