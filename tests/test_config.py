@@ -37,7 +37,7 @@ def test_defaults_are_the_lenet_protocol_of_the_paper():
         {"pruning": {"rounds": 3, "rate": 0}},
         {"pruning": {"rounds": 3, "rate": 1}},
         {"pruning": {"rounds": 3, "layer_rates": {"output": 1.0}}},
-        {"pruning": {"rounds": 3, "scope": "everywhere"}},
+        {"pruning": {"rounds": 3, "scope": 1}},
         {"pruning": {"rounds": 3, "scope": "global", "layer_rates": {"output": 0.1}}},
         {"pruning": {"target_density": 0}},
         {"pruning": {"max_accuracy_drop": -0.01}},

@@ -18,6 +18,7 @@ FLOORS = {
         "seeding",
         "paths",
         "config_training",
+        "config_pruning",
         "config",
         "config_file",
         "length",

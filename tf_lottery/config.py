@@ -1,8 +1,8 @@
 """`StudyConfig`: everything that a study depends on, typed and validated.
 
-Written as YAML under `configs/` and read by `tf_lottery.config_file`. The sections that describe one
-training are in `tf_lottery.config_training`. Every floor above reads these modules, so they import
-nothing heavy.
+Written as YAML under `configs/` and read by `tf_lottery.config_file`. The sections of one training are in
+`tf_lottery.config_training`, those of pruning and rewinding in `tf_lottery.config_pruning`. Every floor above
+reads these modules, so they import nothing heavy.
 """
 
 from typing import Annotated, Any, Literal
@@ -10,6 +10,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from tf_lottery import steps
+from tf_lottery.config_pruning import (
+    ArmPruning,
+    PruningConfig,
+    RewindConfig,
+    SearchConfig,
+)
 from tf_lottery.config_training import (  # noqa: F401 - all sections can be imported from here
     DataConfig,
     LearningRateConfig,
@@ -22,8 +28,6 @@ from tf_lottery.config_training import (  # noqa: F401 - all sections can be imp
 )
 
 Interval = Annotated[str, AfterValidator(steps.validate_interval)]
-Rate = Annotated[float, Field(gt=0, lt=1)]
-LayerRate = Annotated[float, Field(ge=0, lt=1)]
 Round = Annotated[int, Field(ge=1, le=1000)]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]  # directories have it in their names
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -32,59 +36,22 @@ MOST_RUNS = 1_000_000
 """The most runs that a study may have. More than that is a slip, and would take hours to plan."""
 
 
-class PruningConfig(Strict):
-    """How much is pruned each round, and when the rounds end."""
-
-    criterion: str = "magnitude"
-    """A name in `tf_lottery.pruning.criteria.CRITERIA`: `magnitude`, `random`."""
-    scope: Literal["layer", "global"] = "layer"
-    """Where scores compete: within each `layer`, or over all layers (`global`)."""
-    rate: Rate = 0.2
-    """The fraction of the remaining weights that is pruned each round (the article's p)."""
-    layer_rates: dict[str, LayerRate] = {}
-    """Rates by layer name pattern (`output: 0.1`, `"conv*": 0.1`). The first pattern that matches
-    counts; a rate of 0 leaves a layer unpruned."""
-    min_density: float = Field(0.0, ge=0, lt=1)
-    """The smallest fraction of each layer's weights that remains: a guard against layers that collapse
-    when the scope is global."""
-    rounds: int | None = Field(None, ge=0, le=1000)
-    """The largest number of prunings. Round 0, the dense network, comes before the first."""
-    target_density: float | None = Field(None, gt=0, lt=1)
-    """Stop after the first round at or below this density."""
-    max_accuracy_drop: float | None = Field(None, ge=0, le=1)
-    """Stop after the first round whose validation accuracy at early stop, averaged over
-    replicates, is lower than the dense network's by more than this (0.01 is one point)."""
-
-    @model_validator(mode="after")
-    def _consistent(self):
-        if self.rounds is None and self.target_density is None and self.max_accuracy_drop is None:
-            raise ValueError("expected rounds, target_density or max_accuracy_drop: none says when to stop")
-        if self.scope == "global" and any(self.layer_rates.values()):
-            raise ValueError("expected layer_rates of 0 (leave a layer out) only, since scope is global")
-        return self
-
-
-class RewindConfig(Strict):
-    """Where the remaining weights return to before a round's training."""
-
-    to: Steps = "0it"
-    """The rewind point: a step of the dense run."""
-    optimizer: Literal["reset", "restore"] = "reset"
-    """`reset`: start with a fresh optimizer. `restore`: restore its state at the rewind point, masked."""
-
-
 class ArmConfig(Strict):
     """One line of the papers' plots."""
 
     like: str | None = None
     """The arm's function, a line of `tf_lottery.method.arms.CHAINS` or `ARMS`. Default: its own name."""
     on: str = "ticket"
-    """Of a control: the arm whose runs it edits."""
+    """The arm whose runs a control edits, or whose densities an arm that isn't iterative has."""
     pruning: dict[str, Any] = {}
-    """Settings of `pruning` that differ in this chain, such as `{criterion: random}`. `layer_rates` replace
+    """Settings of `pruning` that differ in this arm, such as `{criterion: random}`. `layer_rates` replace
     the study's as a whole."""
     rewind: dict[str, Any] = {}
-    """Settings of `rewind` that differ in this chain."""
+    """Settings of `rewind` that differ in this arm."""
+    training: dict[str, Any] = {}
+    """Settings of `training` that differ in this arm, such as `{optimizer: sgd, learning_rate: 0.1}`."""
+    data: dict[str, Any] = {}
+    """Settings of `data` that differ in this arm, such as `{name: fashion_mnist}`."""
     rounds: list[Round] | None = None
     """The rounds at which the arm is trained. Default: every round from 1 on."""
     trials: int = Field(1, ge=1, le=1000)
@@ -111,6 +78,21 @@ class StorageConfig(Strict):
     state."""
 
 
+OVERLAID = ("pruning", "rewind", "training", "data")
+"""The sections of a study that an arm may have settings of its own in."""
+
+_SOURCE = {"name", "path", "load"}
+_PROCESS = {"strategy", "threads", "deterministic"}
+
+
+def _before(settings: Strict, own: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that an arm's own are laid over; those of other data say nothing of the arm's."""
+    before = settings.model_dump()
+    return (
+        {k: v for k, v in before.items() if k not in {*_SOURCE, "digest"}} if _SOURCE & own.keys() else before
+    )
+
+
 class StudyConfig(Strict):
     """One study: data x model x training x pruning x rewind x arms x replicates.
 
@@ -128,6 +110,8 @@ class StudyConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
+    search: SearchConfig | None = None
+    """A cheaper search. Default: the rounds that find masks are trained in full, too."""
     arms: dict[ArmName, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
     """What is compared: lines of `tf_lottery.method.arms.CHAINS` and `ARMS`, or further arms that are
     `like` one of those. `ticket` comes first; it is left out only if no arm needs it."""
@@ -174,23 +158,33 @@ class StudyConfig(Strict):
             )
         return self
 
-    def of_arm(self, name: str) -> "StudyConfig":
+    def of_arm(self, name: str, over: "StudyConfig | None" = None) -> "StudyConfig":
         """Return the study with an arm's own settings laid over it.
+
+        Args:
+            name: The arm.
+            over: The settings that they are laid over. Default: the study's.
 
         Raises:
             ValueError: If they aren't settings of a study.
         """
-        changed = {}
-        for part in ("pruning", "rewind"):
+        over, changed = over or self, {}
+        for part in OVERLAID:
             if own := getattr(self.arms[name], part):
-                before = getattr(self, part)
+                before = getattr(over, part)
+                kind = ArmPruning if part == "pruning" else type(before)
                 try:
-                    changed[part] = type(before).model_validate({**before.model_dump(), **own})
+                    changed[part] = kind.model_validate({**_before(before, own), **own})
                 except ValidationError as error:
                     first = error.errors()[0]
                     where = ".".join(str(each) for each in ("arms", name, part, *first["loc"]))
-                    raise ValueError(f"{where}: {first['msg']}") from error
-        return self.model_copy(update=changed) if changed else self
+                    raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+                if part == "training" and (fixed := _PROCESS & own.keys()):
+                    raise ValueError(
+                        f"arms.{name}.training.{min(fixed)}: expected the study's own, since a process has "
+                        "one only"
+                    )
+        return over.model_copy(update=changed) if changed else over
 
     def same_runs_as(self, other: "StudyConfig") -> bool:
         """Return whether two studies differ only in which runs they have, not in what a run is."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tf_lottery import steps
-from tf_lottery.config import TrainingConfig
+from tf_lottery.config import RewindConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,12 @@ class Length:
         return cls(per_epoch, last, steps.iterations(training.evaluate_every, per_epoch))
 
     def step(self, point: str) -> int:
-        """Return the step of a point of the training, such as `500it` or `2ep`."""
-        return steps.iterations(point, self.per_epoch)
+        """Return the step of a point of the training, such as `500it`, `2ep` or `end`."""
+        return self.last if point == steps.END else steps.iterations(point, self.per_epoch)
+
+    def span(self, rewind: RewindConfig | None) -> tuple[int, int]:
+        """Return the first and the last step of a run that is rewound; None isn't, and begins at step 0."""
+        if rewind is None:
+            return 0, self.last
+        first = self.step(rewind.to)
+        return first, self.last if rewind.steps is None else first + self.step(rewind.steps)

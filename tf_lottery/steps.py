@@ -12,6 +12,7 @@ MOST = 10_000_000
 """The most steps that a text may stand for: ten times as many as the largest studies train."""
 
 NEVER = "never"
+END = "end"
 
 _PATTERN = re.compile(r"(\d{1,9})(it|ep)", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)s", re.ASCII)
@@ -39,6 +40,15 @@ def validate_positive(text: str) -> str:
     if not int(_PATTERN.fullmatch(validate(text)).group(1)):
         raise LotteryError(f"Expected at least one step, such as '100it'. Received: {text!r}")
     return text
+
+
+def validate_point(text: str) -> str:
+    """Return `text` if it is written as a point of a training: steps, or `end`.
+
+    Raises:
+        LotteryError: If it isn't.
+    """
+    return text if text == END else validate(text)
 
 
 def validate_interval(text: str) -> str:

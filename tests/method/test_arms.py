@@ -3,7 +3,9 @@ from itertools import product
 import pytest
 
 from tests.fakes import fake_study
-from tf_lottery.method.arms import ARMS, CHAINS, Place, dense, random_reinit, ticket
+from tf_lottery.errors import LotteryError
+from tf_lottery.method.arms import ARMS, CHAINS, dense, random_reinit, ticket
+from tf_lottery.method.place import Place
 
 
 def chain_of(study, replicate=0, rounds=3):
@@ -104,8 +106,133 @@ def test_a_criterion_that_does_not_draw_gets_no_seed():
 def test_every_arm_labels_its_runs_and_is_the_same_when_asked_again(arm):
     study = fake_study()
     chain = chain_of(study, replicate=1)
-    before = {"before": chain[1]} if arm in CHAINS else {"same": chain[2]}
+    before = {"before": chain[1]} if arm in CHAINS else {"same": chain[2], "matched": study.pruning}
     place = Place(study, arm, 1, 2, 0, chain[0], **before)
     spec = (CHAINS | ARMS)[arm](place)
     assert (spec.arm, spec.replicate, spec.round, spec.trial) == (arm, 1, 2, 0)
     assert (CHAINS | ARMS)[arm](place).key == spec.key
+
+
+def at(arm, study=None, round=2, trial=0, **settings):
+    """The run of an arm on the ticket, and the ticket's own."""
+    study = study or fake_study()
+    chain = chain_of(study, replicate=1)
+    own = study.model_copy(update=settings)
+    place = Place(own, arm, 1, round, trial, chain[0], same=chain[round], matched=study.pruning)
+    return ARMS[arm](place), chain[round]
+
+
+def differences(spec, other, *, without=("arm", "trial")):
+    """The fields in which two specs differ."""
+    first, second = (each.model_dump(exclude=set(without)) for each in (spec, other))
+    return {name for name in first if first[name] != second[name]}
+
+
+def test_one_shot_prunes_the_dense_network_to_the_density_of_as_many_rounds():
+    spec, ticket_ = at("one_shot")
+    assert (spec.root, spec.parent) == (ticket_.root, ticket_.root)
+    assert (spec.pruning.rounds, spec.pruning.counted, spec.start) == (2, None, "rewind")
+    assert at("one_shot", round=1)[0].key == at("one_shot", round=1)[1].key, "one round is one shot"
+
+
+def test_a_pruning_at_initialization_looks_at_no_trained_weights():
+    spec, ticket_ = at("at_init", fake_study(rewind={"to": "500it"}))
+    assert (spec.root, spec.parent, spec.rewind.to) == (ticket_.root, None, "0it")
+    assert (spec.start, spec.pruning.rounds, spec.pruning.criterion) == ("rewind", 2, "magnitude")
+
+
+def test_another_scope_distributes_what_layers_are_counted_to_keep():
+    study = fake_study(pruning={"rounds": 3, "layer_rates": {"output": 0.1}})
+    pruning = study.pruning.model_copy(update={"scope": "erk", "criterion": "snip", "examples": 300})
+    recipe = at("at_init", study, pruning=pruning)[0].pruning
+    assert (recipe.scope, recipe.counted, recipe.layer_rates) == ("erk", "layer", {"output": 0.1})
+    assert (recipe.criterion, recipe.examples) == ("snip", 300)
+    assert recipe.seed, "the examples are drawn"
+    both = [
+        at("at_init", study, pruning=pruning, round=round, trial=trial)[0]
+        for round in (1, 2)
+        for trial in (0, 1)
+    ]
+    assert [spec.pruning.seed == recipe.seed for spec in both] == [True, False, True, False]
+
+
+def test_smart_ratios_are_random_and_have_a_scope_of_their_own():
+    recipe = at("smart_ratio")[0].pruning
+    assert (recipe.criterion, recipe.scope, recipe.counted) == ("random", "smart_ratio", "layer")
+    assert recipe.seed != at("smart_ratio", trial=1)[0].pruning.seed
+
+
+@pytest.mark.parametrize(
+    ("arm", "changed"),
+    [
+        ("keep_signs", {"start", "init_seed", "rewind"}),
+        ("constant_sign", {"start", "rewind"}),
+        ("reshuffle", {"start", "init_seed", "rewind"}),
+        ("random_reinit", {"start", "init_seed", "rewind"}),
+        ("shuffled", {"edits"}),
+        ("inverted", {"edits"}),
+        ("fork", {"order_seed"}),
+        ("final", set()),
+    ],
+)
+def test_a_control_differs_from_the_ticket_in_what_it_is_named_for(arm, changed):
+    assert differences(*at(arm)) == changed
+
+
+@pytest.mark.parametrize("arm", ["random_reinit", "keep_signs", "reshuffle", "shuffled", "fork"])
+def test_trials_and_rounds_of_what_is_drawn_differ(arm):
+    keys = {at(arm, round=round, trial=trial)[0].key for round in (1, 2) for trial in range(3)}
+    assert len(keys) == 6
+
+
+def test_kept_signs_are_those_of_the_same_draw_as_the_reinitialization():
+    assert at("keep_signs")[0].init_seed == at("random_reinit")[0].init_seed
+
+
+def test_edits_are_kept_by_further_controls():
+    study = fake_study()
+    chain = chain_of(study, 1)
+    shuffled_ = ARMS["shuffled"](Place(study, "shuffled", 1, 2, 0, chain[0], same=chain[2]))
+    again = ARMS["random_reinit"](Place(study, "random_reinit", 1, 2, 0, chain[0], same=shuffled_))
+    assert again.edits == shuffled_.edits != ()
+    assert (again.parent, again.pruning) == (chain[2].parent, chain[2].pruning)
+    with pytest.raises(LotteryError, match="don't come from scores alone"):
+        ARMS["inverted"](Place(study, "inverted", 1, 2, 0, chain[0], same=shuffled_))
+
+
+def test_a_longer_dense_network_goes_on_from_its_own_round_with_the_tickets_steps():
+    study = fake_study(rewind={"to": "500it", "optimizer": "restore"})
+    chain = chain_of(study)
+    before = CHAINS["dense_longer"](Place(study, "dense_longer", 0, 1, 0, chain[0], before=chain[0]))
+    spec = CHAINS["dense_longer"](Place(study, "dense_longer", 0, 2, 0, chain[0], before=before))
+    assert (before.parent, spec.parent, spec.pruning) == (chain[0].key, before.key, None)
+    assert (spec.start, spec.rewind.weights, spec.rewind.to) == ("trained", "trained", "500it")
+    assert spec.rewind.optimizer == "reset"
+
+
+@pytest.mark.parametrize("rewind", [{"to": "0it"}, {"to": "end", "steps": "20ep"}], ids=str)
+def test_trained_weights_need_no_rewind_point(rewind):
+    study = fake_study(rewind={"weights": "trained", **rewind})
+    chain = chain_of(study)
+    assert chain[0].snapshots == ("0it",)
+    assert {spec.start for spec in chain[1:]} == {"trained"}
+    with pytest.raises(LotteryError, match="shuffle masks over trained weights"):
+        ARMS["shuffled"](Place(study, "shuffled", 0, 2, 0, chain[0], same=chain[2]))
+
+
+def test_a_transfer_takes_the_masks_of_the_run_itself_and_begins_at_step_0():
+    study = fake_study(rewind={"to": "500it"})
+    data = study.data.model_copy(update={"digest": "e" * 64})
+    spec, ticket_ = at("transfer", study, data=data)
+    assert (spec.masks_of, spec.parent, spec.pruning) == (ticket_.key, None, None)
+    assert (spec.data.digest, spec.start, spec.begins) == ("e" * 64, "transfer", None)
+    assert spec.rewind.to == "500it"
+    with pytest.raises(LotteryError, match="transfers weights that were rewound"):
+        ARMS["transfer"](Place(study, "transfer", 1, 2, 0, ticket_, same=at("random_reinit", study)[0]))
+
+
+@pytest.mark.parametrize("criterion", ["snip", "random"])
+def test_an_arm_pruned_at_once_draws_other_scores_than_a_chain(criterion):
+    study = fake_study(pruning={"rounds": 3, "criterion": criterion})
+    seeds = {at(arm, study, round=1)[0].pruning.seed for arm in ("one_shot", "at_init")}
+    assert len({*seeds, chain_of(study, 1)[1].pruning.seed}) == 3

@@ -81,6 +81,5 @@ def test_an_arm_with_an_unknown_start_is_refused_before_anything_is_trained(tmp_
     config = study(pruning__rounds=3, arms={"slip": {"rounds": [2]}})
     paths = StudyPaths(tmp_path / "study")
     wrong = check(prepare(config, paths), Store(paths), trainers)
-    assert wrong == (
-        "Expected arm 'slip' with a start of initialize, rewind, reinitialize. Received: 'keep_sings'"
-    )
+    assert wrong.startswith("Expected arm 'slip' with a start of initialize, rewind, ")
+    assert wrong.endswith("Received: 'keep_sings'")

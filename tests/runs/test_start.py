@@ -9,11 +9,16 @@ import pytest
 from tf_lottery.config import RewindConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.redraw import Redrawn
+from tf_lottery.length import Length
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.masks import zeroed
-from tf_lottery.runs import start
+from tf_lottery.runs import masks as masks_
+from tf_lottery.runs import starts
 from tf_lottery.runs.start import start_run
+from tf_lottery.runs.subject import Start
 from tf_lottery.store.store import Store
+
+LENGTH = Length(per_epoch=20, last=40, evaluate_every=20)
 
 
 class Plain:
@@ -72,7 +77,7 @@ def subject(store, careless=None):
 @pytest.mark.parametrize("round", [1, 2])
 def test_a_ticket_returns_to_the_rewind_point_with_the_masks_that_it_had(store, round):
     record, plain = record_of(store, "ticket", round), subject(store)
-    begun = start_run(record.spec, store, plain, 20)
+    begun = start_run(record.spec, store, plain, LENGTH)
     assert (begun.first_step, plain.step, plain.optimizer) == (20, 20, None)
     assert begun.checks["rewind_digest"] == record.checks["rewind_digest"]
     point, masks = store.rewind_point(record.spec.root, 20), _by_name(store.masks(record.key))
@@ -88,14 +93,14 @@ def test_a_ticket_returns_to_the_rewind_point_with_the_masks_that_it_had(store, 
 def test_the_optimizer_is_restored_on_request(store):
     spec, plain = record_of(store, "ticket", 1).spec, subject(store)
     rewind = RewindConfig(to="20it", optimizer="restore")
-    start_run(spec.model_copy(update={"rewind": rewind}), store, plain, 20)
+    start_run(spec.model_copy(update={"rewind": rewind}), store, plain, LENGTH)
     assert plain.optimizer
     assert all(name.startswith("optimizer/") for name in plain.optimizer)
 
 
 def test_a_control_has_the_tickets_masks_and_begins_at_step_0(store):
     record, plain = record_of(store, "random_reinit", 1), subject(store)
-    begun = start_run(record.spec, store, plain, 20)
+    begun = start_run(record.spec, store, plain, LENGTH)
     assert (begun.first_step, begun.checks) == (0, {"reinit_correlation_first_layer": 0.001})
     for path, mask in store.masks(record_of(store, "ticket", 1).key).items():
         assert not plain.held[f"model/{path}"][~mask].any()
@@ -105,7 +110,7 @@ def test_masks_of_another_run_are_taken_as_they_are(store):
     ticket = record_of(store, "ticket", 2)
     spec = record_of(store, "random_reinit", 1).spec
     spec = spec.model_copy(update={"parent": None, "pruning": None, "masks_of": ticket.key})
-    masks = start.next_masks(spec, store, {})
+    masks = masks_.masks_of(spec, store, subject(store))
     assert {path: mask.tobytes() for path, mask in masks.items()} == {
         path: mask.tobytes() for path, mask in store.masks(ticket.key).items()
     }
@@ -114,24 +119,23 @@ def test_masks_of_another_run_are_taken_as_they_are(store):
 @pytest.mark.parametrize("careless", ["masks", "a bit"])
 def test_a_subject_that_does_not_begin_where_it_should_is_noticed(store, careless):
     with pytest.raises(RuntimeError, match="bit for bit"):
-        start_run(record_of(store, "ticket", 1).spec, store, subject(store, careless), 20)
+        start_run(record_of(store, "ticket", 1).spec, store, subject(store, careless), LENGTH)
 
 
 def test_an_unknown_start_is_refused(store):
     spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "nowhere"})
-    with pytest.raises(LotteryError, match="initialize, rewind, reinitialize.*'nowhere'"):
-        start_run(spec, store, subject(store), 20)
+    with pytest.raises(LotteryError, match="initialize, rewind, .*reinitialize.*'nowhere'"):
+        start_run(spec, store, subject(store), LENGTH)
 
 
 def test_a_further_start_is_a_function_and_a_line(store, monkeypatch):
-    def doubled(spec, store, subject, steps_per_epoch):
-        weights = store.rewind_point(spec.root, 0)
-        return start.Start({n: 2 * v for n, v in weights.items() if n.startswith("model/")}, 3)
+    def doubled(origin):
+        return Start({name: 2 * value for name, value in starts.theta_0(origin).items()}, 3)
 
-    monkeypatch.setitem(start.STARTS, "doubled", doubled)
+    monkeypatch.setitem(starts.STARTS, "doubled", doubled)
     spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "doubled"})
     plain = subject(store)
-    assert start_run(spec, store, plain, 20).first_step == plain.step == 3
+    assert start_run(spec, store, plain, LENGTH).first_step == plain.step == 3
 
 
 @pytest.mark.parametrize(
@@ -144,19 +148,19 @@ def test_a_further_start_is_a_function_and_a_line(store, monkeypatch):
     ids=["another type", "another shape", "missing"],
 )
 def test_a_start_that_gives_other_variables_says_which(store, monkeypatch, broken, received):
-    def other(spec, store, subject, steps_per_epoch):
-        found = start._rewind(spec, store, subject, steps_per_epoch).weights
+    def other(origin):
+        found = starts.rewind(origin).weights
         name = next(iter(found))
         value = found.pop(name)
-        return start.Start({**found, **broken(name, value)})
+        return Start({**found, **broken(name, value)})
 
-    monkeypatch.setitem(start.STARTS, "other", other)
+    monkeypatch.setitem(starts.STARTS, "other", other)
     spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "other"})
     with pytest.raises(LotteryError, match=f"start 'other' to return float32.*Received: {received}"):
-        start_run(spec, store, subject(store), 20)
+        start_run(spec, store, subject(store), LENGTH)
 
 
 def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch):
-    monkeypatch.setitem(start.CRITERIA, "magnitude", lambda evidence: {})
+    monkeypatch.setitem(masks_.CRITERIA, "magnitude", lambda evidence: {})
     with pytest.raises(LotteryError, match="criterion 'magnitude' to score .* in the shape .*Received: none"):
-        start_run(record_of(store, "ticket", 1).spec, store, subject(store), 20)
+        start_run(record_of(store, "ticket", 1).spec, store, subject(store), LENGTH)

@@ -35,30 +35,26 @@ class Summary:
 
 
 def summarize(records: Iterable[Record]) -> dict[str, dict[int, Summary]]:
-    """Return arm -> round -> summary, with the dense network as round 0 of every arm."""
+    """Return arm -> round -> summary, with the dense network of the arm's data as round 0."""
     results = Results(records)
-    dense = _of_arm(results.of_arm(results.main), results.main).get(0)
-    arms = {}
-    for arm in results.arms:
-        rounds = _of_arm(results.records, arm)
-        arms[arm] = ({0: dense} if dense else {}) | rounds
-    return arms
+    return {arm: _of_arm(results.of_arm(arm)) for arm in results.arms}
 
 
-def _of_arm(records: list[Record], arm: str) -> dict[int, Summary]:
+def _of_arm(records: list[Record]) -> dict[int, Summary]:
     def spread(value: Callable[[Record], float]) -> dict[int, Spread]:
         return {
             round: Spread(mean(values), min(values), max(values))
-            for round, values in by_round(records, value, arm).items()
+            for round, values in by_round(records, value).items()
         }
 
-    densities = by_round(records, lambda record: record.density, arm)
+    arms = {record.spec.round: record.spec.arm for record in records}
+    densities = by_round(records, lambda record: record.density)
     test = spread(lambda record: record.early_stop_test_accuracy)
     validation = spread(lambda record: record.early_stop_validation_accuracy)
     iteration = spread(lambda record: record.early_stop_iteration)
     return {
         round: Summary(
-            arm, round, len(values), mean(values), test[round], validation[round], iteration[round]
+            arms[round], round, len(values), mean(values), test[round], validation[round], iteration[round]
         )
         for round, values in densities.items()
     }

@@ -14,7 +14,7 @@ from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.executor import Executor
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.lock import held
-from tf_lottery.method.arms import is_chain
+from tf_lottery.method.arms import is_chain, settings_of
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs import progress
@@ -234,7 +234,7 @@ class Driver:
     def _await_others(self, waiting: list[RunSpec]) -> bool:
         """Return whether to look again later: another process trains what we or a stop rule need."""
         needed = any(self.execution.ours(spec) for spec in waiting)
-        rules = [self.study.of_arm(arm).pruning.max_accuracy_drop for arm in self.study.arms]
+        rules = [settings_of(self.study, arm).pruning.max_accuracy_drop for arm in self.study.arms]
         if not needed and any(rule is not None for rule in rules):
             needed = any(self._is_coming(spec) for spec in waiting)
         if not needed and self._looked_last:

@@ -2,6 +2,7 @@
 
 import shutil
 import statistics
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Estimate:
         elsewhere: The number of further runs that a neighbouring study has trained.
         runs: The most runs still to be trained, or None if only a stop rule ends the study.
         steps: The training steps of all these runs, or of the runs in `next`.
-        seconds_a_run: The median duration of a run in seconds, or None if unknown.
+        seconds_a_run: The mean duration of a run in seconds, or None if unknown.
         bytes_a_run: The mean size of a run in bytes, or None if unknown.
         measured: Whether the network was trained for a few seconds, since no run is finished.
         free: The free bytes of the disk.
@@ -56,8 +57,6 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         store: The store that holds the study's runs.
         records: The records of the study's finished runs.
     """
-    examples = len(split(sources.load(study.data), study.data).train)
-    length = Length.of(study.training, examples)
     waiting = plan(study, records)
     every, keys, others = foreseen(study), {record.key for record in records}, Elsewhere(store)
     left = waiting
@@ -65,14 +64,16 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         left = list({spec.key: spec for spec in every if spec.key not in keys}.values())
     trained_elsewhere = {spec.key for spec in left if others.has(spec)}
     left = [spec for spec in left if spec.key not in trained_elsewhere]
+    steps = sum(_spans(left))
     if records:
-        seconds = statistics.median(record.seconds["total"] for record in records)
+        a_step = statistics.median(r.seconds["total"] / max(r.last_step - r.first_step, 1) for r in records)
+        seconds = a_step * steps / max(len(left), 1)  # runs may differ in length
         size = sum(sizes(store.paths).values()) // len(records)
     elif left and study.training.strategy != MULTI_WORKER:
         start_quietly()
         from tf_lottery.runs.timing import time_a_run
 
-        seconds, size = time_a_run(left[0], length.last)
+        seconds, size = time_a_run(left[0], sum(_spans(left[:1])))
     else:
         seconds = size = None
     return Estimate(
@@ -80,12 +81,23 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         there=len(records),
         elsewhere=len(trained_elsewhere),
         runs=len(left) if every is not None or not waiting else None,
-        steps=sum(length.last - (length.step(spec.rewind.to) if spec.rewind else 0) for spec in left),
+        steps=steps,
         seconds_a_run=seconds,
         bytes_a_run=size,
         measured=not records,
         free=shutil.disk_usage(_existing(store.paths.root)).free,
     )
+
+
+def _spans(specs: list[RunSpec]) -> Iterator[int]:
+    """Yield how many steps each run trains."""
+    examples: dict[str, int] = {}
+    for spec in specs:
+        key = spec.data.model_dump_json()
+        if key not in examples:
+            examples[key] = len(split(sources.load(spec.data), spec.data).train)
+        first, last = Length.of(spec.training, examples[key]).span(spec.begins)
+        yield last - first
 
 
 def _existing(path: Path) -> Path:

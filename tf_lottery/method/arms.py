@@ -1,44 +1,18 @@
-"""Arms, the lines of the paper's plots. To add one, write a function and a line in `CHAINS` or `ARMS`.
+"""Arms, the lines of the papers' plots. To add one, write a function and a line in `CHAINS` or `ARMS`.
 
 An arm is a function from a `Place` in the study to the run that is trained there. It is pure: it may look
 at the study's settings and at the specs of other runs, never at what those runs found.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from tf_lottery.config import ArmConfig, StudyConfig
+from tf_lottery.config import PruningConfig, RewindConfig, StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.spec import Pruning, RunSpec
-from tf_lottery.pruning.criteria import DRAWING
+from tf_lottery.method.place import Place
+from tf_lottery.method.spec import Edit, Pruning, RunSpec
+from tf_lottery.pruning.criteria import DRAWING, PROBING
 from tf_lottery.seeding import derive
-
-
-@dataclass(frozen=True)
-class Place:
-    """A run's place in a study, which is all that an arm may look at.
-
-    Attributes:
-        study: The study, with the arm's own settings laid over it.
-        arm: The arm's name in the study, which may differ from the name of its function.
-        replicate: Which replicate, counted from 0.
-        round: Which round, counted from 1; round 0 is the dense network.
-        trial: Which of the arm's trials, counted from 0.
-        dense: The run of round 0.
-        before: This arm's run of the previous round; None unless the arm is a chain.
-        same: The run of the arm named by `on` at the same round; None for a chain.
-    """
-
-    study: StudyConfig
-    arm: str
-    replicate: int
-    round: int
-    trial: int
-    dense: RunSpec
-    before: RunSpec | None = None
-    same: RunSpec | None = None
-
 
 Arm = Callable[[Place], RunSpec]
 
@@ -61,108 +35,245 @@ def dense(study: StudyConfig, replicate: int, arm: str = "ticket") -> RunSpec:
         order_seed=_order_seed(study, replicate, "ticket/0"),
         start="initialize",
         init_seed=derive(study.seed, replicate, "init"),
-        snapshots=tuple(dict.fromkeys(("0it", study.rewind.to))),
+        snapshots=rewind_points(study.rewind),
     )
 
 
+def rewind_points(rewind: RewindConfig) -> tuple[str, ...]:
+    """Return the rewind points that the dense run keeps: its beginning, and where weights are rewound to."""
+    return tuple(dict.fromkeys(("0it", rewind.to))) if rewind.weights == "rewound" else ("0it",)
+
+
 def ticket(place: Place) -> RunSpec:
-    """The winning ticket: survivors return to the rewind point (Frankle & Carbin 2018)."""
-    return _pruned(place, start="rewind", rewind=place.study.rewind)
+    """The winning ticket: survivors return to the rewind point (Frankle & Carbin 2018; Renda et al. 2020)."""
+    return _run(
+        place, root=place.dense.key, parent=place.before.key, pruning=_pruning(place), **_back(place.study)
+    )
+
+
+def dense_longer(place: Place) -> RunSpec:
+    """The dense network, trained on for as many steps as a ticket's round: nothing is pruned."""
+    rewind = place.study.rewind
+    if rewind.weights == "rewound":
+        rewind = rewind.model_copy(update={"weights": "trained", "optimizer": "reset"})
+    return _run(place, root=place.dense.key, parent=place.before.key, start="trained", rewind=rewind)
+
+
+def one_shot(place: Place) -> RunSpec:
+    """One pruning of the dense network to the density of as many rounds (Frankle & Carbin 2018)."""
+    dense, pruning = place.dense.key, _pruning_at_once(place)
+    return _run(place, root=dense, parent=dense, pruning=pruning, **_back(place.study))
+
+
+def at_init(place: Place) -> RunSpec:
+    """A pruning before any training, to the density of as many rounds (Lee et al. 2019)."""
+    pruning = _pruning_at_once(place)
+    return _run(place, root=place.dense.key, pruning=pruning, start="rewind", rewind=RewindConfig())
+
+
+def smart_ratio(place: Place) -> RunSpec:
+    """A random pruning before any training whose layers have the smart ratios (Su et al. 2020)."""
+    changes = {"criterion": "random", "scope": "smart_ratio"}
+    pruning = place.study.pruning.model_copy(update=changes)
+    return at_init(place.with_study(place.study.model_copy(update={"pruning": pruning})))
 
 
 def random_reinit(place: Place) -> RunSpec:
     """The control: another arm's masks with newly drawn weights, from step 0 (Frankle & Carbin 2018)."""
-    seed = derive(place.study.seed, place.replicate, f"reinit/{place.round}", place.trial)
-    return _edited(place, start="reinitialize", init_seed=seed)
+    return _redrawn(place, "reinitialize", "reinit")
 
 
-CHAINS: dict[str, Arm] = {"ticket": ticket}
+def keep_signs(place: Place) -> RunSpec:
+    """Another arm's masks with newly drawn weights that have the signs of the original ones (Zhou 2019)."""
+    return _redrawn(place, "keep_signs", "reinit")
+
+
+def constant_sign(place: Place) -> RunSpec:
+    """Another arm's masks with weights of one size a layer and the original signs (Zhou et al. 2019)."""
+    return _edited(place, start="constant_sign", rewind=None, init_seed=None)
+
+
+def reshuffle(place: Place) -> RunSpec:
+    """Another arm's masks, the original weights shuffled among those that remain (Zhou et al. 2019)."""
+    return _redrawn(place, "reshuffle", "reshuffle")
+
+
+def shuffled(place: Place) -> RunSpec:
+    """Another arm's run, its masks shuffled within each layer (Frankle et al. 2021)."""
+    if place.same.start == "trained":
+        raise LotteryError(
+            f"Arm {place.arm!r} would shuffle masks over trained weights, most of which are pruned already. "
+            f"Give arm {place.on!r} rewound weights."
+        )
+    seed = derive(place.study.seed, place.replicate, f"shuffle/{place.round}", place.trial)
+    return _edited(place, edits=(*place.same.edits, Edit(kind="shuffled", seed=seed)))
+
+
+def inverted(place: Place) -> RunSpec:
+    """Another arm's run whose last pruning took the highest scores, in each layer (Frankle et al. 2021)."""
+    if place.same.pruning is None or place.same.edits:
+        raise LotteryError(
+            f"Arm {place.arm!r} inverts the scores of the last pruning, but the masks of arm {place.on!r} "
+            "don't come from scores alone. Name another arm with `on`."
+        )
+    return _edited(place, edits=(Edit(kind="inverted"),))
+
+
+def fork(place: Place) -> RunSpec:
+    """Another arm's run in another order of the examples (Frankle et al. 2020)."""
+    order = derive(place.study.seed, place.replicate, f"fork/{place.round}", place.trial)
+    return _edited(place, order_seed=order)
+
+
+def final(place: Place) -> RunSpec:
+    """The mask that a cheaper search has found, trained from its rewind point in full."""
+    return _edited(place)
+
+
+def transfer(place: Place) -> RunSpec:
+    """Another arm's masks and starting weights on other data, or with another optimizer (Morcos et al. 2019).
+
+    Layers of another shape, such as the output for another number of classes, are drawn anew and not pruned.
+    """
+    if place.same.start != "rewind":
+        raise LotteryError(
+            f"Arm {place.arm!r} transfers weights that were rewound, but those of arm {place.on!r} start by "
+            f"{place.same.start!r}. Name another arm with `on`."
+        )
+    rewind = place.same.rewind.model_copy(update={"optimizer": "reset", "steps": None})
+    seed = derive(place.study.seed, place.replicate, "transfer", place.trial)
+    # The recipe of the masks is one for the other network, so they are taken from its run.
+    masks = {"masks_of": place.same.key, "parent": None, "pruning": None, "edits": ()}
+    return _edited(place, start="transfer", rewind=rewind, init_seed=seed, **masks)
+
+
+CHAINS: dict[str, Arm] = {"ticket": ticket, "dense_longer": dense_longer}
 """Arms whose every round goes on from their own previous round."""
 
-ARMS: dict[str, Arm] = {"random_reinit": random_reinit}
+FOLLOWING = frozenset({"dense_longer"})
+"""Chains that prune nothing. They have as many rounds as the chain that they are `on`."""
+
+ARMS: dict[str, Arm] = {
+    "one_shot": one_shot,
+    "at_init": at_init,
+    "smart_ratio": smart_ratio,
+    "random_reinit": random_reinit,
+    "keep_signs": keep_signs,
+    "constant_sign": constant_sign,
+    "reshuffle": reshuffle,
+    "shuffled": shuffled,
+    "inverted": inverted,
+    "fork": fork,
+    "final": final,
+    "transfer": transfer,
+}
 """Arms whose every run follows from the dense network, or from another arm's run at the same round."""
 
 
-def function_name(name: str, settings: ArmConfig) -> str:
+def function_name(study: StudyConfig, arm: str) -> str:
     """Return the name of an arm's function: the one named by `like`, or else its own name."""
-    return settings.like or name
+    return study.arms[arm].like or arm
 
 
 def is_chain(study: StudyConfig, arm: str) -> bool:
     """Return whether the runs of an arm go on from its own previous round."""
-    settings = study.arms.get(arm)
-    return settings is not None and function_name(arm, settings) in CHAINS
+    return arm in study.arms and function_name(study, arm) in CHAINS
 
 
-def check_names(study: StudyConfig) -> None:
-    """Check that every arm of a study has a function, and no settings that its function doesn't read.
+def chain_below(study: StudyConfig, arm: str) -> str:
+    """Return the chain that an arm builds on, which is the arm itself if it is one."""
+    while not is_chain(study, arm):
+        arm = study.arms[arm].on
+    return arm
 
-    Raises:
-        LotteryError: If an arm has no function or another one than its name says, a chain is given `rounds`,
-            `trials` or `on`, or another arm `pruning` or `rewind`.
+
+def settings_of(study: StudyConfig, arm: str) -> StudyConfig:
+    """Return the study as an arm trains it: with its own settings, those of the arm that it is on below them.
+
+    The chains that find masks are trained as `search` says, all others in full.
     """
-    for name, settings in study.arms.items():
-        function = function_name(name, settings)
-        if function not in (CHAINS | ARMS):
-            what = f"arms.{name}.like" if settings.like else "arms"
-            raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")
-        if name in (CHAINS | ARMS) and function != name:
-            raise LotteryError(f"Arm {name!r} can't be like {function!r}. Give it another name.")
-        if function in ARMS and (settings.pruning or settings.rewind):
-            raise LotteryError(
-                f"Arm {name!r} has the masks of arm {settings.on!r} and takes no pruning or rewind of its "
-                f"own. Give them to {settings.on!r}, or leave them out."
-            )
-        if function in CHAINS and (
-            settings.rounds is not None or settings.trials != 1 or settings.on != "ticket"
-        ):
-            raise LotteryError(
-                f"Arm {name!r} is trained once in every round, from its own previous one, so it takes no "
-                "rounds, trials or on. Leave them out."
-            )
+    settings = in_full(study, arm)
+    if study.search is None or not is_chain(study, arm) or function_name(study, arm) in FOLLOWING:
+        return settings
+    steps, share = study.search.steps, study.search.data
+    training = settings.training.model_copy(update={"steps": steps} if steps else {})
+    data = settings.data.model_copy(update={"share": share} if share else {})
+    return settings.model_copy(update={"training": training, "data": data})
 
 
-def _pruned(place: Place, **start: Any) -> RunSpec:
-    """Return the run that starts by pruning the arm's previous run."""
-    pruning = place.study.pruning
-    draws = pruning.criterion in DRAWING
-    return _run(
-        place,
-        root=place.dense.key,
-        parent=place.before.key,
-        pruning=Pruning(
-            criterion=pruning.criterion,
-            scope=pruning.scope,
-            rate=pruning.rate,
-            layer_rates=pruning.layer_rates,
-            seed=derive(place.study.seed, place.replicate, "prune", place.round) if draws else 0,
-            min_density=pruning.min_density,
-        ),
-        **start,
+def in_full(study: StudyConfig, arm: str) -> StudyConfig:
+    """Return the study as an arm would train it without a cheaper search."""
+    if is_chain(study, arm):
+        return study.of_arm(arm)
+    return study.of_arm(arm, over=in_full(study, study.arms[arm].on))
+
+
+def _back(study: StudyConfig) -> dict[str, Any]:
+    """Return where a pruned run starts, by the study's rewinding."""
+    return {
+        "start": {"rewound": "rewind", "trained": "trained"}[study.rewind.weights],
+        "rewind": study.rewind,
+    }
+
+
+def _pruning(place: Place) -> Pruning:
+    """Return the recipe of masks that are pruned one round further."""
+    seed = derive(place.study.seed, place.replicate, "prune", place.round)
+    return _recipe(place, place.study.pruning, seed)
+
+
+def _pruning_at_once(place: Place) -> Pruning:
+    """Return the recipe of masks with as many weights as another arm's prunings leave, one after another."""
+    seed = derive(place.study.seed, place.replicate, f"prune/{place.function}", place.trial)
+    recipe = _recipe(place, place.matched, seed)
+    counted = _counting(place.matched) if _counting(place.matched) != _counting(place.study.pruning) else None
+    return recipe.model_copy(update={"rounds": place.round, "counted": counted})
+
+
+def _recipe(place: Place, counted: PruningConfig, seed: int) -> Pruning:
+    pruning, is_probed = place.study.pruning, place.study.pruning.criterion in PROBING
+    return Pruning(
+        criterion=pruning.criterion,
+        scope=pruning.scope,
+        rate=counted.rate,
+        layer_rates=counted.layer_rates,
+        seed=seed if is_probed or pruning.criterion in DRAWING else 0,
+        min_density=pruning.min_density,
+        examples=pruning.examples if is_probed else 0,
     )
 
 
-def _edited(place: Place, **start: Any) -> RunSpec:
-    """Return a run with another run's masks. It waits for that run only if no recipe gives those masks."""
-    same = place.same
-    if same.parent is not None:
-        return _run(place, root=same.root, parent=same.parent, pruning=same.pruning, **start)
-    return _run(place, root=same.root or same.key, masks_of=same.masks_of or same.key, **start)
+def _counting(pruning: PruningConfig) -> str:
+    return "layer" if pruning.scope == "layer" else "global"
+
+
+def _redrawn(place: Place, start: str, purpose: str) -> RunSpec:
+    seed = derive(place.study.seed, place.replicate, f"{purpose}/{place.round}", place.trial)
+    return _edited(place, start=start, init_seed=seed, rewind=None)
+
+
+def _edited(place: Place, **changes: Any) -> RunSpec:
+    """Return another run with some changes. It waits for that run only if no recipe gives its masks."""
+    same, study = place.same, place.study
+    if same.parent is None and same.pruning is None:
+        changes = {"root": same.root or same.key, "masks_of": same.masks_of or same.key} | changes
+    own = {"data": study.data, "model": study.model, "training": study.training, "snapshots": ()}
+    return same.model_copy(update=_labels(place) | own | changes)
 
 
 def _run(place: Place, **settings: Any) -> RunSpec:
     study = place.study
-    return RunSpec(
-        arm=place.arm,
-        replicate=place.replicate,
-        round=place.round,
-        trial=place.trial,
-        data=study.data,
-        model=study.model,
-        training=study.training,
-        order_seed=_order_seed(study, place.replicate, f"{place.arm}/{place.round}", place.trial),
-        **settings,
-    )
+    return RunSpec(**_labels(place), data=study.data, model=study.model, training=study.training, **settings)
+
+
+def _labels(place: Place) -> dict[str, Any]:
+    return {
+        "arm": place.arm,
+        "replicate": place.replicate,
+        "round": place.round,
+        "trial": place.trial,
+        "order_seed": _order_seed(place.study, place.replicate, f"{place.arm}/{place.round}", place.trial),
+    }
 
 
 def _order_seed(study: StudyConfig, replicate: int, run: str, trial: int = 0) -> int:

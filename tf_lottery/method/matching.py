@@ -1,8 +1,9 @@
 """The matching rule, which says which tickets do as well as the dense network.
 
 A round is matching if validation accuracy at early stop, on the mean over replicates, is
-at least the dense network's minus the tolerance, at this round AND every denser one. (Searches
-around `fit` monitor what their user names.) The test set chooses nothing.
+at least the dense network's minus the tolerance, at this round AND every denser one. (An arm such as
+`final` may be trained in some rounds only; these are the ones that count. Searches around `fit` monitor what
+their user names.) The test set chooses nothing.
 """
 
 from collections import defaultdict
@@ -64,9 +65,18 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
     if 0 not in values:
         return None
     needed = mean(values[0]) - tolerance
-    last = None
-    for expected, (round, replicates) in enumerate(values.items()):
-        if round != expected or len(replicates) < len(values[0]) or mean(replicates) < needed - ROUNDING:
+    chosen = _rounds_of_choice(records, arm)
+    last, before = None, -1
+    for round, replicates in values.items():
+        lacks_one = round != before + 1 and round not in chosen
+        if lacks_one or len(replicates) < len(values[0]) or mean(replicates) < needed - ROUNDING:
             break
-        last = round or None
+        last, before = round or None, round
     return last
+
+
+def _rounds_of_choice(records: list[Finished], arm: str) -> set[int]:
+    """Return the rounds in which an arm's masks come from another arm, so that it may skip the one before."""
+    arms = {record.key: record.spec.arm for record in records if record.spec.round}
+    own = [record for record in records if record.spec.arm == arm]
+    return {record.spec.round for record in own if arms.get(record.spec.parent, arm) != arm}

@@ -4,15 +4,31 @@ It is pure: it uses no TensorFlow and no files. Serial loops, processes, cluster
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS, CHAINS, Place, check_names, dense, function_name, is_chain
+from tf_lottery.method.arms import (
+    ARMS,
+    CHAINS,
+    FOLLOWING,
+    chain_below,
+    dense,
+    function_name,
+    in_full,
+    is_chain,
+    rewind_points,
+    settings_of,
+)
+from tf_lottery.method.check import check_arms
 from tf_lottery.method.matching import ROUNDING
+from tf_lottery.method.place import Place
 from tf_lottery.method.spec import Finished, RunSpec
 
 Chain = list[RunSpec]
 """The runs of one chain arm and replicate by round, the dense network first."""
+Chains = dict[str, Chain]
+"""A replicate's chains by arm."""
 
 
 def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
@@ -50,12 +66,8 @@ def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
 
 def expected_runs(study: StudyConfig) -> int | None:
     """Return how many runs the study takes if no stop rule ends it early; None if that is unknown."""
-    check_names(study)
-    if _ends_by_a_rule(study):
-        return None
-    dense_runs = len({chain[0].key for chain in _begun(study, 0).values()})
-    runs = sum(settings.trials * len(_rounds_of(study, arm)) for arm, settings in study.arms.items())
-    return study.replicates * (dense_runs + runs)
+    specs = foreseen(study.model_copy(update={"data": study.data.model_copy(update={"digest": "unknown"})}))
+    return None if specs is None else len({spec.key for spec in specs})
 
 
 def foreseen(study: StudyConfig) -> list[RunSpec] | None:
@@ -63,7 +75,8 @@ def foreseen(study: StudyConfig) -> list[RunSpec] | None:
     _check(study)
     if _ends_by_a_rule(study):
         return None
-    return _grown(study, lambda settings, chain, _: len(chain) <= settings.pruning.rounds)
+    rounds = {arm: settings_of(study, arm).pruning.rounds for arm in study.arms}
+    return _grown(study, lambda arm, chain: len(chain) <= rounds[arm], lambda spec: True)
 
 
 def reached(study: StudyConfig, finished: Mapping[str, Finished]) -> list[RunSpec]:
@@ -76,7 +89,13 @@ def reached(study: StudyConfig, finished: Mapping[str, Finished]) -> list[RunSpe
         LotteryError: If there is an unknown arm, or the study's data has no digest yet.
     """
     _check(study)
-    return _grown(study, lambda settings, chain, chains: _goes_on(settings, chain, chains, finished))
+    settings = {arm: settings_of(study, arm) for arm in study.arms}
+    grown: dict[str, list[Chain]] = {}
+
+    def goes_on(arm: str, chain: Chain) -> bool:
+        return _goes_on(settings[arm], chain, grown[arm], finished)
+
+    return _grown(study, goes_on, lambda spec: _is_finished(spec, finished), grown)
 
 
 def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
@@ -87,7 +106,8 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     """
     finished = {record.key: record for record in records}
     specs = reached(study, finished)
-    needed = {spec.parent for spec in specs if not _is_finished(spec, finished)}
+    coming = foreseen(study) or specs
+    needed = {spec.parent for spec in coming if not _is_finished(spec, finished)}
     last: dict[tuple[str, int], str] = {}
     for spec in specs:
         if is_chain(study, spec.arm):
@@ -95,31 +115,58 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     # A chain that has no round of its own yet goes on from the dense run that it shares.
     for arm in study.arms:
         for replicate in range(study.replicates) if is_chain(study, arm) else ():
-            last.setdefault((arm, replicate), dense(study.of_arm(arm), replicate).key)
+            last.setdefault((arm, replicate), dense(settings_of(study, arm), replicate).key)
+    if _ends_by_a_rule(study):  # arms that prune the dense network once may still have further rounds
+        needed |= {spec.key for spec in specs if spec.round == 0}
     return {spec.key for spec in specs if spec.key in finished} - needed - set(last.values())
 
 
-def _begun(study: StudyConfig, replicate: int) -> dict[str, Chain]:
-    """Return a replicate's chains, each with its dense run. A dense run that several chains share keeps the
+def _begun(study: StudyConfig, replicate: int) -> Chains:
+    """Return a replicate's chains, each with its dense run. A dense run that several arms build on keeps the
     rewind points of all of them."""
-    chains = {arm: [dense(study.of_arm(arm), replicate, arm)] for arm in study.arms if is_chain(study, arm)}
+    arms = [arm for arm in study.arms if is_chain(study, arm)]
+    arms.sort(key=lambda arm: function_name(study, arm) in FOLLOWING)  # after those that they follow
+    chains = {arm: [dense(settings_of(study, arm), replicate, arm)] for arm in arms}
     points: dict[str, dict[str, None]] = {}
     for (first,) in chains.values():
         points.setdefault(first.key, {}).update(dict.fromkeys(first.snapshots))
+    for arm in study.arms:
+        (first,) = chains[chain_below(study, arm)]
+        own = rewind_points(in_full(study, arm).rewind)
+        points[first.key].update(dict.fromkeys(own))
     for arm, (first,) in chains.items():
         chains[arm] = [first.model_copy(update={"snapshots": tuple(points[first.key])})]
     return chains
 
 
-def _grown(study: StudyConfig, goes_on: Callable[[StudyConfig, Chain, list[Chain]], bool]) -> list[RunSpec]:
-    """Return all runs of all arms. `goes_on` decides from an arm's settings, one of its chains, and the arm's
-    chains of all replicates, whether that chain goes on."""
+def _grown(
+    study: StudyConfig,
+    goes_on: Callable[[str, Chain], bool],
+    is_finished: Callable[[RunSpec], bool],
+    grown: dict[str, list[Chain]] | None = None,
+) -> list[RunSpec]:
+    """Return all runs of all arms.
+
+    Args:
+        study: The study.
+        goes_on: A function that decides whether an arm's chain goes on.
+        is_finished: A function that says whether a run is finished.
+        grown: A mapping that gets, for each arm, its chains of all replicates as far as they have grown.
+    """
     replicates = [_begun(study, replicate) for replicate in range(study.replicates)]
     for arm in replicates[0]:
-        settings, chains = study.of_arm(arm), [replicate[arm] for replicate in replicates]
+        settings, chains = settings_of(study, arm), [replicate[arm] for replicate in replicates]
+        if grown is not None:
+            grown[arm] = chains
+        if function_name(study, arm) in FOLLOWING:
+            for chains in replicates:
+                chain, followed = chains[arm], chains[study.arms[arm].on]
+                while len(chain) < len(followed) and is_finished(chain[-1]):
+                    chain.append(_next(study, arm, settings, chain))
+            continue
         growing = list(chains)
         while growing:
-            growing = [chain for chain in growing if goes_on(settings, chain, chains)]
+            growing = [chain for chain in growing if goes_on(arm, chain)]
             for chain in growing:
                 chain.append(_next(study, arm, settings, chain))
     return [spec for replicate in replicates for spec in _of_replicate(study, replicate)]
@@ -127,25 +174,41 @@ def _grown(study: StudyConfig, goes_on: Callable[[StudyConfig, Chain, list[Chain
 
 def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> RunSpec:
     place = Place(settings, arm, chain[0].replicate, len(chain), trial=0, dense=chain[0], before=chain[-1])
-    return CHAINS[function_name(arm, study.arms[arm])](place)
+    return CHAINS[function_name(study, arm)](place)
 
 
-def _of_replicate(study: StudyConfig, chains: Mapping[str, Chain]) -> list[RunSpec]:
-    """Return a replicate's runs by round, arm and trial. A dense run that chains share is listed once."""
-    dense_runs = {chain[0].key: chain[0] for chain in reversed(chains.values())}
-    specs = [chain[0] for chain in chains.values() if dense_runs[chain[0].key] is chain[0]]
-    settings = {arm: study.of_arm(arm) for arm in study.arms}
+def _of_replicate(study: StudyConfig, chains: Chains) -> list[RunSpec]:
+    """Return a replicate's runs by round, arm and trial. A dense run that arms share is listed once."""
+    specs = _dense_runs(study, chains)
+    settings = {arm: settings_of(study, arm) for arm in study.arms}
     for round in range(1, max(map(len, chains.values()))):
         for arm in study.arms:
             if arm in chains:
                 specs += chains[arm][round : round + 1]
             else:
-                specs += _controls(study, settings, chains, arm, round)
+                specs += _not_chained(study, settings, chains, arm, round)
     return specs
 
 
-def _controls(
-    study: StudyConfig, settings: Mapping[str, StudyConfig], chains: Mapping[str, Chain], arm: str, round: int
+def _dense_runs(study: StudyConfig, chains: Chains) -> list[RunSpec]:
+    """Return a replicate's dense runs, that of the arm `final` first: its tickets are what is found."""
+    replicate = next(iter(chains.values()))[0].replicate
+    finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
+    full = [dense(settings_of(study, arm), replicate, arm) for arm in finals]
+    every = [*full, *(chains[arm][0] for arm in study.arms if arm in chains)]
+    points: dict[str, dict[str, None]] = {}
+    for spec in every:
+        points.setdefault(spec.key, {}).update(dict.fromkeys(spec.snapshots))
+    first = {spec.key: spec for spec in reversed(every)}
+    return [
+        spec.model_copy(update={"snapshots": tuple(points[spec.key])})
+        for spec in every
+        if first[spec.key] is spec
+    ]
+
+
+def _not_chained(
+    study: StudyConfig, settings: Mapping[str, StudyConfig], chains: Chains, arm: str, round: int
 ) -> list[RunSpec]:
     """Return the trials of an arm that isn't a chain at one round; none if the arm it is `on` has no run."""
     own = study.arms[arm]
@@ -154,28 +217,26 @@ def _controls(
     if own.on in chains:
         same = chains[own.on][round : round + 1]
     else:
-        same = _controls(study, settings, chains, own.on, round)[:1]
+        same = _not_chained(study, settings, chains, own.on, round)[:1]
     if not same:
         return []
-    root = next((chain[0] for chain in chains.values() if chain[0].key == same[0].root), same[0])
-    function = ARMS[function_name(arm, own)]
-    return [
-        function(Place(settings[arm], arm, same[0].replicate, round, trial, dense=root, same=same[0]))
-        for trial in range(own.trials)
-    ]
+    place = Place(
+        settings[arm],
+        arm,
+        same[0].replicate,
+        round,
+        trial=0,
+        dense=chains[chain_below(study, arm)][0],
+        same=same[0],
+        matched=in_full(study, own.on).pruning,
+    )
+    function = ARMS[function_name(study, arm)]
+    return [function(replace(place, trial=trial)) for trial in range(own.trials)]
 
 
 def _ends_by_a_rule(study: StudyConfig) -> bool:
     """Return whether a chain has no number of rounds, so that only a stop rule ends it."""
-    return any(study.of_arm(arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm))
-
-
-def _rounds_of(study: StudyConfig, arm: str) -> range | list[int]:
-    """Return the rounds at which an arm has runs of its own, if no stop rule ends the study early."""
-    if is_chain(study, arm):
-        return range(1, study.of_arm(arm).pruning.rounds + 1)
-    own = study.arms[arm].rounds
-    return [round for round in _rounds_of(study, study.arms[arm].on) if own is None or round in own]
+    return any(settings_of(study, arm).pruning.rounds is None for arm in study.arms if is_chain(study, arm))
 
 
 def _is_finished(spec: RunSpec, finished: Mapping[str, Finished]) -> bool:
@@ -218,6 +279,6 @@ def _fell(study: StudyConfig, chains: list[Chain], round: int, finished: Mapping
 
 
 def _check(study: StudyConfig) -> None:
-    check_names(study)
+    check_arms(study)
     if study.data.digest is None:
         raise LotteryError("The study has no data.digest yet. Call prepare() first, which fills it in.")

@@ -32,12 +32,19 @@ class Results(Generic[Run]):
         self.main = main_arm(self.records)
 
     def of_arm(self, arm: str) -> list[Run]:
-        """Return all runs of an arm, with the dense runs that it shares with the main one."""
+        """Return all runs of an arm, with the dense runs that it is compared with."""
         own = [record for record in self.records if record.spec.arm == arm]
         if any(record.spec.round == 0 for record in own):
             return own
-        dense = [r for r in self.records if r.spec.arm == self.main and r.spec.round == 0]
-        return [*dense, *own]
+        return [*self._dense_runs(own), *own]
+
+    def _dense_runs(self, own: list[Run]) -> list[Run]:
+        """Return the main arm's dense runs; if an arm has other data, those of an arm with the same data."""
+        dense = [record for record in self.records if record.spec.round == 0]
+        digest = own[0].spec.data.digest if own else None
+        same = [record for record in dense if digest in (None, record.spec.data.digest)]
+        arm = self.main if any(record.spec.arm == self.main for record in same) else main_arm(same)
+        return [record for record in same if record.spec.arm == arm]
 
     def rounds(self, replicate: int = 0, arm: str | None = None) -> dict[int, Run]:
         """Return the first trial of each of a replicate's rounds, by round, the dense run first.
@@ -74,7 +81,9 @@ class Results(Generic[Run]):
             tolerance: The tolerance, as in `tf_lottery.matching_round`.
             arm: Which arm. Default: the main one.
         """
-        return matching_round(self.of_arm(arm or self.main), tolerance, arm or self.main)
+        arm = arm or self.main
+        others = [record for record in self.records if record.spec.round and record.spec.arm != arm]
+        return matching_round([*self.of_arm(arm), *others], tolerance, arm)
 
     def winner(self, tolerance: float = 0.0, replicate: int = 0) -> Run | None:
         """Return a replicate's run at the sparsest matching round, None if no pruned round matches."""

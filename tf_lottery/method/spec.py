@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
@@ -32,13 +32,28 @@ class Pruning(Strict):
     """How the parent's last weights are turned into this run's masks."""
 
     criterion: str
-    scope: Literal["layer", "global"]
+    scope: str
     rate: float
     layer_rates: dict[str, float] = {}
     seed: int = 0
     """The seed of a criterion that draws; 0 for others."""
     min_density: float = 0.0
     """The least fraction of each layer's weights that stays."""
+    rounds: int = 1
+    """How many rounds are pruned at once; the counting is repeated round by round."""
+    counted: str | None = None
+    """The scope of the prunings whose count of weights is matched. Default: `scope`."""
+    examples: int = 0
+    """How many training examples a criterion that needs gradients looks at; 0 for others."""
+
+
+class Edit(Strict):
+    """A change of the masks that a pruning has left."""
+
+    kind: str
+    """A key of `tf_lottery.pruning.edits.EDITS`."""
+    seed: int = 0
+    """The seed of an edit that draws; 0 for others."""
 
 
 class _FromJson(Strict):
@@ -72,18 +87,21 @@ class RunSpec(_FromJson):
     order_seed: int
     """The seed of the order of training examples."""
     start: str
-    """Where the weights come from: a key of `tf_lottery.runs.start.STARTS`."""
+    """Where the weights come from: a key of `tf_lottery.runs.starts.STARTS`."""
     init_seed: int | None = None
     """The seed that the weights are drawn with."""
     rewind: RewindConfig | None = None
     root: str | None = None
     """The key of this replicate's dense run, which keeps the rewind points."""
     parent: str | None = None
-    """The key of the run whose last weights are scored and whose masks are pruned further."""
+    """The key of the run whose last weights are scored and whose masks are pruned further. Without one, a
+    pruning scores the weights at step 0 of the dense run."""
     pruning: Pruning | None = None
     masks_of: str | None = None
-    """The key of the run whose masks are taken unchanged. It is set only where no recipe gives those masks,
-    so that they exist only after that run's training."""
+    """The key of the run whose masks are taken unchanged. It is set only where no recipe gives those masks
+    for this network, so that they exist only after that run's training."""
+    edits: tuple[Edit, ...] = ()
+    """Changes of these masks, one after another."""
     snapshots: tuple[Steps, ...] = ()
     """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
@@ -106,6 +124,11 @@ class RunSpec(_FromJson):
         settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def begins(self) -> RewindConfig | None:
+        """The rewinding that decides at which step the run begins; None if it begins at step 0."""
+        return None if self.start == "transfer" else self.rewind
 
     def model_copy(self, **changes: Any) -> "RunSpec":
         """Copy as pydantic does, but drop the key that was computed before the change."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.pruning.masks import Masks
-from tf_lottery.pruning.schedules import keep_next
+from tf_lottery.pruning.scopes import Kept, kept
 
 
 def select(
@@ -25,7 +25,8 @@ def select(
         masks: Kernel path -> current mask.
         rates: Kernel path -> fraction of the remaining weights to prune, in [0, 1].
         scope: With `layer`, scores compete within each layer, at the layer's own rate. With `global`,
-            they compete over all layers whose rate isn't 0, which must share one rate.
+            they compete over all layers whose rate isn't 0, which must share one rate. The others of `SCOPES`
+            distribute the weights that remain in all over the layers, where scores compete.
         min_density: Fraction of each layer's weights that is always kept, as a guard against layers that
             collapse: its highest-scored weights don't compete.
 
@@ -38,18 +39,37 @@ def select(
         LotteryError: If scores are NaN or infinite, a layer would be left empty, or more weights are to be
             pruned than `min_density` allows.
     """
+    shapes = {path: mask.shape for path, mask in masks.items()}
+    remaining = {path: int(np.count_nonzero(mask)) for path, mask in masks.items()}
+    return keep(scores, masks, kept(shapes, remaining, rates, scope), min_density)
+
+
+def keep(
+    scores: Mapping[str, np.ndarray],
+    masks: Mapping[str, np.ndarray],
+    counts: Kept,
+    min_density: float = 0.0,
+) -> Masks:
+    """Keep so many of the remaining weights, those with the highest scores.
+
+    Args:
+        scores: Kernel path -> scores, as in `select`.
+        masks: Kernel path -> current mask.
+        counts: Group of kernel paths, in the order of `masks` -> how many of its weights stay.
+        min_density: As in `select`.
+
+    Raises:
+        LotteryError: As `select` does.
+    """
     for path, mask in masks.items():
         if not np.all(np.isfinite(scores[path][mask])):
             raise LotteryError(
                 f"Expected finite scores. Received: NaN or infinity in {path}. The training "
                 "that produced them diverged: try a lower training.learning_rate."
             )
-    if scope == "layer":
-        pruned = {path: _prune_group(scores, masks, [path], rates[path], min_density)[path] for path in masks}
-    elif scope == "global":
-        pruned = {**masks, **_prune_globally(scores, masks, rates, min_density)}
-    else:
-        raise LotteryError(f"Expected scope 'layer' or 'global'. Received: {scope!r}")
+    pruned = dict(masks)
+    for paths, count in counts.items():
+        pruned |= _prune_group(scores, masks, list(paths), count, min_density)
     for path, mask in pruned.items():
         if masks[path].any() and not mask.any():
             raise LotteryError(
@@ -59,21 +79,10 @@ def select(
     return pruned
 
 
-def _prune_globally(scores, masks, rates, min_density: float) -> Masks:
-    competing = [path for path in masks if rates[path] > 0]
-    distinct = {rates[path] for path in competing}
-    if len(distinct) > 1:
-        raise LotteryError(
-            "Expected one rate for all layers (or 0, to leave a layer out) with scope 'global'. "
-            f"Received: {sorted(distinct)}"
-        )
-    return _prune_group(scores, masks, competing, distinct.pop(), min_density) if competing else {}
-
-
-def _prune_group(scores, masks, paths: list[str], rate: float, min_density: float) -> Masks:
+def _prune_group(scores, masks, paths: list[str], count: int, min_density: float) -> Masks:
     flat_masks = np.concatenate([masks[path].ravel() for path in paths])
     values = np.concatenate([scores[path].ravel() for path in paths])
-    going = np.count_nonzero(flat_masks) - keep_next(np.count_nonzero(flat_masks), rate)
+    going = np.count_nonzero(flat_masks) - count
     competing = np.concatenate([_competing(scores[path], masks[path], min_density) for path in paths])
     alive = np.flatnonzero(competing)
     if going > len(alive):

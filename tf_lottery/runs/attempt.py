@@ -83,7 +83,7 @@ def check(study: StudyConfig, store: Store, trainers: Trainers) -> str | None:
     try:
         with one_line_if_another_ends(study.training.strategy):
             trainer = trainers.trainer(waiting[0])
-            check_fit(study, trainers.dataset(study.data), trainer, collect(study, records))
+            check_fit(study, trainers, trainer, collect(study, records))
     except DamagedError:
         raise
     except LotteryError as error:

@@ -19,7 +19,8 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Tra
         dataset: The run's data.
         steps: The number of steps to train.
     """
-    pruned = spec.parent is not None and not spec.snapshots  # a rewind point needs the whole network's state
+    has_masks = any((spec.parent, spec.pruning, spec.masks_of))
+    pruned = has_masks and not spec.snapshots  # a rewind point needs the whole network's state
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
     if not (pruned and fresh) or spec.training.dead_units == "compute":
         return trainer

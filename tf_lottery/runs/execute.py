@@ -62,18 +62,19 @@ def execute(
 
     checkpoint = resume.checkpoint_of(spec, store, trainer, snapshots, context, observer)
     run = store.begin(spec.key, go_on=checkpoint is not None)
-    start = start_run(spec, store, trainer, length.per_epoch)
+    start = start_run(spec, store, trainer, length)
     first = checkpoint.step if checkpoint else start.first_step
-    observer.started(spec, first, length.last)
+    _, last = length.span(spec.begins)
+    observer.started(spec, first, last)
 
-    engine = engines.choose(spec, trainer, dataset, length.last - start.first_step)
+    engine = engines.choose(spec, trainer, dataset, last - start.first_step)
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
     evaluations = Evaluations(engine, length.evaluate_every, observer)
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [rewind_points, evaluations])
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
     stops = [rewind_points, evaluations, checkpoints, Reports(observer)]
-    train(engine, start.first_step, length.last, order, stops, checkpoint)
+    train(engine, start.first_step, last, order, stops, checkpoint)
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None
     checks = start.checks | engines.bring_back(engine, trainer)

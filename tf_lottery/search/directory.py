@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery import arrays, atomic
-from tf_lottery.config import StudyConfig
+from tf_lottery.config import PruningConfig, RewindConfig, Strict, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.paths import StudyPaths
 
@@ -58,14 +58,15 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
     content = {
         **settings,
         "data": study.data.digest,
-        "pruning": study.pruning.model_dump(
-            mode="json", exclude={"rounds", "target_density", "max_accuracy_drop"}
-        ),
-        "rewind": study.rewind.model_dump(mode="json"),
+        "pruning": _settings(study.pruning),
+        "rewind": _settings(study.rewind),
         "seed": study.seed,
     }
     if file.exists():
         present = _read(file)
+        for section, default in (("pruning", PruningConfig(rounds=1)), ("rewind", RewindConfig())):
+            # An older version, which had fewer settings, has left them at what are their defaults now.
+            present[section] = _settings(default) | present.get(section, {})
         if differing := sorted(k for k in content | present if content.get(k) != present.get(k)):
             raise LotteryError(
                 f"{paths.root} holds another search, which differs in {', '.join(differing)}. "
@@ -73,6 +74,11 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
             )
         return
     atomic.write_json(file, {**content, "digest": _digest(content)})
+
+
+def _settings(section: Strict) -> dict[str, Any]:
+    """Return a section's settings, except the rules that end a search."""
+    return section.model_dump(mode="json", exclude={"rounds", "target_density", "max_accuracy_drop"})
 
 
 def theta_0(paths: StudyPaths, initial: arrays.Arrays) -> tuple[arrays.Arrays, bool]:

@@ -13,6 +13,7 @@ from tf_lottery.arrays import Arrays
 from tf_lottery.callbacks.rewind_snapshot import RewindSnapshot
 from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.layers.access import get_masks, kernels, parameters
+from tf_lottery.length import Length
 from tf_lottery.method.spec import RunSpec, counts
 from tf_lottery.paths import RunPaths
 from tf_lottery.runs.start import start_run
@@ -79,7 +80,7 @@ class FitRun:
         """
         began = time.perf_counter()
         run = self.store.begin(spec.key)
-        start = start_run(spec, self.store, self.network, self._per_epoch or 0)
+        start = start_run(spec, self.store, self.network, self._length())
         self._resume(start.first_step)
         train_began = time.perf_counter()
         trained = self._train(spec, run, start.first_step)
@@ -113,6 +114,11 @@ class FitRun:
                 **counts(masks),
             )
         )
+
+    def _length(self) -> Length:
+        """Return the length of a run. Only training the dense one may tell how many steps an epoch has."""
+        per_epoch = self._per_epoch or 0
+        return Length(per_epoch, per_epoch * self._arguments.get("epochs", 1), per_epoch)
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
         """Call `fit` from the given step on. The network is in the state in which the run begins."""

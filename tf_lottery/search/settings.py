@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from tf_lottery.config import ArmConfig, PruningConfig, RewindConfig, Seed, Strict
 from tf_lottery.errors import LotteryError
 from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.search.monitor import Monitor
 
 DEFAULT_ROUNDS = 10
@@ -32,7 +33,6 @@ _WHAT = {
     "rounds": "rounds, a whole number from 1 to 1,000",
     "max_accuracy_drop": "until from 0, in units of what is monitored",
     "target_density": "target_density between 0 and 1, as a fraction",
-    "scope": "scope 'layer' or 'global'",
     "layer_rates": "layer_rates as rates from 0 up to, not including, 1, by layer name",
     "min_density": "min_density from 0 up to, not including, 1",
     "to": "rewind_to such as '0it', '500it' or '2ep'",
@@ -89,6 +89,8 @@ class SearchSettings:
         """
         if not isinstance(criterion, str) or criterion not in CRITERIA:
             raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
+        if not isinstance(scope, str) or scope not in SCOPES:
+            raise LotteryError(f"Expected a scope of {', '.join(SCOPES)}. Received: {scope!r}")
         if rounds is None and until is None and target_density is None:
             rounds = DEFAULT_ROUNDS
         if layer_rates is not None and not isinstance(layer_rates, Mapping):

@@ -182,6 +182,10 @@ class Store:
         """
         return self._load(key, f"weights_{which}")
 
+    def optimizer(self, key: str) -> arrays.Arrays:
+        """Return the state that a finished run's optimizer had in the end, verified."""
+        return self._load(key, "optimizer_last")
+
     def rewind_point(self, key: str, step: int) -> arrays.Arrays:
         """Return the state that a dense run kept at a rewind point, verified."""
         return self._load(key, f"rewind/{step}it")

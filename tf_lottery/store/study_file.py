@@ -3,12 +3,11 @@
 import hashlib
 
 from tf_lottery import atomic, config_file
-from tf_lottery.config import StudyConfig
+from tf_lottery.config import DataConfig, StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import check_names
+from tf_lottery.method.check import check_arms
 from tf_lottery.paths import StudyPaths
-from tf_lottery.pruning.criteria import CRITERIA
 
 _SEAL = "# What this study is, written by tf_lottery. sha256 of what follows: "
 
@@ -25,7 +24,7 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
         LotteryError: If the study names an unknown criterion, arm or data set, or the
             directory holds another study or can't be written.
     """
-    _check_names(study)
+    check_arms(study)
     if make:
         atomic.make_directory(paths.root)
     present = [path.name for path in paths.root.iterdir()] if paths.root.is_dir() else []
@@ -41,32 +40,28 @@ def prepare(study: StudyConfig, paths: StudyPaths, make: bool = True) -> StudyCo
 
 def follow(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
     """Return what `prepare` returns, in a worker that isn't the chief: nothing is made or written."""
-    _check_names(study)
+    check_arms(study)
     if paths.study.exists():  # refuse what the chief refuses
         study = _resume(study, paths)
     return _with_digest(study)
 
 
-def _check_names(study: StudyConfig) -> None:
-    check_names(study)
-    for arm in study.arms:
-        if (criterion := study.of_arm(arm).pruning.criterion) not in CRITERIA:
-            raise LotteryError(
-                f"Expected {_own(study, arm)}pruning.criterion as one of {', '.join(CRITERIA)}. "
-                f"Received: {criterion!r}"
-            )
-
-
-def _own(study: StudyConfig, arm: str) -> str:
-    """Return where an arm's own settings of pruning stand, nothing if it has none."""
-    return f"arms.{arm}." if study.arms[arm].pruning else ""
-
-
 def _with_digest(study: StudyConfig) -> StudyConfig:
-    if study.data.digest and study.data.name not in sources.OWN:  # the process that trains checks it
-        return study
-    data = study.data.model_copy(update={"digest": sources.load(study.data).digest})
-    return study.model_copy(update={"data": data})
+    study = study.model_copy(update={"data": _known(study.data)})
+    arms = {
+        name: arm.model_copy(update={"data": {**arm.data, "digest": _known(study.of_arm(name).data).digest}})
+        if arm.data
+        else arm
+        for name, arm in study.arms.items()
+    }
+    return study.model_copy(update={"arms": arms})
+
+
+def _known(data: DataConfig) -> DataConfig:
+    """Return the data with its digest."""
+    if data.digest and data.name not in sources.OWN:  # the process that trains checks it
+        return data
+    return data.model_copy(update={"digest": sources.load(data).digest})
 
 
 def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:

@@ -107,9 +107,21 @@ def _rewound(store: Store, record: Finished) -> Arrays:
     return store.rewind_point(record.spec.root, int(name.removeprefix(_REWIND).removesuffix("it")))
 
 
+def _trained(store: Store, record: Finished) -> Arrays:
+    """Return the last weights of the run that was pruned, if it is still the same."""
+    parent = record.spec.parent
+    if store.record(parent).digests["weights_last"] != record.checks["started_from"]:
+        raise LotteryError(
+            f"The run that {record.spec.describe()} started from has been trained anew since, with other "
+            "results. Train this run again, too."
+        )
+    return store.weights(parent)
+
+
 STARTED_FROM: dict[str, Callable[[Store, Finished], Arrays]] = {
     "initialize": _initialized,
     "rewind": _rewound,
+    "trained": _trained,
 }
 """Kind of start -> the weights that a run's training started from, before masks are applied."""
 

@@ -1,0 +1,167 @@
+"""Which runs a study of the literature's arms has, and when they can start."""
+
+from itertools import groupby
+
+import pytest
+
+from tests.fakes import fake_record, fake_study, run_to_the_end
+from tf_lottery.method.plan import collect, expected_runs, foreseen, plan, spent
+from tf_lottery.method.results import Results
+
+EVERY = {
+    "ticket": {},
+    "dense_longer": {},
+    "one_shot": {"rounds": [1, 3]},
+    "snip": {"like": "at_init", "pruning": {"criterion": "snip", "scope": "global"}, "rounds": [3]},
+    "snip_shuffled": {"like": "shuffled", "on": "snip"},
+    "smart_ratio": {},
+    "random_reinit": {"trials": 2},
+    "keep_signs": {},
+    "constant_sign": {},
+    "reshuffle": {},
+    "shuffled": {},
+    "inverted": {},
+    "fork": {},
+    "moved": {"like": "transfer", "training": {"optimizer": "sgd"}},
+    "moved_reinit": {"like": "random_reinit", "on": "moved"},
+}
+
+
+def rounds_of(specs):
+    """Arm -> the rounds in which it has runs, one entry for each trial."""
+    in_order = sorted(specs, key=lambda spec: (spec.arm, spec.round))
+    return {arm: [spec.round for spec in own] for arm, own in groupby(in_order, lambda spec: spec.arm)}
+
+
+def of(specs, arm, round):
+    return next(spec for spec in specs if (spec.arm, spec.round) == (arm, round))
+
+
+def test_a_study_of_every_arm_ends_with_what_was_foreseen():
+    study = fake_study(arms=EVERY, replicates=2)
+    specs = [record.spec for record in collect(study, run_to_the_end(study))]
+    assert rounds_of(specs[: len(specs) // 2]) == {
+        **dict.fromkeys(EVERY.keys() - {"ticket"}, [1, 2, 3]),
+        "ticket": [0, 1, 2, 3],
+        "one_shot": [1, 3],
+        "snip": [3],
+        "snip_shuffled": [3],
+        "random_reinit": [1, 1, 2, 2, 3, 3],
+    }
+    assert [spec.key for spec in foreseen(study)] == [spec.key for spec in specs]
+    # One shot of one round is the ticket's first round: trained once, and counted once.
+    assert expected_runs(study) == len({spec.key for spec in specs}) == len(specs) - 2
+
+
+def test_a_transfer_waits_for_the_run_whose_masks_it_takes():
+    study = fake_study(pruning={"rounds": 1}, arms={"moved": EVERY["moved"]})
+    dense = fake_record(plan(study, [])[0])
+    (ticket,) = plan(study, [dense])
+    (moved,) = plan(study, [dense, fake_record(ticket)])
+    assert (moved.arm, moved.masks_of, moved.training.optimizer) == ("moved", ticket.key, "sgd")
+    assert ticket.training.optimizer == "adam"
+
+
+@pytest.mark.parametrize(
+    "rule", [{"rounds": 4}, {"target_density": 0.3}, {"max_accuracy_drop": 0.5}], ids=str
+)
+def test_a_longer_dense_network_has_as_many_rounds_as_the_tickets(rule):
+    study = fake_study(pruning=rule, arms={"dense_longer": {}, "ticket": {}})
+    records = run_to_the_end(
+        study, remaining=lambda spec: 1024 if spec.arm == "dense_longer" else max(1024 >> spec.round, 64)
+    )
+    rounds = rounds_of(record.spec for record in collect(study, records))
+    assert rounds["dense_longer"] == rounds["ticket"][1:]
+
+
+def test_arms_that_share_a_dense_run_ask_for_all_its_rewind_points_at_once():
+    arms = {
+        "late": {"like": "ticket", "rewind": {"to": "500it"}},
+        "once": {"like": "one_shot", "rewind": {"to": "200it"}},
+        "replayed": {"like": "ticket", "rewind": {"weights": "trained", "to": "100it"}},
+    }
+    dense, *others = foreseen(fake_study(arms=arms))
+    assert set(dense.snapshots) == {"0it", "500it", "200it"}
+    assert dense.snapshots[0] == "0it"
+    assert {spec.root for spec in others} == {dense.key}
+
+
+SEARCH = {
+    "search": {"steps": "1000it", "data": 0.25},
+    "arms": {
+        "final": {"rounds": [2, 3]},
+        "random_reinit": {"rounds": [3]},
+        "dense_longer": {},
+        "one_shot": {"rounds": [3]},
+    },
+    "rewind": {"to": "500it"},
+}
+
+
+def test_only_the_rounds_that_find_masks_are_trained_cheaply():
+    study = fake_study(**SEARCH)
+    specs = foreseen(study)
+    for spec in specs:
+        cheap = spec.arm == "ticket"
+        assert spec.training.steps == ("1000it" if cheap else study.training.steps)
+        assert spec.data.share == (0.25 if cheap else 1.0)
+    assert rounds_of(specs) == {
+        "ticket": [0, 1, 2, 3],
+        "final": [0, 2, 3],
+        "random_reinit": [3],
+        "dense_longer": [1, 2, 3],
+        "one_shot": [3],
+    }
+
+
+def test_final_runs_train_the_masks_that_the_search_has_found_from_its_rewind_point():
+    specs = foreseen(fake_study(**SEARCH))
+    found, trained = of(specs, "ticket", 3), of(specs, "final", 3)
+    assert (trained.parent, trained.pruning, trained.rewind) == (found.parent, found.pruning, found.rewind)
+    assert trained.root == of(specs, "ticket", 0).key != of(specs, "final", 0).key
+    assert of(specs, "dense_longer", 1).parent == of(specs, "final", 0).key, "the dense network in full"
+    assert of(specs, "one_shot", 3).parent == of(specs, "ticket", 0).key
+
+
+def test_the_tickets_of_a_cheap_search_are_those_trained_in_full():
+    study = fake_study(**SEARCH)
+    records = collect(study, run_to_the_end(study, validation=lambda s: 0.9 if s.arm == "ticket" else 0.97))
+    results = Results(records)
+    assert results.main == "final"
+    assert list(results.rounds()) == [0, 2, 3]
+    assert results.matching_round() == 3, "round 1 wasn't asked for"
+    assert results.winner().spec.arm == "final"
+
+
+def test_a_round_of_the_chain_that_is_missing_still_ends_the_matching_ones():
+    study = fake_study(arms={"random_reinit": {}})
+    records = [
+        r for r in collect(study, run_to_the_end(study)) if (r.spec.arm, r.spec.round) != ("ticket", 1)
+    ]
+    assert Results(records).matching_round() is None
+
+
+def test_an_arm_with_other_data_is_compared_with_the_dense_network_of_that_data():
+    other = {"name": "mnist", "digest": "e" * 64}
+    arms = {
+        "there": {"like": "ticket", "data": other, "pruning": {"rounds": 0}},
+        "moved": {"like": "transfer", "data": other},
+        "lonely": {"like": "transfer", "data": {"name": "mnist", "digest": "f" * 64}},
+    }
+    study = fake_study(arms=arms)
+    records = collect(study, run_to_the_end(study))
+    dense = {
+        arm: [r.spec.arm for r in Results(records).of_arm(arm) if not r.spec.round]
+        for arm in ("moved", "lonely")
+    }
+    assert dense == {"moved": ["there"], "lonely": []}
+    assert len({r.key for r in records}) == expected_runs(study)
+
+
+def test_the_dense_networks_last_weights_are_kept_until_one_shot_is_done_with_them():
+    study = fake_study(arms={"one_shot": {"rounds": [3]}})
+    specs = foreseen(study)
+    chain = [fake_record(of(specs, "ticket", round)) for round in range(4)]
+    assert chain[0].key not in spent(study, chain[:3]), "one_shot comes after the ticket's third round"
+    assert chain[0].key not in spent(study, chain)
+    assert chain[0].key in spent(study, [*chain, fake_record(of(specs, "one_shot", 3))])

@@ -1,0 +1,105 @@
+"""What a study says of pruning and rewinding: its sections that `tf_lottery.config` puts together."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tf_lottery import steps
+from tf_lottery.config_training import PositiveSteps, Strict
+
+RewindPoint = Annotated[str, AfterValidator(steps.validate_point)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+LayerRate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class PruningConfig(Strict):
+    """How much is pruned each round, and when the rounds end."""
+
+    criterion: str = "magnitude"
+    """A name in `tf_lottery.pruning.criteria.CRITERIA`: `magnitude`, `random`, `snip`, ..."""
+    scope: str = "layer"
+    """A name in `tf_lottery.pruning.scopes.SCOPES`: scores compete within each `layer`, over all layers
+    (`global`), or within each layer with the weights distributed by `erk` or `smart_ratio`."""
+    rate: Rate = 0.2
+    """The fraction of the remaining weights that is pruned each round (the article's p)."""
+    layer_rates: dict[str, LayerRate] = {}
+    """Rates by layer name pattern (`output: 0.1`, `"conv*": 0.1`). The first pattern that matches
+    counts; a rate of 0 leaves a layer unpruned."""
+    min_density: float = Field(0.0, ge=0, lt=1)
+    """The smallest fraction of each layer's weights that remains: a guard against layers that collapse
+    when the scope is global."""
+    examples: int = Field(1000, ge=1, lt=2**31)
+    """How many training examples `snip` and `grasp` compute their scores on; other criteria use none."""
+    rounds: int | None = Field(None, ge=0, le=1000)
+    """The largest number of prunings. Round 0, the dense network, comes before the first."""
+    target_density: float | None = Field(None, gt=0, lt=1)
+    """Stop after the first round at or below this density."""
+    max_accuracy_drop: float | None = Field(None, ge=0, le=1)
+    """Stop after the first round whose validation accuracy at early stop, averaged over
+    replicates, is lower than the dense network's by more than this (0.01 is one point)."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        if self.rounds is None and self.target_density is None and self.max_accuracy_drop is None:
+            raise ValueError("expected rounds, target_density or max_accuracy_drop: none says when to stop")
+        self.check_rates()
+        return self
+
+    def check_rates(self) -> None:
+        """Check that the rates suit the scope.
+
+        Raises:
+            ValueError: If layers have rates of their own, though weights are counted over all layers
+                together.
+        """
+        if self.scope != "layer" and any(self.layer_rates.values()):
+            raise ValueError(
+                f"expected layer_rates of 0 (leave a layer out) only, since scope is {self.scope}"
+            )
+
+
+class ArmPruning(PruningConfig):
+    """The pruning of an arm: whether its rates suit its scope depends on the arm's function."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        return self
+
+
+class RewindConfig(Strict):
+    """What the remaining weights return to before a round's training (Renda et al. 2020)."""
+
+    weights: Literal["rewound", "trained"] = "rewound"
+    """`rewound`: the weights that the dense run had at the rewind point. `trained`: the last weights of the
+    run that is pruned, while the learning rates are replayed from the rewind point on (learning-rate
+    rewinding with `to: 0it`, fine-tuning with `to: end`)."""
+    to: RewindPoint = "0it"
+    """The rewind point: a step of the dense run, or `end` for its last step."""
+    optimizer: Literal["reset", "restore"] = "reset"
+    """`reset`: start with a fresh optimizer. `restore`: restore the state that it had together with the
+    weights, masked; with trained weights this needs `storage.keep: all`."""
+    steps: PositiveSteps | None = None
+    """How long a round trains from the rewind point on. Default: to the end of `training.steps`."""
+
+    @model_validator(mode="after")
+    def _has_an_end(self):
+        if self.to == steps.END and self.weights == "rewound":
+            raise ValueError("expected weights: trained, since the rewind point is the end of training")
+        if self.to == steps.END and self.steps is None:
+            raise ValueError("expected steps, such as 20ep, since the rewind point is the end of training")
+        return self
+
+
+class SearchConfig(Strict):
+    """A cheaper search: how the rounds that find masks are trained. The arm `final` trains what they find."""
+
+    steps: PositiveSteps | None = None
+    """How long these rounds train (the article's k). Default: `training.steps`."""
+    data: float | None = Field(None, gt=0, le=1)
+    """The share of the training examples that they train on. Default: `data.share`."""
+
+    @model_validator(mode="after")
+    def _any(self):
+        if self.steps is None and self.data is None:
+            raise ValueError("expected steps or data; leave `search` out to train every round in full")
+        return self

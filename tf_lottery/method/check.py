@@ -1,0 +1,132 @@
+"""The checks of a study's arms that need neither data nor network."""
+
+from tf_lottery.config import OVERLAID, StudyConfig
+from tf_lottery.errors import LotteryError
+from tf_lottery.method.arms import ARMS, CHAINS, FOLLOWING, function_name, in_full, is_chain, settings_of
+from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.scopes import check_scope
+
+TAKES: dict[str, tuple[str, ...]] = {
+    "dense_longer": ("rewind", "training"),
+    "one_shot": ("pruning", "rewind", "training"),
+    "at_init": ("pruning", "training"),
+    "transfer": ("training", "data"),
+}
+"""Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections,
+other functions `training`."""
+
+_MATCHED = {"criterion", "scope", "min_density", "examples"}
+"""Settings of pruning that may differ in an arm whose densities are those of another one."""
+
+
+def check_arms(study: StudyConfig) -> None:
+    """Check that every arm of a study has a function, and no settings that its function doesn't read.
+
+    Raises:
+        LotteryError: If an arm, a criterion or a scope is unknown, or settings don't go together.
+    """
+    for arm in study.arms:
+        _check_function(study, arm)
+    for arm in study.arms:
+        _check_sections(study, arm)
+        _check_rounds(study, arm)
+        _check_pruning(study, arm)
+        _check_rewinding(study, arm)
+    _check_search(study)
+
+
+def where(study: StudyConfig, arm: str, section: str) -> str:
+    """Return where an arm's settings of a section stand in the study's config."""
+    return f"arms.{arm}.{section}" if getattr(study.arms[arm], section) else section
+
+
+def _check_function(study: StudyConfig, arm: str) -> None:
+    settings, function = study.arms[arm], function_name(study, arm)
+    if function not in (CHAINS | ARMS):
+        what = f"arms.{arm}.like" if settings.like else "arms"
+        raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")
+    if arm in (CHAINS | ARMS) and function != arm:
+        raise LotteryError(f"Arm {arm!r} can't be like {function!r}. Give it another name.")
+
+
+def _check_sections(study: StudyConfig, arm: str) -> None:
+    settings, function = study.arms[arm], function_name(study, arm)
+    takes = TAKES.get(function, OVERLAID if function in CHAINS else ("training",))
+    given = [section for section in OVERLAID if getattr(settings, section)]
+    if refused := [section for section in given if section not in takes]:
+        what = f"takes no {' or '.join(refused)} of its own"
+        if function in CHAINS:
+            raise LotteryError(f"Arm {arm!r} is like {function!r} and {what}. Leave it out.")
+        raise LotteryError(
+            f"Arm {arm!r} has the masks of arm {settings.on!r} and {what}. Give it to {settings.on!r}, or "
+            "leave it out."
+        )
+    if function == "transfer" and not given:
+        raise LotteryError(
+            f"Arm {arm!r} needs data or training of its own to transfer to. Give it some, such as data: "
+            "{name: fashion_mnist}."
+        )
+
+
+def _check_rounds(study: StudyConfig, arm: str) -> None:
+    settings, function = study.arms[arm], function_name(study, arm)
+    if function not in CHAINS:
+        return
+    names = [] if function in FOLLOWING else ["on"] * (settings.on != "ticket")
+    names += ["rounds"] * (settings.rounds is not None) + ["trials"] * (settings.trials != 1)
+    if names:
+        raise LotteryError(
+            f"Arm {arm!r} is trained once in every round, from its own previous one, so it takes no "
+            "rounds, trials or on. Leave them out."
+        )
+    if function in FOLLOWING and (not is_chain(study, settings.on) or settings.on == arm):
+        raise LotteryError(
+            f"Expected arms.{arm}.on as a chain that prunes, since it has as many rounds. "
+            f"Received: {settings.on!r}"
+        )
+
+
+def _check_pruning(study: StudyConfig, arm: str) -> None:
+    pruning = settings_of(study, arm).pruning
+    place = where(study, arm, "pruning")
+    if pruning.criterion not in CRITERIA:
+        raise LotteryError(
+            f"Expected {place}.criterion as one of {', '.join(CRITERIA)}. Received: {pruning.criterion!r}"
+        )
+    check_scope(pruning.scope, f"{place}.scope")
+    if is_chain(study, arm):
+        try:
+            pruning.check_rates()
+        except ValueError as error:
+            raise LotteryError(f"{place}: {error}") from error
+        return
+    own = study.arms[arm].pruning
+    if refused := own.keys() - _MATCHED:
+        raise LotteryError(
+            f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, so its pruning takes only "
+            f"{', '.join(sorted(_MATCHED))}. Received: {', '.join(sorted(refused))}"
+        )
+    matched = in_full(study, study.arms[arm].on).pruning
+    if own and pruning.scope == "layer" and matched.scope != "layer":
+        raise LotteryError(
+            f"Arm {arm!r} can't have scope 'layer', since arm {study.arms[arm].on!r} counts its weights over "
+            "all layers together. Use scope 'global' or 'erk'."
+        )
+
+
+def _check_rewinding(study: StudyConfig, arm: str) -> None:
+    rewind = settings_of(study, arm).rewind
+    if (rewind.weights, rewind.optimizer) == ("trained", "restore") and study.storage.keep != "all":
+        raise LotteryError(
+            f"{where(study, arm, 'rewind')}.optimizer: restore takes the optimizer's last state, which isn't "
+            "kept. Set storage.keep: all, or optimizer: reset."
+        )
+
+
+def _check_search(study: StudyConfig) -> None:
+    finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
+    if finals and study.search is None:
+        raise LotteryError(
+            f"Arm {finals[0]!r} trains in full what a cheaper search finds, but the study has no search. Add "
+            "search: {steps: 2000it}, or leave the arm out."
+        )

@@ -1,0 +1,114 @@
+"""A run's masks, made from the recipe in its spec."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tf_lottery.errors import LotteryError
+from tf_lottery.method.spec import Pruning, RunSpec
+from tf_lottery.pruning import masks as masks_
+from tf_lottery.pruning.criteria import CRITERIA, FROM_INITIAL, ITERATED, PROBING, Evidence, Scores
+from tf_lottery.pruning.edits import Pruned, edit
+from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.schedules import layer_rates
+from tf_lottery.pruning.scopes import Kept, kept
+from tf_lottery.pruning.select import keep
+from tf_lottery.runs.subject import MODEL, Subject, part
+from tf_lottery.runs.transferred import fitted
+from tf_lottery.store.store import Store
+
+
+def masks_of(spec: RunSpec, store: Store, subject: Subject) -> Masks:
+    """Return a run's masks: those of another run, or pruned once more, and edited as the spec says.
+
+    Args:
+        spec: The run's spec.
+        store: The store that holds the runs that this one builds on.
+        subject: The network that will be trained.
+
+    Raises:
+        DamagedError: If a file of another run fails its checksum.
+        LotteryError: If scores aren't finite, or a layer would be emptied.
+    """
+    if spec.masks_of is None and spec.pruning is None and spec.parent is None:
+        return masks_.ones(subject.shapes())
+    pruned = _pruned(spec, store, subject)
+    for each in spec.edits:
+        pruned = replace(pruned, seed=each.seed)
+        pruned = replace(pruned, masks=edit(each.kind, pruned))
+    return dict(pruned.masks)
+
+
+def _pruned(spec: RunSpec, store: Store, subject: Subject) -> Pruned:
+    if spec.masks_of is not None:
+        return Pruned(fitted(spec, store, subject), seed=0)
+    shapes, parent = subject.shapes(), spec.parent
+    masks = masks_.ones(shapes) if parent is None else subject.named(store.masks(parent), "")
+    if spec.pruning is None:
+        return Pruned(masks, seed=0)
+    evidence = _evidence(spec, store, subject, masks)
+    counts = _counts(spec.pruning, masks)
+    pruned, scores = _prune(spec.pruning, evidence, counts)
+    if not masks_.shrinks(masks, pruned):
+        raise RuntimeError("a pruned weight came back: please report this")
+    return Pruned(pruned, seed=0, before=masks, scores=scores)
+
+
+def _evidence(spec: RunSpec, store: Store, subject: Subject, masks: Masks) -> Evidence:
+    """Return what the criterion looks at: the parent's last weights, without one those of step 0."""
+    pruning = spec.pruning
+    initial = subject.named(part(store.rewind_point(spec.root, 0), MODEL), MODEL) if _looks_back(spec) else {}
+    weights = subject.named(store.weights(spec.parent), MODEL) if spec.parent else initial
+    probe = subject.probe(weights, pruning.examples, pruning.seed) if pruning.criterion in PROBING else None
+    return Evidence(
+        weights={path: weights[MODEL + path] for path in masks},
+        initial={path: initial[MODEL + path] for path in masks} if initial else {},
+        masks=masks,
+        seed=pruning.seed,
+        probe=probe,
+    )
+
+
+def _looks_back(spec: RunSpec) -> bool:
+    return spec.parent is None or spec.pruning.criterion in FROM_INITIAL
+
+
+def _counts(pruning: Pruning, masks: Masks) -> Kept:
+    rates = layer_rates(list(masks), pruning.rate, pruning.layer_rates)
+    return kept(
+        {path: mask.shape for path, mask in masks.items()},
+        {path: int(np.count_nonzero(mask)) for path, mask in masks.items()},
+        rates,
+        pruning.scope,
+        pruning.rounds,
+        pruning.counted,
+    )
+
+
+def _prune(pruning: Pruning, evidence: Evidence, counts: Kept) -> tuple[Masks, Scores]:
+    """Return the pruned masks and the scores of the first scoring.
+
+    An iterated criterion scores again after each of many small prunings, by an exponential schedule.
+    """
+    before = {group: sum(int(np.count_nonzero(evidence.masks[path])) for path in group) for group in counts}
+    times = ITERATED.get(pruning.criterion, 1)
+    masks, first = dict(evidence.masks), None
+    for time in range(1, times + 1):
+        scores = _scores(pruning.criterion, replace(evidence, masks=masks))
+        first = first or scores
+        share = {group: (counts[group] / total) ** (time / times) for group, total in before.items()}
+        staying = {group: round(total * share[group]) for group, total in before.items()}
+        masks = keep(scores, masks, counts if time == times else staying, pruning.min_density)
+    return masks, first
+
+
+def _scores(criterion: str, evidence: Evidence) -> Scores:
+    scores = CRITERIA[criterion](evidence)
+    for path, mask in evidence.masks.items():
+        if np.shape(scores.get(path)) != mask.shape:
+            received = np.shape(scores[path]) if path in scores else "none"
+            raise LotteryError(
+                f"Expected criterion {criterion!r} to score {path} in the shape {mask.shape}. "
+                f"Received: {received}"
+            )
+    return scores
