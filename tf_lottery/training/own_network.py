@@ -51,6 +51,9 @@ def own_network(
     floats = {name for name, variable in variables.items() if "float" in variable.dtype}
     state.restore(variables, {name: transform(v) if name in floats else v for name, v in weights.items()})
     settle(model)
+    for _, layer, _ in walk(model):
+        if "recurrent_dropout" in vars(layer):  # cells draw their masks in inference, too, and don't use them
+            layer.dropout = layer.recurrent_dropout = 0.0
     return model
 
 
@@ -126,12 +129,17 @@ def exact_moments() -> Iterator[None]:
 
 
 def _operations(model: keras.Model, function: Callable) -> Iterator[tuple[str, str]]:
-    """Yield the path of the layer, empty if it is none's, and the type of each operation in a function."""
-    names = {layer.name: path for path, layer, _ in walk(model) if path}
+    """Yield the type of each operation in a function, after the path of its layer or the model's name.
+
+    The latter is empty for operations outside of the model.
+    """
+    names = {layer.name: path or layer.name for path, layer, _ in walk(model)}
     graph = function.get_concrete_function().graph.as_graph_def()
     for nodes in (graph.node, *(inner.node_def for inner in graph.library.function)):
         for node in nodes:
-            layers = [names[scope] for scope in node.name.split("/") if scope in names]
+            # TensorFlow numbers scopes: those of the layer `dense` are called `dense_1`.
+            scopes = [re.sub(r"_\d+$", "", scope) for scope in node.name.split("/")]
+            layers = [names[scope] for scope in scopes if scope in names]
             yield layers[-1] if layers else "", node.op
 
 

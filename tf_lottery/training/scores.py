@@ -48,7 +48,8 @@ class KerasProbe:
         y: The batch's labels, int32.
         kernels: The paths of the prunable kernels.
         precision: The type in which gradients are computed, `float32` or `float64`.
-        logits: Whether the loss is a cross-entropy of logits. Only these can be divided by a temperature.
+        outputs: What the network returns: `logits` or `probabilities` if the loss is a cross-entropy of
+            them, else `values`.
         agree: Function that gets a digest of what a method is about to return, and raises an error if
             another worker has another one.
     """
@@ -62,11 +63,11 @@ class KerasProbe:
         y: np.ndarray,
         kernels: Sequence[str],
         precision: str = "float32",
-        logits: bool = False,
+        outputs: str = "logits",
         agree: Callable[[str], None] = lambda digest: None,
     ):
         self._build, self._loss, self._weights, self._kernels = build, loss, weights, list(kernels)
-        self._x, self._y, self._precision, self._logits, self._agree = x, y, precision, logits, agree
+        self._x, self._y, self._precision, self._outputs, self._agree = x, y, precision, outputs, agree
 
     def gradients(self, masks: Mapping[str, np.ndarray]) -> Scores:
         """Return the gradient of the mean loss, as in `Probe`.
@@ -82,23 +83,16 @@ class KerasProbe:
 
         Raises:
             LotteryError: As `gradients` does, and if there is a temperature but no cross-entropy of logits,
-                or TensorFlow has no second derivative of an operation.
+                a layer stops gradients, or TensorFlow has no second derivative of an operation.
         """
-        if temperature != 1 and not self._logits:
+        if temperature != 1 and self._outputs != "logits":
             raise LotteryError(
                 "Expected a cross-entropy of logits, since this criterion divides them by a temperature. "
-                "Received: another loss, or probabilities. Set training.from_logits=true with a network that "
+                f"Received: a loss of {self._outputs}. Set training.from_logits=true with a network that "
                 "returns logits."
             )
         vectors = self._gradients(masks, temperature)
-        try:
-            products = self._sums(self._products, temperature, *vectors)
-        except LookupError as error:
-            raise LotteryError(
-                f"This network has no second derivatives ({' '.join(str(error).split())[:100]}). Choose "
-                "another criterion."
-            ) from error
-        return self._named("Hessian times the gradient", products)
+        return self._named("Hessian times the gradient", self._sums(self._products, temperature, *vectors))
 
     def synflow(self, masks: Mapping[str, np.ndarray]) -> Scores:
         """Return SynFlow's gradients, as in `Probe`.
@@ -113,11 +107,12 @@ class KerasProbe:
         model, function = self._flow
         self._set_masks(model, masks, np.abs)
         outputs, *flows = (value.numpy() for value in function())
-        if abs(outputs.sum() - 1) < 1e-6 or not any(flow.any() for flow in flows):
+        saturated = self._outputs == "probabilities" or abs(outputs.sum() - 1) < 1e-6
+        if saturated or not any(flow.any() for flow in flows):
             raise LotteryError(
-                "Expected outputs that grow with the weights, such as logits. Received: outputs whose sum "
-                "depends on no kernel. Choose a network without softmax or sigmoid at its end, or fewer "
-                "pruned weights."
+                "Expected outputs that grow with the weights, such as logits, to measure the synaptic flow. "
+                f"Received: {'probabilities' if saturated else 'outputs that depend on no kernel'}. Choose "
+                "another criterion, or a network that returns logits."
             )
         return self._named("synaptic flow", flows)
 
@@ -190,6 +185,15 @@ class KerasProbe:
         batch = tf.TensorSpec((None, *self._x.shape[1:]), self._x.dtype)
         signature = [batch, tf.TensorSpec((None,), tf.int32), *[tf.TensorSpec((), tf.float32)] * 2, *further]
         traced = tf.function(function, input_signature=signature)
+        try:
+            traced.get_concrete_function()
+        except Exception as error:  # AutoGraph gives a LookupError another class
+            if "gradient registry has no entry for:" not in str(error):
+                raise
+            raise LotteryError(
+                f"TensorFlow has no derivative of {str(error).split()[-1]}, which this criterion needs. "
+                "Choose another criterion."
+            ) from error
         check_draws_nothing(self._model, traced)
         return traced
 

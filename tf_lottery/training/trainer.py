@@ -156,7 +156,7 @@ class Trainer(DenseEngine):
             weights=weights,
             kernels=self.kernels,
             precision="float64" if training.precision == "float64" else "float32",
-            logits=training.from_logits and training.loss.endswith("categorical_crossentropy"),
+            outputs=optimizers.outputs_of(training),
             agree=partial(check_agreement, self.strategy),
             **draw_examples(dataset.train, examples, seed),
         )
