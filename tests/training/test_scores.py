@@ -40,6 +40,7 @@ def builder(make, shape=(4,)):
         with precision(policy), seeded(0):
             return keras.Sequential([keras.Input(shape), *make()])
 
+    build.shape = shape
     return build
 
 
@@ -47,9 +48,9 @@ def dense(activation="tanh", **options):
     return lambda: [layers.Dense(3, activation, name="first", **options), layers.Dense(2, name="last")]
 
 
-def drawn(build, seed=1):
+def drawn(build):
     """Weights, biases and statistics away from zero, as after a training."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(1)
     weights = state.capture(state.model_variables(build("float32")))
     for name, value in weights.items():
         if value.dtype == np.float32:
@@ -65,7 +66,7 @@ def batch(shape=(4,), examples=8):
 
 def probe_of(build, weights=None, x=None, y=None, kernels=("first/kernel", "last/kernel"), **options):
     if x is None:
-        x, y = batch(build("float32").input_shape[1:])
+        x, y = batch(build.shape)
     options = {"precision": "float64"} | options
     return KerasProbe(build, LOSS, drawn(build) if weights is None else weights, x, y, kernels, **options)
 
@@ -145,7 +146,7 @@ class ByHand:
         self.kernels = {path: self.weights[path] for path in ("first/kernel", "last/kernel")}
         generator = np.random.default_rng(9)
         self.masks = {path: generator.random(kernel.shape) < 0.7 for path, kernel in self.kernels.items()}
-        self.x, self.y = batch(self.build("float32").input_shape[1:], 200)
+        self.x, self.y = batch(self.build.shape, 200)
         # Differences must not straddle the kink of relu.
         away = np.min(
             [
@@ -341,35 +342,32 @@ def test_recurrent_kernels_are_measured_and_their_dropout_is_off():
 
 
 def test_large_batches_are_computed_in_slices(monkeypatch):
-    build = builder(dense("tanh"))
-    whole = probe_of(build)
-    expected = whole.gradients({}), whole.hessian_gradient({})
+    probe = probe_of(builder(dense("tanh")))
+    expected = probe.gradients({}), probe.hessian_gradient({})
     monkeypatch.setattr(scores, "SLICE", 3)  # 8 examples: slices of 3, 3 and 2
-    sliced = probe_of(build)
-    assert close(sliced.gradients({}), expected[0])
-    assert close(sliced.hessian_gradient({}), expected[1])
+    assert close(probe.gradients({}), expected[0])
+    assert close(probe.hessian_gradient({}), expected[1])
+    assert not same(probe.gradients({}), expected[0])
 
 
-def test_batch_normalization_has_the_statistics_of_each_slice(monkeypatch):
-    build, (x, y) = builder(normalization), batch()
-    halves = [probe_of(build, x=x[half], y=y[half]).gradients({}) for half in (slice(4), slice(4, 8))]
-    whole = probe_of(build).gradients({})
+def frozen():
+    first, norm, *rest = normalization()
+    norm.trainable = False
+    return [first, norm, *rest]
+
+
+@pytest.mark.parametrize("make", [normalization, frozen])
+def test_batch_normalization_has_the_statistics_of_each_slice_unless_it_is_frozen(make, monkeypatch):
+    probe, (x, y) = probe_of(builder(make)), batch()
+    whole = probe.gradients({})
     monkeypatch.setattr(scores, "SLICE", 4)
-    found = probe_of(build).gradients({})
-    assert close(found, {path: (halves[0][path] + halves[1][path]) / 2 for path in whole})
-    assert not close(found, whole, 1e-3)
-
-
-def test_frozen_batch_normalization_keeps_its_moving_statistics():
-    def frozen():
-        first, norm, *rest = normalization()
-        norm.trainable = False
-        return [first, norm, *rest]
-
-    build, (x, y) = builder(frozen), batch()
-    found = probe_of(build).gradients({})
-    halves = [probe_of(build, x=x[half], y=y[half]).gradients({}) for half in (slice(4), slice(4, 8))]
-    assert close(found, {path: (halves[0][path] + halves[1][path]) / 2 for path in found})
+    sliced = probe.gradients({})
+    halves = []
+    for half in (slice(4), slice(4, 8)):
+        probe._x, probe._y = x[half], y[half]
+        halves.append(probe.gradients({}))
+    assert close(sliced, {path: (halves[0][path] + halves[1][path]) / 2 for path in whole})
+    assert close(sliced, whole, 1e-3) == (make is frozen)
 
 
 def test_embeddings_frozen_and_unused_kernels_are_measured():
@@ -388,6 +386,30 @@ def test_embeddings_frozen_and_unused_kernels_are_measured():
         found = getattr(probe, function)({})
         assert found["last/kernel"].any()
         assert found["table/embeddings"].any(1).tolist() == [True, True, False, True, False]
+
+
+def test_second_derivatives_of_layers_of_keras_are_those_of_their_first():
+    def make():
+        return [
+            layers.Conv2D(4, 2, name="first"),
+            layers.GroupNormalization(2),
+            layers.Activation("gelu"),
+            layers.MaxPooling2D(2),
+            layers.Reshape((4, 4)),
+            layers.LayerNormalization(),
+            layers.Flatten(),
+            layers.Dense(2, name="last"),
+        ]
+
+    probe = probe_of(builder(make, (5, 5, 1)))
+    gradient, product = probe.gradients({}), probe.hessian_gradient({})
+    weights, moved, step = dict(probe._weights), [], 1e-4
+    for offset, factor in STENCIL:
+        for path, slope in gradient.items():
+            name = f"model/{path}"
+            probe._weights[name] = np.float64(weights[name]) + offset * step * slope
+        moved.append({path: factor / step * slope for path, slope in probe.gradients({}).items()})
+    assert close({path: sum(part[path] for part in moved) for path in product}, product, 1e-7)
 
 
 def test_pixels_are_scaled_as_in_training():
