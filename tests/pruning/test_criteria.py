@@ -120,14 +120,12 @@ def test_two_sided_masks_are_those_of_the_search_in_the_authors_code(sign):
     )["kernel"]
     assert kept.sum() == 200
     sides = [sign * np.abs(initial), sign * np.abs(final)]
-    # Their search: the percentile at which as many weights as wanted are below either threshold.
-    matching = [
-        above
-        for percentile in np.linspace(0, 80, 100_001)
-        if (above := np.all([side >= np.percentile(side, percentile) for side in sides], 0)).sum() == 200
-    ]
-    assert matching
-    assert all((above == kept).all() for above in matching)
+    low, high, above = 0.0, 80.0, np.ones(1000, bool)
+    while above.sum() != 200:  # their search for the percentile that leaves as many weights as wanted
+        percentile = (low + high) / 2
+        above = np.all([side >= np.percentile(side, percentile) for side in sides], axis=0)
+        low, high = (percentile, high) if above.sum() > 200 else (low, percentile)
+    assert (above == kept).all()
 
 
 def test_percentiles_are_taken_among_the_remaining_weights_of_a_layer():

@@ -56,6 +56,14 @@ def test_all_replicas_hold_the_same_bits(both):
     assert norm.moving_mean.numpy().any()
 
 
+def test_gradients_are_measured_as_on_one_device(both):
+    (first, second), (weights, _) = both
+    one, two = (setup.probe(weights, 100, 5).gradients({}) for setup in (first, second))
+    assert {path: value.tobytes() for path, value in one.items()} == {
+        path: value.tobytes() for path, value in two.items()
+    }
+
+
 def test_a_network_in_place_trains_as_on_one_device(digits):
     model = ModelConfig(build="tests.training.uncopyable:small")
     settings = {"xla": False, "optimizer": "sgd", "learning_rate": 0.05}

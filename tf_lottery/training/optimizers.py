@@ -147,6 +147,13 @@ def make_loss(config: TrainingConfig, classes: int) -> Callable:
     return loss
 
 
+def outputs_of(config: TrainingConfig) -> str:
+    """Return what the loss takes: `logits` or `probabilities` if it is a cross-entropy, else `values`."""
+    if "crossentropy" not in config.loss:
+        return "values"
+    return "logits" if config.from_logits else "probabilities"
+
+
 def check_outputs(outputs, loss: Callable, config: TrainingConfig) -> None:
     """Check the outputs of an untrained model against the loss and `training.from_logits`.
 

@@ -26,6 +26,7 @@ from tf_lottery.layers.redraw import Redrawn, redraw
 from tf_lottery.length import Length
 from tf_lottery.models.build import architecture, build
 from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.probe import Probe
 from tf_lottery.training import compile_rule, optimizers, state, strategy
 from tf_lottery.training.dense import DenseEngine
 from tf_lottery.training.evaluate import make_evaluate
@@ -34,6 +35,7 @@ from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
 from tf_lottery.training.precision import precision
 from tf_lottery.training.replicas import check_agreement, check_losses
+from tf_lottery.training.scores import KerasProbe, draw_examples
 
 
 class Trainer(DenseEngine):
@@ -64,6 +66,7 @@ class Trainer(DenseEngine):
         parts = (data, model, training)
         check_agreement(scope, "".join(part.model_dump_json(exclude={"path"}) for part in parts))
         self._build = partial(_build, model, training.precision, dataset)
+        self._parts = model, training, dataset
         loss = self.loss = optimizers.make_loss(training, dataset.classes)
         self.model, shape = self._prunable(model.frozen)
         with scope.scope():
@@ -137,6 +140,26 @@ class Trainer(DenseEngine):
     def redrawn(self, seed: int, theta_0: Arrays) -> Redrawn:
         """Return a random reinitialization of theta_0."""
         return redraw(self.model, self.kernels, theta_0, self.initial_weights(seed), "model/")
+
+    def probe(self, weights: Arrays, examples: int, seed: int) -> Probe:
+        """Return what measures gradients at some weights, on a batch of training examples.
+
+        Args:
+            weights: All weights by name, from any run of this network.
+            examples: The number of examples, drawn without replacement; all of them if there are fewer.
+            seed: Seed of the draw.
+        """
+        model, training, dataset = self._parts
+        return KerasProbe(
+            build=lambda policy: _build(model, policy, dataset, 0),
+            loss=self.loss,
+            weights=weights,
+            kernels=self.kernels,
+            precision="float64" if training.precision == "float64" else "float32",
+            outputs=optimizers.outputs_of(training),
+            agree=partial(check_agreement, self.strategy),
+            **draw_examples(dataset.train, examples, seed),
+        )
 
     def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
         """Return stored arrays under the names that this network uses, which are the same."""
