@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tf_lottery import seeding
 from tf_lottery.config import DataConfig
 from tf_lottery.data.examples import Examples
 from tf_lottery.data.split import split
@@ -109,6 +110,12 @@ def test_a_share_is_drawn_in_order_and_leaves_the_other_parts_alone():
     for part in ("validation", "test"):
         assert (getattr(few, part).x == getattr(all_, part).x).all()
     assert few.classes == all_.classes
+
+
+def test_a_share_is_drawn_with_a_seed_of_its_own():
+    """The draw is part of what finished runs were trained on: it must never change."""
+    drawn = np.random.default_rng(seeding.derive(3, 0, "share")).permutation(kept(split_seed=3))
+    assert kept(split_seed=3, share=0.1) == sorted(drawn[:4].tolist())
 
 
 def test_a_share_follows_from_the_split_seed_alone_and_holds_the_smaller_ones():

@@ -73,6 +73,7 @@ def test_pixels_are_scaled_first():
     train = of(examples).train.x.astype(np.float64)
     assert found.standardized["mean"] == pytest.approx([train.mean()])
     assert found.standardized["mean"][0] < 1
+    assert (found.train.x.mean(), found.train.x.std()) == (pytest.approx(0, abs=1e-6), pytest.approx(1))
     assert found.train.bytes_an_example == 36
     assert of(examples).train.bytes_an_example == 9
 
