@@ -70,5 +70,6 @@ def _key(data, model, training, dataset):
         str(data.augment),
         data.pipeline,
         dataset.classes,
+        str(dataset.standardized),
         content.hexdigest(),
     )

@@ -155,6 +155,8 @@ def test_how_far_a_study_goes_does_not_change_what_its_runs_are(further):
         {"seed": 1},
         {"data": {"validation": 100}},
         {"data": {"split_seed": 1}},
+        {"data": {"share": 0.5}},
+        {"data": {"standardize": True}},
         {"model": {"name": "conv_2"}},
         {"training": {"learning_rate": 0.1}},
         {"pruning": {"rounds": 3, "rate": 0.3}},

@@ -199,7 +199,7 @@ class StudyConfig(Strict):
             "replicates": True,
             "tolerance": True,
             "storage": True,
-            "data": {"digest", "path", "pipeline"},
+            "data": {"digest", "path", "load", "pipeline"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
         }
         settings = self.model_dump(mode="json", exclude=free)

@@ -25,14 +25,27 @@ class DataConfig(Strict):
     """Which examples a study uses, and how they are split and ordered."""
 
     name: str = "mnist"
-    """A name in `tf_lottery.data.sources.SOURCES`: `mnist`, `fashion_mnist`, `cifar10`, `digits`, `npz`."""
+    """A name in `tf_lottery.data.sources.SOURCES`: `mnist`, `fashion_mnist`, `cifar10`, `digits`, `npz`;
+    `load`, which is the default where `load` is given."""
+    load: str | None = None
+    """`package.module:function`. The function is called without arguments and returns the arrays `x_train,
+    y_train, x_test, y_test`, as a mapping with these names or as a tuple in this order: the same ones each
+    time. In a run's key the digest of their contents stands for the function."""
     path: str | None = None
     """For `npz`: a file with the arrays `x_train, y_train, x_test, y_test`; or a directory with `x_train.npy`
     and so on, where the inputs are read when they are needed and may be larger than the memory."""
     validation: int = Field(5000, ge=1, lt=2**31)
     """The number of training examples held out for validation; they are the same for all replicates."""
     split_seed: Seed = 0
-    """The seed that chooses the held-out examples."""
+    """The seed that chooses the held-out examples, and the `share` of the others."""
+    share: float = Field(1.0, gt=0, le=1)
+    """The share of the training examples that is trained on, drawn after the validation examples were held
+    out: the same examples for all replicates. Validation and test sets don't depend on it."""
+    standardize: bool = False
+    """Whether the mean of the training examples is subtracted from all inputs, which are then divided by the
+    deviation of the training examples: one mean and one deviation for each channel of images, or for each
+    feature of vectors. They are those of the examples that are trained on, without the held-out ones. Images
+    are standardized before they are augmented."""
     order: Literal["replay", "fresh"] = "replay"
     """`replay`: every run of a replicate sees the same order (and augmentation). `fresh`: each
     run has its own."""
@@ -46,6 +59,23 @@ class DataConfig(Strict):
     of the results."""
     digest: str | None = None
     """The sha256 of the contents. It is filled in when a study starts; if it is given, it is checked."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_of_load(cls, settings):
+        if isinstance(settings, dict) and settings.get("load") and "name" not in settings:
+            return {**settings, "name": "load"}
+        return settings
+
+    @model_validator(mode="after")
+    def _load_is_alone(self):
+        if self.load and self.name != "load":
+            raise ValueError(f"expected name: load or none, since load is given, received {self.name!r}")
+        if self.load and self.path:
+            raise ValueError("expected load or path, not both")
+        if self.load and self.load.count(":") != 1:
+            raise ValueError(f"expected load as 'package.module:function', received {self.load!r}")
+        return self
 
     @model_validator(mode="after")
     def _path_is_of_npz(self):

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 import tf_lottery as lottery
 from tests import fresh
 from tests.exports.models import dense_net, trained_ticket
-from tf_lottery.cli import app
+from tf_lottery.cli import app, export_run
+from tf_lottery.config import DataConfig
+from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
 
 SETTINGS = ["training.steps=300it", "training.evaluate_every=50it", "pruning.rounds=2", "arms={ticket: {}}"]
@@ -79,6 +81,19 @@ def test_a_file_of_keras_with_data_of_one_s_own(work, digits):
     written = work / "saved_models/mine_export_litert_float.tflite"
     assert written.read_bytes()[4:8] == b"TFL3"
     assert "checked on 397 test examples" in found.output
+
+
+def digits_again():
+    """Data of a user's own function."""
+    return sources.load(DataConfig(name="digits")).arrays()
+
+
+def test_data_may_be_a_function_of_ones_own(work, digits):
+    name = "tests.cli.test_export_run:digits_again"
+    found = export_run._dataset(name)
+    assert (len(found.train), found.standardized) == (1399, None)
+    assert found.test.x.tobytes() == digits.test.x.tobytes()
+    assert "Expected no --data" in refused("small", "--round", "1", "--data", name)
 
 
 def test_what_there_is_not_is_refused(work):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tf_lottery import seeding
 from tf_lottery.config import DataConfig
 from tf_lottery.data.examples import Examples
 from tf_lottery.data.split import split
@@ -88,3 +89,52 @@ def test_a_validation_set_that_leaves_nothing_to_train_on_is_refused(validation)
 
 def test_one_training_example_is_enough_to_split():
     assert len(of(validation=49).train) == 1
+
+
+def kept(**config):
+    return of(**config).train.x.ravel().tolist()
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.5, 20), (0.1, 4), (0.11, 4), (0.12, 5), (0.99, 40)])
+def test_a_share_is_so_many_of_the_training_examples(share, count):
+    assert len(of(share=share).train) == count
+
+
+def test_a_share_is_drawn_in_order_and_leaves_the_other_parts_alone():
+    few, all_ = of(share=0.25), of()
+    train = few.train.x.ravel().tolist()
+    assert train == sorted(train)
+    assert set(train) < set(kept())
+    assert train not in (kept()[:10], kept()[-10:])
+    assert few.train.y.tolist() == [x % 4 for x in train]
+    for part in ("validation", "test"):
+        assert (getattr(few, part).x == getattr(all_, part).x).all()
+    assert few.classes == all_.classes
+
+
+def test_a_share_is_drawn_with_a_seed_of_its_own():
+    """The draw is part of what finished runs were trained on: it must never change."""
+    drawn = np.random.default_rng(seeding.derive(3, 0, "share")).permutation(kept(split_seed=3))
+    assert kept(split_seed=3, share=0.1) == sorted(drawn[:4].tolist())
+
+
+def test_a_share_follows_from_the_split_seed_alone_and_holds_the_smaller_ones():
+    assert kept(share=0.25) == kept(share=0.25, order="fresh", augment={"flip": {}})
+    assert kept(share=0.25) != kept(share=0.25, split_seed=1)
+    assert set(kept(share=0.1)) < set(kept(share=0.25))
+
+
+def test_the_share_of_everything_is_everything():
+    assert kept(share=1.0) == kept()
+    assert kept(share=0.999) == kept()
+
+
+def test_a_share_of_no_example_is_refused():
+    with pytest.raises(LotteryError, match=r"data\.share of the 40 training examples.*Received: 0\.01"):
+        of(share=0.01)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1, True, "0.5"])
+def test_what_is_no_share_is_refused(share):
+    with pytest.raises(ValueError, match="share"):
+        DataConfig(share=share)

@@ -1,12 +1,21 @@
+import json
 import shutil
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import tf_lottery as lottery
+from tf_lottery.cli import app
+from tf_lottery.config import DataConfig
+from tf_lottery.data import sources
+from tf_lottery.data.split import PIXEL
 from tf_lottery.errors import LotteryError
 from tf_lottery.exports.trained import trained_run
 from tf_lottery.paths import StudyPaths
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import load
+from tf_lottery.store.tickets import make_ticket
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +77,68 @@ def test_the_sparsest_round_within_so_many_points(study):
 def test_rounds_that_there_are_not_are_refused(study, choice, said):
     with pytest.raises(LotteryError, match=said):
         trained_run(study[0], **choice)
+
+
+def pixels():
+    """What the study of standardized inputs loads."""
+    digits = sources.load(DataConfig(name="digits")).arrays()
+    return digits | {name: np.round(digits[name] * 255).astype(np.uint8) for name in ("x_train", "x_test")}
+
+
+LOAD = "tests.exports.test_trained:pixels"
+
+
+@pytest.fixture(scope="module")
+def standardized(tmp_path_factory):
+    paths = StudyPaths(tmp_path_factory.mktemp("studies") / "standardized")
+    data = {"load": LOAD, "validation": 200, "share": 0.5, "standardize": True}
+    settings = [f"data={data}", "training.steps=100it", "training.evaluate_every=50it", "pruning.rounds=1"]
+    return paths, lottery.run_study("digits_quick", paths.root, overrides=[*settings, "arms={ticket: {}}"])
+
+
+def test_a_network_of_standardized_inputs_comes_with_what_they_were_standardized_with(standardized):
+    paths, (_, record) = standardized
+    run = trained_run(paths, round=1, load=LOAD)
+    numbers = record.resolved["standardized"]
+    assert run.provenance["standardized"] == run.dataset.standardized == numbers
+    assert len(run.dataset.train) == 600
+    inputs = pixels()["x_test"][..., np.newaxis] * PIXEL
+    standard = ((inputs - np.array(numbers["mean"])) / np.array(numbers["deviation"])).astype(np.float32)
+    assert standard.tobytes() == run.dataset.test.x.tobytes()
+    accuracy = np.mean(run.model(standard).numpy().argmax(1) == run.dataset.test.y)
+    assert accuracy == pytest.approx(record.early_stop_test_accuracy, abs=1e-9)
+    assert accuracy > 0.5
+    ticket = make_ticket(load(paths), Store(paths), record)
+    assert ticket.provenance["standardized"] == numbers
+
+
+def test_a_standardized_study_is_exported_and_its_report_says_so(standardized, tmp_path):
+    paths, _ = standardized
+    arguments = [
+        "export",
+        str(paths.root),
+        "--round",
+        "1",
+        "--data",
+        LOAD,
+        "-f",
+        "savedmodel",
+        "--no-latency",
+    ]
+    output = tmp_path / "small"
+    found = CliRunner().invoke(app, [*arguments, "-o", str(output), "--pixels"])
+    assert "--pixels scales pixels by 1/255 only" in str(found.exception)
+    found = CliRunner().invoke(app, [*arguments, "-o", str(output)], catch_exceptions=False)
+    report = json.loads((tmp_path / "small.report.json").read_text())
+    mean = report["provenance"]["standardized"]["mean"]
+    assert f"(mean {mean[0]}, deviation" in found.output
+    assert report["rows"][0]["verified"]["accuracy"] > 0.5
+    assert "standardized" in report["words"][-1]
+
+
+def test_the_reports_of_other_studies_say_nothing_of_it(study):
+    assert "standardized" not in trained_run(study[0], round=1).provenance
+    assert "standardized" not in study[1][0].resolved
 
 
 def test_weights_that_were_not_kept_are_refused(study, tmp_path):

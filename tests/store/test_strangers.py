@@ -87,6 +87,20 @@ def test_a_study_is_exported_by_the_builder_that_one_names(tmp_path):
         trained_run(paths, build="os:remove")
 
 
+def test_a_study_is_exported_on_the_data_that_one_names(tmp_path):
+    name = "tests.store.test_strangers:emptied"
+    paths = StudyPaths(tmp_path / "study")
+    Store(paths).write_study(written(fake_study(data={"load": name, "digest": "d" * 64})))
+    with pytest.raises(LotteryError, match=f"Expected --data {name}.*Received: none"):
+        trained_run(paths)
+    with pytest.raises(LotteryError, match=f"Expected --data {name}.*Received: os:remove"):
+        trained_run(paths, load="os:remove")
+    assert not CALLED
+    Store(paths).write_study(written(fake_study()))
+    with pytest.raises(LotteryError, match="Expected no --data.*Received: os:remove. Leave it out"):
+        trained_run(paths, load="os:remove")
+
+
 @pytest.mark.parametrize("name", ["../../keep", "/tmp/keep", "rewind/../../keep", "mask", "rewind/0it/../x"])
 def test_a_neighbours_record_that_leads_elsewhere_is_damaged_and_not_taken_over(tmp_path, name):
     (tmp_path / "keep.npz").write_text("mine")

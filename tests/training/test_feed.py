@@ -10,7 +10,10 @@ import tensorflow as tf
 from tests.training.test_loop import begin, same_bits, train
 from tests.training.trainings import Calling, trainer
 from tf_lottery.config import DataConfig, ModelConfig
+from tf_lottery.data import sources
+from tf_lottery.data import split as split_
 from tf_lottery.data.augment import make_augment
+from tf_lottery.data.examples import Examples
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import PIXEL, Split
 from tf_lottery.training import feed
@@ -172,3 +175,51 @@ print("interrupted")
 def test_a_process_ends_after_an_interrupted_training():
     done = subprocess.run([sys.executable, "-c", IN_A_PROCESS], check=True, capture_output=True, text=True)
     assert done.stdout == "interrupted\n"
+
+
+@pytest.fixture(scope="module")
+def standardized():
+    """The digits as pixels, standardized."""
+    arrays = sources.load(data()).arrays()
+    arrays |= {name: np.round(arrays[name] * 255).astype(np.uint8) for name in ("x_train", "x_test")}
+    return split_.split(Examples(**arrays, source="pixels"), data(standardize=True))
+
+
+def test_standardized_examples_are_the_same_whatever_feeds_them(standardized, monkeypatch):
+    monkeypatch.setattr(feed, "STEPS_PER_CALL", 9)
+    train = standardized.train
+    feeds = Resident(train, BATCH), Stream(train, BATCH, None)
+    assert feeds[0].spec() == feeds[1].spec()
+    assert feeds[0].spec()[0].dtype == tf.float32
+    found = [list(each.chunks(order(train), SPANS)) for each in feeds]
+    for (first, last), (x, _), (y, _) in zip(SPANS, *found, strict=True):
+        assert x.numpy().tobytes() == y.numpy().tobytes()
+        expected = train.x[order(train).batches(first, last)]
+        assert feed.scale(x[: last - first]).numpy().tobytes() == expected.tobytes()
+
+
+def test_images_are_standardized_before_they_are_augmented(standardized):
+    train, seen = standardized.train, []
+
+    def augment(images, seed):
+        seen.append(images)
+        return tf.pad(images[:, 1:], [[0, 0], [1, 0], [0, 0], [0, 0]])
+
+    ((x, _),) = Stream(train, BATCH, augment).chunks(order(train), [(0, 1)])
+    images = train.x[order(train).batches(0, 1)[0]]
+    assert seen[0].dtype == tf.float32
+    assert (x[0, :, 1:].numpy() == images[:, 1:]).all()
+    assert (x[0, :, 0].numpy() == 0).all(), "the mean"
+    assert not (images[:, 0] == 0).any(), "black is below the mean"
+
+
+def test_a_standardized_training_is_the_same_whatever_feeds_it(standardized, augmented):
+    trained = []
+    for pipeline in ("resident", "stream"):
+        setup = trainer(standardized, DROPOUT, data=data(standardize=True, pipeline=pipeline), xla=False)
+        begin(setup)
+        trained.append((train(setup, standardized, 40), setup.measure("validation"), setup.measure("test")))
+        assert setup.resolved["standardized"] == standardized.standardized
+    assert same_bits(trained[0][0], trained[1][0])
+    assert trained[0][1:] == trained[1][1:]
+    assert "standardized" not in augmented.resolved

@@ -35,7 +35,11 @@ def export_command(
         typer.Option(metavar="MODULE:FUNCTION", help="The model builder, if a study has one of its own."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(help="Data for a .keras file: a data set's name, or an npz file.")
+        str | None,
+        typer.Option(
+            help="Data for a .keras file: a data set's name, an npz file or MODULE:FUNCTION, which a study "
+            "takes that has one of its own."
+        ),
     ] = None,
     pixels: Annotated[
         bool, typer.Option("--pixels", help="The file takes uint8 pixels and scales them itself.")

@@ -79,6 +79,11 @@ def export_and_report(
         if study is not None:
             run = _load_run(study, choice)
             model, dataset, provenance = run.model, run.dataset, run.provenance
+            if pixels and dataset.standardized:
+                raise LotteryError(
+                    "--pixels scales pixels by 1/255 only, and this study's inputs are standardized as well. "
+                    "Leave --pixels out."
+                )
             options |= {"original": run.original, "provenance": provenance}
             stem = f"{study.root.resolve().name}_round{run.record.spec.round:02d}"
         else:
@@ -116,9 +121,11 @@ def _print_progress(line: str) -> None:
 
 
 def _load_run(study: StudyPaths, choice: RoundChoice) -> TrainedRun:
-    if choice.data is not None:
+    if choice.data is not None and ":" not in choice.data:
         raise LotteryError("--data is for .keras files, and a study has data of its own. Leave --data out.")
-    return trained_run(study, choice.round, choice.density, choice.within, choice.replicate, choice.build)
+    return trained_run(
+        study, choice.round, choice.density, choice.within, choice.replicate, choice.build, choice.data
+    )
 
 
 def _load_model(source: str, choice: RoundChoice) -> keras.Model:
@@ -155,9 +162,13 @@ def _load_model(source: str, choice: RoundChoice) -> keras.Model:
 def _dataset(name: str | None) -> Dataset | None:
     if name is None:
         return None
-    is_file = Path(name).exists()
     # Nothing is chosen here, so only one example is held out for validation.
-    config = DataConfig(name="npz" if is_file else name, path=name if is_file else None, validation=1)
+    if Path(name).exists():
+        config = DataConfig(name="npz", path=name, validation=1)
+    elif name.count(":") == 1:
+        config = DataConfig(load=name, validation=1)
+    else:
+        config = DataConfig(name=name, validation=1)
     return split(sources.load(config), config)
 
 

@@ -2,8 +2,8 @@
 
 To add one, write a function `(images, seed, **options) -> images` and add a line to
 `AUGMENTATIONS`; a user's own is named as `package.module:function`. Images are float32 of
-shape (batch, height, width, channels) with pixels in [0, 1]. The seed is an int32 tensor of shape
-(2,), for the `tf.random.stateless_*` functions.
+shape (batch, height, width, channels) with pixels in [0, 1], or standardized where `data.standardize` is set.
+The seed is an int32 tensor of shape (2,), for the `tf.random.stateless_*` functions.
 """
 
 import inspect
@@ -25,6 +25,8 @@ def flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def pad_and_crop(images: tf.Tensor, seed: tf.Tensor, padding: int = 4) -> tf.Tensor:
     """Shift each image by up to `padding` pixels each way and fill with zeros (He et al. 2016).
+
+    Zero is black, and the mean of the training images where they are standardized.
 
     Args:
         images: The images to shift.

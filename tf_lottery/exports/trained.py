@@ -15,8 +15,8 @@ from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 from tf_lottery.models.build import build
 from tf_lottery.paths import StudyPaths
+from tf_lottery.store import study_file
 from tf_lottery.store.store import Store
-from tf_lottery.store.study_file import load
 from tf_lottery.training import state
 
 
@@ -44,6 +44,7 @@ def trained_run(
     within: float | None = None,
     replicate: int = 0,
     build: str | None = None,
+    load: str | None = None,
 ) -> TrainedRun:
     """Return a study's trained network.
 
@@ -56,22 +57,15 @@ def trained_run(
         replicate: which.
         build: the study's own builder, `package.module:function`, if it has one: a study may be a
             stranger's, and no function is called because a file names it.
+        load: the study's own function that returns its data, likewise.
 
     Raises:
-        LotteryError: no such round, or one whose trained weights weren't kept; a builder that isn't named, or
-            another than the study's.
+        LotteryError: no such round, or one whose trained weights weren't kept; a function of the study
+            that isn't named, or one that isn't the study's.
     """
-    study, store = load(paths), Store(paths)
-    if build and not study.model.build:
-        raise LotteryError(
-            f"Expected no --build, since {paths.root} has no builder of its own. Received: {build}. "
-            "Leave it out."
-        )
-    if study.model.build != build:
-        raise LotteryError(
-            f"Expected --build {study.model.build}, as the study {paths.root} has it: no function is called "
-            f"because a file names it. Received: {build or 'none'}. Give it if you trust the study."
-        )
+    study, store = study_file.load(paths), Store(paths)
+    _check_named(paths, "--build", "builder", study.model.build, build)
+    _check_named(paths, "--data", "function that loads data", study.data.load, load)
     results = Results(collect(study, store.records()))
     if any(record.spec.model.build != build for record in results.records):
         raise LotteryError(f"The runs in {paths.root} are of another builder than the study's. Restore them.")
@@ -95,9 +89,25 @@ def trained_run(
         "validation_accuracy": record.early_stop_validation_accuracy,
         "dense_validation_accuracy": dense.early_stop_validation_accuracy,
     }
-    return TrainedRun(
-        _network(store, record), _network(store, dense), split(examples, study.data), record, provenance
-    )
+    if standardized := record.resolved.get("standardized"):
+        provenance["standardized"] = standardized
+    # The run's own share decides what is standardized with which numbers.
+    dataset = split(examples, record.spec.data)
+    return TrainedRun(_network(store, record), _network(store, dense), dataset, record, provenance)
+
+
+def _check_named(paths: StudyPaths, option: str, what: str, own: str | None, given: str | None) -> None:
+    """Check that the user names the function that a study names."""
+    if given and not own:
+        raise LotteryError(
+            f"Expected no {option}, since {paths.root} has no {what} of its own. Received: {given}. "
+            "Leave it out."
+        )
+    if own != given:
+        raise LotteryError(
+            f"Expected {option} {own}, as the study {paths.root} has it: no function is called "
+            f"because a file names it. Received: {given or 'none'}. Give it if you trust the study."
+        )
 
 
 def _check_finite(name: str, value: float | None) -> None:

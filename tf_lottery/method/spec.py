@@ -110,10 +110,10 @@ class RunSpec(_FromJson):
         """The sha256 of the canonical form of everything that determines the result.
 
         Settings at their defaults are left out, so that a new setting changes no old key. The
-        data's digest stands for its name and location.
+        data's digest stands for its name, its location and the function that loads it.
         """
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
-        for name in ("name", "path", "pipeline"):
+        for name in ("name", "path", "load", "pipeline"):
             settings["data"].pop(name, None)
         if augment := settings["data"].get("augment"):
             settings["data"]["augment"] = list(augment.items())

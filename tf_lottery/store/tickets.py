@@ -52,6 +52,8 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         "early_stop_test_accuracy": record.early_stop_test_accuracy,
         "environment": record.environment,
     }
+    if standardized := record.resolved.get("standardized"):
+        provenance["standardized"] = standardized
     return ticket_of(store, record, provenance)
 
 

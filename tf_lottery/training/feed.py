@@ -86,7 +86,7 @@ class Stream:
 
     def __init__(self, split: Split, batch_size: int, augment: Augment | None):
         self.batch_size, self._split, self._augment = batch_size, split, augment
-        self._dtype = tf.float32 if augment else tf.as_dtype(split.source.dtype)
+        self._dtype = tf.float32 if augment else tf.as_dtype(split.dtype)
         self.steps_per_call = _steps_per_call(batch_size * int(np.prod(split.shape)) * self._dtype.size)
 
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -100,7 +100,7 @@ class Stream:
                 yield first, self._split.take(rows), self._split.y[rows]
 
         x, y = self.spec()
-        raw = tf.TensorSpec(x.shape, tf.as_dtype(self._split.source.dtype))
+        raw = tf.TensorSpec(x.shape, tf.as_dtype(self._split.dtype))
         chunks = tf.data.Dataset.from_generator(
             read, output_signature=(tf.TensorSpec((), tf.int32), raw, y)
         ).map(lambda first, x, y: (self._prepared(x, first, order.seed), y))

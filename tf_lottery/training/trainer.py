@@ -103,6 +103,8 @@ class Trainer(DenseEngine):
             "classes": dataset.classes,
             "architecture": shape,
         }
+        if dataset.standardized:
+            self.resolved["standardized"] = dataset.standardized
         self.compile_seconds = compile_all(self.loop, self.evaluate)
 
     def _prunable(self, frozen: bool) -> tuple[keras.Model, str]:

@@ -29,8 +29,8 @@ def row(name, runtime, times, dense, size=100, dense_size=1000, **more):
     )
 
 
-def report(*rows):
-    return Report(list(rows), "net", COST, 10, True, "the network before pruning", {})
+def report(*rows, provenance=None):
+    return Report(list(rows), "net", COST, 10, True, "the network before pruning", {}, provenance or {})
 
 
 def said(*rows):
@@ -138,3 +138,19 @@ def test_the_header_says_how_dense_all_of_it_is():
         "net: 36 of 1,000 prunable weights (3.6%), 46 of all 1,010 (4.6%), 72 of 2,000 FLOPs an example; "
         "checked on 10 test examples."
     )
+
+
+def inputs_said(standardized):
+    text = str(report(provenance={"standardized": standardized}))
+    return text.partition("The network was trained on standardized inputs")[2]
+
+
+def test_a_report_says_how_inputs_are_standardized_if_they_are():
+    said = inputs_said({"mean": [0.25], "deviation": [0.5]})
+    assert "no export standardizes them itself" in said
+    assert "subtract the mean, divide by the deviation (mean 0.25, deviation 0.5)" in said
+    said = inputs_said({"mean": [0.5] * 784, "deviation": [1.0] * 784})
+    assert "provenance.standardized" in said
+    assert "0.5" not in said
+    for unknown in (None, True, {}, {"mean": 3, "deviation": 4}):
+        assert not inputs_said(unknown)

@@ -51,8 +51,9 @@ class Report:
         return next(row for row in self.rows if row.name == name)
 
     def words(self) -> Iterator[str]:
-        """Yield sentences about the figures."""
+        """Yield sentences about the figures, and about what the inputs must be."""
         yield from words.sentences(self.rows, self.original, self.compact, self.cost)
+        yield from words.inputs(self.provenance.get("standardized"))
 
     def lines(self) -> Iterator[str]:
         """Yield the lines of the table, and then the sentences about it."""

@@ -1,13 +1,17 @@
 """The sentences of a report: what is smaller, what is faster and why, and which export to take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import geometric_mean
+from typing import Any
 
 from tf_lottery.exports.cost import Cost
 from tf_lottery.exports.words.rows import ExportRow
 
 NOTICEABLE = 1.1
 """The relative speed or size below which no gain is claimed, since machines are noisy."""
+
+SHOWN = 4
+"""The most means and deviations that a sentence gives."""
 
 UNITS = "units that were removed"
 FROM = {
@@ -42,6 +46,31 @@ def sentences(rows: Sequence[ExportRow], original: str, compact: bool, whole: Co
     for row in rows:
         yield from (f"{row.name}: {note}" for note in row.notes)
     yield from _choice(verified)
+
+
+def inputs(standardized: Any) -> Iterator[str]:
+    """Yield what must be done with the inputs of a model that was trained on standardized ones.
+
+    Args:
+        standardized: The numbers, a mapping with lists `mean` and `deviation`, as a record has them; None or
+            anything else if it isn't known that inputs were standardized.
+    """
+    if not isinstance(standardized, Mapping):
+        return
+    mean, deviation = standardized.get("mean"), standardized.get("deviation")
+    if not isinstance(mean, list) or not isinstance(deviation, list):
+        return
+    numbers = f"mean {_listed(mean)}, deviation {_listed(deviation)}"
+    if len(mean) > SHOWN:
+        numbers = "those of each feature are in the JSON of the report, as provenance.standardized"
+    yield (
+        "The network was trained on standardized inputs, and no export standardizes them itself: multiply "
+        f"uint8 pixels by 1/255, subtract the mean, divide by the deviation ({numbers})."
+    )
+
+
+def _listed(numbers: list[Any]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _sizes(verified: Sequence[ExportRow], original: str) -> Iterator[str]:
