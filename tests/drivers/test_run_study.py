@@ -28,7 +28,7 @@ SETTINGS = {
     "pruning": {"rate": 0.3, "layer_rates": {"output": 0.1}, "rounds": 3},
     "arms": {"ticket": {}, "random_reinit": {"rounds": [2], "trials": 2}},
 }
-TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
+TIMES = ("steps_per_second", "seconds", "spent", "environment", "digest")  # the digest is over them, too
 
 
 def study(**changes):
