@@ -94,6 +94,23 @@ def test_records_of_a_study(finished):
         assert record.steps_per_second > 0
 
 
+def test_records_say_what_a_run_spent(finished):
+    for record in finished[1]:
+        spent, steps = record.spent, record.last_step - record.first_step
+        assert (spent.steps, spent.examples) == (steps, steps * record.spec.training.batch_size)
+        assert spent.flops_dense == 3 * 2 * 2220 * spent.examples
+        assert spent.flops_remaining == 3 * 2 * record.weights_remaining * spent.examples
+        assert spent.uncounted == []
+        assert 0 < spent.seconds == record.seconds["train"] < spent.seconds_total
+
+
+def test_records_count_the_weights_that_are_connected(finished):
+    for record in finished[1]:
+        assert record.effective.keys() == record.layers.keys()
+        assert record.effective_remaining == sum(record.effective.values())
+        assert 0.2 * record.density < record.effective_density <= record.density
+
+
 def test_masks_shrink_and_the_control_shares_its_tickets_mask(finished):
     directory, records = finished
     store = Store(StudyPaths(directory))

@@ -99,6 +99,13 @@ def test_elementwise_weights_are_no_kernels():
     assert flops(prunable(*stack)) == Flops(2 * 3 * 16, 2 * 3 * 16)
 
 
+def test_a_kernel_that_no_call_uses_is_named():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="used")])
+    model.aside = layers.Dense(3, name="aside")
+    model.aside.build((None, 4))
+    assert kernel_uses(model) == ({"used/kernel": 1, "aside/kernel": 0}, ("aside/kernel",))
+
+
 class Subclassed(keras.Model):
     def __init__(self):
         super().__init__()

@@ -10,7 +10,7 @@ unit: it is connected to another if any weight between them remains. Data isn't 
 that is always 0 is an input like the others; values aren't either, only masks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -121,14 +121,14 @@ class _Trace:
         units = {id(tensor): each for tensor, each in zip(model.inputs, inputs, strict=True)}
         for node in nodes:
             self._visit(node, units)
-        return [units[id(tensor)] for tensor in model.outputs]
+        return _of(model.outputs, units)
 
     def _visit(self, node, units: dict[int, _Units]) -> None:
         operation, given = unwrapped(node.operation), node.arguments
         further = [value for value in given.kwargs.values() if value is not None and value is not False]
         if further or len(tree.flatten(given.args)) != len(node.input_tensors) or not node.input_tensors:
             raise _NotProven
-        sources = [units[id(tensor)] for tensor in node.input_tensors]
+        sources = _of(node.input_tensors, units)
         if isinstance(operation, keras.Model):
             if len(sources) > 1:  # which input is which may go by name
                 raise _NotProven
@@ -166,3 +166,9 @@ class _Trace:
                 on_path = source.reached[link.inputs] & needed[link.outputs]
                 found[id(link.kernel)] = found.get(id(link.kernel), False) | (mask & on_path)
         return found
+
+
+def _of(tensors: Sequence[keras.KerasTensor], units: Mapping[int, _Units]) -> list[_Units]:
+    if any(id(tensor) not in units for tensor in tensors):
+        raise _NotProven
+    return [units[id(tensor)] for tensor in tensors]
