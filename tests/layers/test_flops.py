@@ -100,7 +100,8 @@ def test_elementwise_weights_are_no_kernels():
 
 
 def test_a_kernel_that_no_call_uses_is_named():
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="used")])
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, layers.Dense(2, name="used")(inputs))
     model.aside = layers.Dense(3, name="aside")
     model.aside.build((None, 4))
     assert kernel_uses(model) == ({"used/kernel": 1, "aside/kernel": 0}, ("aside/kernel",))
