@@ -6,7 +6,7 @@ from pathlib import Path
 from tf_lottery import arrays
 
 # Fields of a record that depend on time and place; its digest includes them.
-IGNORED = ("steps_per_second", "seconds", "environment", "digest")
+IGNORED = ("steps_per_second", "seconds", "spent", "environment", "digest")
 
 
 def contents(directory: Path) -> dict[str, object]:

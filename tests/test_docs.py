@@ -33,7 +33,8 @@ def test_the_contracts_are_frozen():
         *("early_stop_validation_accuracy", "early_stop_test_loss", "early_stop_test_accuracy"),
         *("final_validation_loss", "final_validation_accuracy", "final_test_loss", "final_test_accuracy"),
         *("steps_per_second", "seconds", "resolved", "checks", "digests", "files", "environment"),
-        *("density", "density_all_parameters"),
+        *("density", "density_all_parameters", "effective_density"),
+        *("spent", "effective_remaining", "effective"),
     }
 
 

@@ -58,8 +58,8 @@ assert not adopt.Elsewhere(store).has(records[0].spec)
 study_file.prepare(study, paths, make=False)
 checkpoint = store.checkpoint("unfinished", print)
 assert (checkpoint.step, checkpoint.kept["points"]) == (30, [])
-for command in (["list"], ["show", "study"], ["verify", "study"], ["gc", "study", "--dry-run"]):
-    app(command, standalone_mode=False)
+for command in ("list", "show study", "ledger study", "verify study", "gc study --dry-run"):
+    app(command.split(), standalone_mode=False)
 print("without TensorFlow")
 """
 

@@ -99,10 +99,35 @@ def test_show_json_has_an_object_a_run(finished):
         assert rows[0]["density"] == 1
 
 
-def test_show_and_list_need_no_tensorflow(finished):
+def test_ledger_has_a_line_for_each_round_and_compares_with_the_dense_network(finished):
     cwd, _ = finished
-    commands = ["show", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]
-    shown, listed, ran = printed_without({"tensorflow", "keras"}, *commands, cwd=cwd)
+    code, out, err = cli("ledger", "digits_quick", cwd=cwd)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines() if re.match(r"(ticket|random_reinit) ", line)]
+    assert [(*row[:2], *row[4:6]) for row in rows] == [
+        ("ticket", "0", "60", "0"),
+        ("ticket", "1", "60", "60"),
+        ("ticket", "2", "60", "120"),
+        ("random_reinit", "2", "60", "120"),
+    ]
+    assert "All 4 runs: 240 steps" in out
+    assert "The search for round 2 of ticket took 2.0 times the dense network's steps, 3.0 times with" in out
+
+
+def test_ledger_json_has_the_rounds_and_the_study(finished):
+    code, out, err = cli("ledger", "digits_quick", "--json", cwd=finished[0])
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["study"]["steps"] == 240
+    assert [row["search_steps"] for row in found["rounds"]] == [0, 60, 120, 120]
+    assert found["rounds"][0]["own_flops_dense"] == found["rounds"][0]["own_flops_remaining"] > 0
+
+
+def test_show_ledger_and_list_need_no_tensorflow(finished):
+    cwd, _ = finished
+    commands = ["show", "digits_quick"], ["ledger", "digits_quick"], ["list"], ["run", "digits_quick", *SMALL]
+    shown, ledger, listed, ran = printed_without({"tensorflow", "keras"}, *commands, cwd=cwd)
+    assert "All 4 runs" in ledger
     assert "Dense network" in shown
     assert "digits_quick" in listed
     assert "All runs were finished before." in ran

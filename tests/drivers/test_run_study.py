@@ -28,7 +28,7 @@ SETTINGS = {
     "pruning": {"rate": 0.3, "layer_rates": {"output": 0.1}, "rounds": 3},
     "arms": {"ticket": {}, "random_reinit": {"rounds": [2], "trials": 2}},
 }
-TIMES = ("steps_per_second", "seconds", "environment", "digest")  # the digest is over them, too
+TIMES = ("steps_per_second", "seconds", "spent", "environment", "digest")  # the digest is over them, too
 
 
 def study(**changes):
@@ -92,6 +92,23 @@ def test_records_of_a_study(finished):
         assert record.early_stop_iteration in range(0, 61, 20)
         assert record.checks["zeros_checked_times"] == 4
         assert record.steps_per_second > 0
+
+
+def test_records_say_what_a_run_spent(finished):
+    for record in finished[1]:
+        spent, steps = record.spent, record.last_step - record.first_step
+        assert (spent.steps, spent.examples) == (steps, steps * record.spec.training.batch_size)
+        assert spent.flops_dense == 3 * 2 * 2220 * spent.examples
+        assert spent.flops_remaining == 3 * 2 * record.weights_remaining * spent.examples
+        assert spent.uncounted == []
+        assert 0 < spent.seconds == record.seconds["train"] < spent.seconds_total
+
+
+def test_records_count_the_weights_that_are_connected(finished):
+    for record in finished[1]:
+        assert record.effective.keys() == record.layers.keys()
+        assert record.effective_remaining == sum(record.effective.values())
+        assert 0.2 * record.density < record.effective_density <= record.density
 
 
 def test_masks_shrink_and_the_control_shares_its_tickets_mask(finished):

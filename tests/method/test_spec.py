@@ -188,7 +188,7 @@ def test_a_row_is_flat_and_holds_labels_counts_and_accuracies():
     assert [row[label] for label in ("arm", "replicate", "round", "trial")] == ["random_reinit", 1, 2, 3]
     assert (row["weights_remaining"], row["density"]) == (256, 0.25)
     assert row["early_stop_test_accuracy"] == 0.96
-    assert all(isinstance(value, str | int | float) for value in row.values())
+    assert all(isinstance(value, str | int | float | None) for value in row.values())
     assert json.loads(json.dumps(row)) == row
 
 

@@ -44,6 +44,17 @@ def test_the_loop_finds_what_fit_finds(results, data):
     assert loop.rounds[0].value > 0.9
 
 
+def test_records_say_what_a_run_spent(results, data):
+    """The last batch of an epoch of `fit` may be smaller, so its examples aren't known, nor are its FLOPs."""
+    for result in results:
+        assert all(r.spent.steps == r.last_step - r.first_step > 0 for r in result.records)
+        assert all(0 < r.effective_density <= r.density for r in result.records)
+    loop, fit = (result.rounds[1] for result in results)
+    assert loop.spent.examples == loop.spent.steps * 32
+    assert loop.spent.flops_dense == 3 * 2 * loop.weights_total * loop.spent.examples
+    assert (fit.spent.examples, fit.spent.flops_dense) == (None, None)
+
+
 def test_both_start_from_the_same_weights(results):
     loop, fit = (result.ticket(round=0).weights for result in results)
     states = [result._store.rewind_point(result.rounds[0].key, 0) for result in results]

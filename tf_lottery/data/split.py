@@ -107,7 +107,8 @@ def split(examples: Examples, config: DataConfig) -> Dataset:
 
     Images without channels (two dimensions an example) get one. The seed `config.split_seed`
     alone determines which examples are held out for validation, and which share of the others is kept. The
-    mean and the deviation that `config.standardize` asks for are those of the kept examples.
+    mean and the deviation that `config.standardize` asks for are those of all examples that aren't held out,
+    whatever the share, so that a search on a share of them standardizes as its final runs do.
 
     Args:
         examples: The examples to split.
@@ -125,16 +126,16 @@ def split(examples: Examples, config: DataConfig) -> Dataset:
     order = np.random.default_rng(seed).permutation(count)
     # Sorted, so that the order of training depends on its own seed only.
     held_out, kept = np.sort(order[: config.validation]), np.sort(order[config.validation :])
+    x, y = _inputs(examples.x_train), examples.y_train.astype(np.int32)
+    numbers = _numbers(x, kept) if config.standardize else None
     if config.share < 1:
         kept = _share(kept, config)
-    x, y = _inputs(examples.x_train), examples.y_train.astype(np.int32)
-    dataset = Dataset(
-        train=Split(x, y[kept], kept),
-        validation=Split(x, y[held_out], held_out),
-        test=Split(_inputs(examples.x_test), examples.y_test.astype(np.int32)),
+    return Dataset(
+        train=Split(x, y[kept], kept, numbers),
+        validation=Split(x, y[held_out], held_out, numbers),
+        test=Split(_inputs(examples.x_test), examples.y_test.astype(np.int32), standardization=numbers),
         classes=int(y.max()) + 1,
     )
-    return _standardized(dataset) if config.standardize else dataset
 
 
 def _share(kept: np.ndarray, config: DataConfig) -> np.ndarray:
@@ -148,17 +149,8 @@ def _share(kept: np.ndarray, config: DataConfig) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(kept)[:count])
 
 
-def _standardized(dataset: Dataset) -> Dataset:
-    train = dataset.train
-    parts = _parts(train.source, train.rows)
-    numbers = Standardization.of(_scaled(raw) for _, raw in parts)
-    return replace(
-        dataset,
-        **{
-            part: replace(getattr(dataset, part), standardization=numbers)
-            for part in ("train", "validation", "test")
-        },
-    )
+def _numbers(source: np.ndarray, rows: np.ndarray) -> Standardization:
+    return Standardization.of(_scaled(raw) for _, raw in _parts(source, rows))
 
 
 def _parts(source: np.ndarray, rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -1,24 +1,16 @@
 """How much a model has to store and to compute, in full and with the weights that pruning has left."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from tf_lottery.exports.compact.channels import nodes_of
 from tf_lottery.layers.convert import check_plain
+from tf_lottery.layers.flops import layer_calls
 from tf_lottery.layers.kernels import PrunableChoice
-from tf_lottery.layers.paths import children, named_variables
-
-# Layers that use each weight once at each position of the outputs, and transposed ones: of the inputs.
-_AT_OUTPUTS = (
-    *(layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.DepthwiseConv1D, layers.DepthwiseConv2D),
-    *(layers.SeparableConv1D, layers.SeparableConv2D),
-)
-_AT_INPUTS = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+from tf_lottery.layers.paths import named_variables
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ def cost(model: keras.Model) -> Cost:
         id(kernel): _sizes(kernel) for kernel in PrunableChoice(frozen=True).kernels_of(model).values()
     }
     flops, uncounted = np.zeros(2, np.int64), {}
-    for path, layer, positions in _calls(model, ""):
+    for path, layer, positions in layer_calls(model):
         used = [kernels[id(variable)] for variable in layer.weights if id(variable) in kernels]
         if used and positions is None:
             uncounted[path] = None
@@ -120,32 +112,3 @@ def _few(names: tuple[str, ...]) -> str:
 def _sizes(kernel: keras.Variable) -> np.ndarray:
     """Return the number of weights, and of those that aren't 0.0."""
     return np.array([math.prod(kernel.shape), np.count_nonzero(ops.convert_to_numpy(kernel))], np.int64)
-
-
-def _calls(model: keras.Layer, path: str) -> Iterator[tuple[str, keras.Layer, int | None]]:
-    """Yield the path, the layer and its `_uses` for each call of a layer."""
-    if (nodes := nodes_of(model)) is None:
-        yield from ((path + layer.name, layer, None) for layer in children(model))
-        return
-    for node in nodes:
-        layer, inputs, outputs = node.operation, node.input_tensors, node.outputs
-        if isinstance(layer, keras.Model):
-            yield from _calls(layer, f"{path}{layer.name}/")
-        elif isinstance(layer, keras.Layer):
-            yield path + layer.name, layer, _uses(layer, inputs[0].shape, outputs[0].shape)
-
-
-def _uses(layer: keras.Layer, inputs: tuple, outputs: tuple) -> int | None:
-    """Return how often each weight is used for one example, or None if that isn't known."""
-    if isinstance(layer, layers.Dense):
-        sizes = outputs[1:-1]
-    elif isinstance(layer, layers.EinsumDense):
-        read, _, kernel = layer.equation.split("->")[0].partition(",")
-        read = read.replace("...", "." * (len(inputs) - len(read.replace("...", ""))))
-        sizes = [size for axis, size in zip(read[1:], inputs[1:], strict=True) if axis not in kernel]
-    elif isinstance(layer, (*_AT_OUTPUTS, *_AT_INPUTS)):
-        shape = inputs if isinstance(layer, _AT_INPUTS) else outputs
-        sizes = shape[1:-1] if layer.data_format == "channels_last" else shape[2:]
-    else:
-        return None
-    return None if None in sizes else math.prod(sizes)

@@ -2,7 +2,7 @@
 
 import keras
 
-from tf_lottery.exports.compact.channels import nodes_of
+from tf_lottery.layers.graph import nodes_of
 
 _SCALES = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.Lambda)
 _ARITHMETIC = ("Divide", "TrueDivide", "Multiply", "Subtract", "Add")

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
+from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
 
@@ -188,11 +189,19 @@ class Finished(_FromJson):
     """The sha256 of the bytes of each of the run's files."""
     environment: dict[str, str] = Field(default={})
     """The versions of packages, and the processor."""
+    spent: Spent | None = None
+    """What the training cost; None in records of earlier versions."""
+    effective_remaining: Count | None = None
+    """The number of weights that remain and lie on a path from an input to an output; None where that isn't
+    proven for the network, and in records of earlier versions."""
+    effective: dict[str, Count] | None = None
+    """The same by layer, with the paths of `layers`."""
 
     @model_validator(mode="after")
     def _adds_up(self):
         for total, remaining in (
             (self.weights_total, self.weights_remaining),
+            (self.weights_remaining, self.effective_remaining or 0),
             *((count.total, count.remaining) for count in self.layers.values()),
         ):
             if remaining > total:
@@ -221,6 +230,12 @@ class Finished(_FromJson):
         """The fraction of all trainable parameters that remain, biases and normalization included."""
         pruned = self.weights_total - self.weights_remaining
         return (self.parameters_total - pruned) / self.parameters_total
+
+    @computed_field
+    @property
+    def effective_density(self) -> float | None:
+        """The fraction of prunable weights that remain and lie on a path from an input to an output."""
+        return None if self.effective_remaining is None else self.effective_remaining / self.weights_total
 
 
 class Record(Finished):
@@ -264,7 +279,7 @@ class Record(Finished):
         return f"{self.early_stop_validation_accuracy:.2%}"
 
     def row(self) -> dict[str, Any]:
-        """Return the record as one flat row, which `show --json` prints."""
+        """Return the record as one flat row, which `show --json` prints; None stands for what isn't known."""
         labels = {label: getattr(self.spec, label) for label in LABELS}
         nested = {
             "key",
@@ -277,5 +292,8 @@ class Record(Finished):
             "digests",
             "files",
             "environment",
+            "spent",
+            "effective",
         }
-        return labels | self.model_dump(mode="json", exclude=nested) | {"key": self.key}
+        spent = {f"spent_{name}": getattr(self.spent, name, None) for name in FIGURES}
+        return labels | self.model_dump(mode="json", exclude=nested) | spent | {"key": self.key}

@@ -8,6 +8,7 @@ from tf_lottery import arrays
 from tf_lottery.arrays import Arrays
 from tf_lottery.method.spec import Record, RunSpec, counts
 from tf_lottery.paths import RunPaths
+from tf_lottery.runs.cost import connected, spent
 from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
 from tf_lottery.training.observe import Point
@@ -54,8 +55,10 @@ def keep_run(
     digests = training.snapshots.digests | _write(store, store.paths.run(spec.key), trainer, training)
     measured = _measure(trainer, evaluations)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
-    spent = {"compile": compiled, "total": time.perf_counter() - began}
     last = evaluations.points[-1].step
+    total = time.perf_counter() - began
+    seconds = evaluations.seconds | {"compile": compiled, "total": total}
+    cost = spent(trainer.model, last - first, spec.training.batch_size, seconds["train"], total)
     return store.finish(
         Record(
             key=spec.key,
@@ -64,12 +67,14 @@ def keep_run(
             first_step=first,
             last_step=last,
             steps_per_second=(last - first) / evaluations.seconds["train"],
-            seconds=evaluations.seconds | spent,
+            seconds=seconds,
             resolved=trainer.resolved,
             checks=training.checks | {"zeros_checked_times": len(evaluations.points)},
             digests=digests,
             environment=environment(),
+            spent=cost,
             **counts(trainer.masks()),
+            **connected(trainer.model),
             **measured,
         )
     )

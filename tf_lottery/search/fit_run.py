@@ -16,6 +16,7 @@ from tf_lottery.layers.access import get_masks, kernels, parameters
 from tf_lottery.length import Length
 from tf_lottery.method.spec import RunSpec, counts
 from tf_lottery.paths import RunPaths
+from tf_lottery.runs.cost import connected, spent
 from tf_lottery.runs.start import start_run
 from tf_lottery.search.afresh import Callbacks, Plateaus
 from tf_lottery.search.fit_arguments import callbacks_of
@@ -47,6 +48,9 @@ class Trained:
 class FitRun:
     """Trains runs through `model.fit`.
 
+    The examples of a batch of `fit` aren't known (the last of an epoch may be smaller), so neither are a
+    run's FLOPs.
+
     Args:
         network: The search's network, which all runs share.
         store: The store that holds the search's runs.
@@ -55,6 +59,8 @@ class FitRun:
         steps_per_epoch: The number of steps in an epoch; None if only training can tell.
         watch: A callback that shows progress. Default: none.
     """
+
+    _batch_size: int | None = None
 
     def __init__(
         self,
@@ -92,6 +98,7 @@ class FitRun:
             "weights_last": arrays.save(run.weights_last, self.network.weights()),
             "weights_early_stop": arrays.save(run.weights_early_stop, trained.weights),
         }
+        total = time.perf_counter() - began
         return self.store.finish(
             FitRecord(
                 key=spec.key,
@@ -99,10 +106,11 @@ class FitRun:
                 parameters_total=parameters(self.network.model),
                 first_step=start.first_step,
                 last_step=start.first_step + trained.steps,
-                seconds={"train": seconds, "total": time.perf_counter() - began},
+                seconds={"train": seconds, "total": total},
                 checks=start.checks | {"zeros_checked_times": 1},
                 digests=digests,
                 environment=environment(),
+                spent=spent(self.network.model, trained.steps, self._batch_size, seconds, total),
                 monitor=trained.monitor.name,
                 mode=trained.monitor.mode,
                 value=trained.value,
@@ -112,6 +120,7 @@ class FitRun:
                 epochs=trained.epochs,
                 states=trained.states,
                 **counts(masks),
+                **connected(self.network.model),
             )
         )
 

@@ -18,10 +18,11 @@ from tf_lottery.exports.compact.constants import (
     DEPTHWISE,
     applied_to,
     constants_after,
-    is_elementwise,
     padded_constants,
 )
 from tf_lottery.exports.compact.space import SHARED, ChannelPlace, Space
+from tf_lottery.layers.elementwise import is_elementwise
+from tf_lottery.layers.graph import nodes_of
 
 READERS = (layers.Dense, layers.Conv1D, layers.Conv2D, layers.Conv3D)
 
@@ -144,17 +145,6 @@ class Channels:
             self._places[id(tensor)] = ChannelPlace(Space(size), 1, np.full(size, np.nan)) if size else None
         places = [*read, *(self._places[id(tensor)] for tensor in made)]
         self._forced += [(place, cause) for place in places if place]
-
-
-def nodes_of(model: keras.Model) -> list | None:
-    """Return the nodes of a Functional or Sequential model in the order of a call, without the inputs.
-
-    None if it is another kind of model.
-    """
-    by_depth = getattr(getattr(model, "_functional", model), "_nodes_by_depth", None)
-    if by_depth is None:
-        return None
-    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth] if not node.is_input]
 
 
 def _why_excluded(node, uses: int) -> str | None:

@@ -15,12 +15,13 @@ import numpy as np
 from keras import ops, tree
 
 from tf_lottery.errors import LotteryError, reason_of
-from tf_lottery.exports.compact.channels import ChannelReader, Channels, nodes_of
+from tf_lottery.exports.compact.channels import ChannelReader, Channels
 from tf_lottery.exports.compact.constants import DEPTHWISE
 from tf_lottery.exports.compact.space import SHARED, ChannelPlace
 from tf_lottery.layers.compiled import compile_like
 from tf_lottery.layers.convert import check_plain
 from tf_lottery.layers.copying import CannotCopy, carry_state, check_copy, copy_layer
+from tf_lottery.layers.graph import nodes_of
 
 
 @dataclass(frozen=True)

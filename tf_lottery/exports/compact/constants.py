@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers, ops
 
 from tf_lottery.exports.compact.space import ChannelPlace
+from tf_lottery.layers.elementwise import is_elementwise
 
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 
@@ -19,16 +19,6 @@ _UNCHANGED = {
     *(getattr(layers, f"{kind}Pooling{n}D") for kind in ("Max", "GlobalMax") for n in (1, 2, 3)),
     *(getattr(layers, f"{kind}Pooling{n}D") for kind in ("Average", "GlobalAverage") for n in (1, 2, 3)),
 }
-
-# Elementwise and continuous functions, so that a constant can be folded up to rounding.
-_ACTIVATIONS = {
-    *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "tanh"),
-    *("sigmoid", "hard_sigmoid", "hard_silu", "hard_tanh", "log_sigmoid", "softplus", "softsign"),
-    *("squareplus", "soft_shrink", "sparse_plus", "sparse_sigmoid", "tanh_shrink", "exponential"),
-}
-_MODULES = (keras.activations, keras.ops, tf.nn)
-_FUNCTIONS = {getattr(module, name, None) for module in _MODULES for name in _ACTIVATIONS} - {None}
-_OPERATIONS = {name.replace("_", "") for name in _ACTIVATIONS}
 
 
 def constants_after(operation, tensors: list, sources: Sequence[ChannelPlace]) -> np.ndarray | None:
@@ -75,17 +65,6 @@ def _normalized(layer: layers.BatchNormalization, constant: np.ndarray) -> np.nd
     beta = ops.convert_to_numpy(layer.beta) if layer.center else 0.0
     factor = gamma / np.sqrt(variance + layer.epsilon)
     return np.where(factor == 0, beta, (constant - ops.convert_to_numpy(layer.moving_mean)) * factor + beta)
-
-
-def is_elementwise(function) -> bool:
-    kind = type(function)
-    if kind is layers.ReLU:
-        return not function.threshold  # a threshold makes it discontinuous
-    if kind is layers.Activation:
-        return is_elementwise(function.activation)
-    if kind in (layers.LeakyReLU, layers.ELU) or any(function is known for known in _FUNCTIONS):
-        return True
-    return kind.__module__.startswith("keras.src.ops") and kind.__name__.lower() in _OPERATIONS
 
 
 def applied_to(function, constant: np.ndarray) -> np.ndarray:

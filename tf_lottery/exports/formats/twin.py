@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers, ops, tree
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.exports.compact.channels import nodes_of
+from tf_lottery.layers.graph import nodes_of
 from tf_lottery.native import quiet_stderr
 from tf_lottery.tfmot import load_tfmot
 
