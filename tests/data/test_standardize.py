@@ -29,11 +29,11 @@ def test_it_is_off_unless_asked_for():
     assert of().train.standardization is None
 
 
-def test_the_mean_is_that_of_what_is_trained_on_and_is_applied_to_all_parts():
+def test_the_mean_is_that_of_all_training_examples_whatever_the_share_and_is_applied_to_all_parts():
     plain, standardized = of(share=0.5), of(share=0.5, standardize=True)
-    kept = plain.train.x.astype(np.float64)
+    kept = of().train.x.astype(np.float64)
     assert standardized.standardized == {"mean": [kept.mean()], "deviation": [pytest.approx(kept.std())]}
-    assert len(kept) == 20
+    assert (len(kept), len(standardized.train)) == (40, 20)
     for part in ("train", "validation", "test"):
         before, after = getattr(plain, part), getattr(standardized, part)
         expected = (before.x - kept.mean()) / standardized.standardized["deviation"]

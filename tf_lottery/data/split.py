@@ -1,7 +1,7 @@
 """Splitting examples into training, validation and test sets."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
