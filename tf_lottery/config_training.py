@@ -44,8 +44,8 @@ class DataConfig(Strict):
     standardize: bool = False
     """Whether the mean of the training examples is subtracted from all inputs, which are then divided by the
     deviation of the training examples: one mean and one deviation for each channel of images, or for each
-    feature of vectors. They are those of the examples that are trained on, without the held-out ones. Images
-    are standardized before they are augmented."""
+    feature of vectors. They are those of all training examples except the held-out ones, whatever the share.
+    Images are standardized before they are augmented."""
     order: Literal["replay", "fresh"] = "replay"
     """`replay`: every run of a replicate sees the same order (and augmentation). `fresh`: each
     run has its own."""

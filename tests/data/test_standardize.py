@@ -41,8 +41,7 @@ def test_the_mean_is_that_of_all_training_examples_whatever_the_share_and_is_app
         assert (after.y == before.y).all()
         assert (after.take(slice(None)) == after.x).all()
         assert after.dtype == after.take(slice(2)).dtype == np.float32
-    everything = np.arange(COUNT).mean()
-    assert kept.mean() != everything
+    assert plain.train.x.mean() != kept.mean()
 
 
 @pytest.mark.parametrize(("shape", "last"), [((4, 4), 1), ((4, 4, 3), 3), ((5,), 5)])
