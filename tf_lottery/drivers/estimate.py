@@ -5,10 +5,12 @@ import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tf_lottery.config import StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import split
+from tf_lottery.errors import LotteryError
 from tf_lottery.length import Length
 from tf_lottery.method.plan import foreseen, plan
 from tf_lottery.method.spec import Record, RunSpec
@@ -17,6 +19,9 @@ from tf_lottery.store.store import Store
 from tf_lottery.store.upkeep import sizes
 from tf_lottery.training.quiet_start import start_quietly
 from tf_lottery.workers import MULTI_WORKER
+
+if TYPE_CHECKING:
+    from tf_lottery.runs.trainers import Trainers
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,16 @@ class Estimate:
 def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimate:
     """Estimate what a study would take.
 
-    Without a finished run, the network is built and trained for a few seconds, unless that would take
-    other machines.
+    A study with arms that have no finished run is checked as before a training. Without any finished run,
+    the network is trained for a few seconds. Neither is done if that would take other machines.
 
     Args:
         study: The study, with its data's digest.
         store: The store that holds the study's runs.
         records: The records of the study's finished runs.
+
+    Raises:
+        LotteryError: If the settings don't fit the data or the network.
     """
     waiting = plan(study, records)
     every, keys, others = foreseen(study), {record.key for record in records}, Elsewhere(store)
@@ -65,15 +73,19 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     trained_elsewhere = {spec.key for spec in left if others.has(spec)}
     left = [spec for spec in left if spec.key not in trained_elsewhere]
     steps = sum(_spans(left))
+    trainers = None
+    has_new_arms = not study.arms.keys() <= {record.spec.arm for record in records}
+    if waiting and has_new_arms and study.training.strategy != MULTI_WORKER:
+        trainers = _checked(study, store)
     if records:
         a_step = statistics.median(r.seconds["total"] / max(r.last_step - r.first_step, 1) for r in records)
         seconds = a_step * steps / max(len(left), 1)  # runs may differ in length
         size = sum(sizes(store.paths).values()) // len(records)
-    elif left and study.training.strategy != MULTI_WORKER:
-        start_quietly()
+    elif left and trainers is not None:
         from tf_lottery.runs.timing import time_a_run
 
-        seconds, size = time_a_run(left[0], sum(_spans(left[:1])))
+        a_step, size = time_a_run(left[0], sum(_spans(left[:1])), trainers)
+        seconds = a_step * steps / len(left)
     else:
         seconds = size = None
     return Estimate(
@@ -87,6 +99,22 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         measured=not records,
         free=shutil.disk_usage(_existing(store.paths.root)).free,
     )
+
+
+def _checked(study: StudyConfig, store: Store) -> "Trainers":
+    """Check the study as it is checked before anything is trained; return the networks that this took.
+
+    Raises:
+        LotteryError: If the settings don't fit the data or the network.
+    """
+    start_quietly()
+    from tf_lottery.runs.attempt import check
+    from tf_lottery.runs.trainers import Trainers
+
+    trainers = Trainers()
+    if wrong := check(study, store, trainers):
+        raise LotteryError(wrong)
+    return trainers
 
 
 def _spans(specs: list[RunSpec]) -> Iterator[int]:

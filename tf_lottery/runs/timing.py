@@ -10,17 +10,17 @@ from tf_lottery.runs.trainers import Trainers
 SECONDS = 3.0
 
 
-def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
-    """Estimate the seconds and the bytes on the disk that a run will take.
+def time_a_run(spec: RunSpec, last: int, trainers: Trainers) -> tuple[float, int]:
+    """Estimate the seconds that a step takes, evaluations included, and the bytes that a run takes.
 
     Args:
         spec: The spec of any of the study's runs.
-        last: The run's last step.
+        last: How many steps the run trains.
+        trainers: Compiled networks.
 
     Returns:
-        The seconds and the bytes.
+        The seconds a step, and the bytes on the disk.
     """
-    trainers = Trainers()
     dataset, trainer = trainers.dataset(spec.data), trainers.trainer(spec)
     every = Length.of(spec.training, len(dataset.train)).evaluate_every
     trainer.set_weights(trainer.initial_weights(0))
@@ -36,4 +36,4 @@ def time_a_run(spec: RunSpec, last: int) -> tuple[float, int]:
     an_evaluation = time.perf_counter() - began
     weights = sum(value.nbytes for value in trainer.weights().values())
     size = 2 * weights  # those of the last step and of early stop
-    return last * a_step + (last / every + 2) * an_evaluation, size
+    return a_step + (1 / every + 2 / last) * an_evaluation, size
