@@ -30,7 +30,7 @@ def fake_spec(arm="ticket", round=0, replicate=0, trial=0, **settings):
 
 def halved(spec):
     """Weights left, when each round takes half of 1024."""
-    return WEIGHTS >> spec.round
+    return WEIGHTS >> max(spec.round, 0)
 
 
 def fake_record(spec, validation=0.97, remaining=None, **results):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from tf_lottery import steps
 from tf_lottery.config_pruning import (
     ArmPruning,
+    PretrainConfig,
     PruningConfig,
     RewindConfig,
     SearchConfig,
@@ -93,6 +94,22 @@ def _before(settings: Strict, own: dict[str, Any]) -> dict[str, Any]:
     )
 
 
+def _laid_over(before: Strict, own: dict[str, Any], where: str, kind: type[Strict] | None = None) -> Any:
+    """Return a section with some settings in place of others.
+
+    Raises:
+        ValueError: If they aren't settings of the section, or can't differ within a study.
+    """
+    if fixed := _PROCESS & own.keys():
+        raise ValueError(f"{where}.{min(fixed)}: expected the study's own, since a process has one only")
+    try:
+        return (kind or type(before)).model_validate({**_before(before, own), **own})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(each) for each in (where, *first["loc"]))
+        raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
 class StudyConfig(Strict):
     """One study: data x model x training x pruning x rewind x arms x replicates.
 
@@ -110,6 +127,8 @@ class StudyConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
+    pretrain: PretrainConfig | None = None
+    """Where the dense network's first weights come from. Default: they are drawn."""
     search: SearchConfig | None = None
     """A cheaper search. Default: the rounds that find masks are trained in full, too."""
     arms: dict[ArmName, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
@@ -142,6 +161,8 @@ class StudyConfig(Strict):
                 passed.append(arm.on)
                 arm = self.arms[arm.on]
             self.of_arm(name)
+        if self.pretrain is not None:
+            self.pretraining()
         return self
 
     @model_validator(mode="after")
@@ -171,20 +192,23 @@ class StudyConfig(Strict):
         over, changed = over or self, {}
         for part in OVERLAID:
             if own := getattr(self.arms[name], part):
-                before = getattr(over, part)
-                kind = ArmPruning if part == "pruning" else type(before)
-                try:
-                    changed[part] = kind.model_validate({**_before(before, own), **own})
-                except ValidationError as error:
-                    first = error.errors()[0]
-                    where = ".".join(str(each) for each in ("arms", name, part, *first["loc"]))
-                    raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
-                if part == "training" and (fixed := _PROCESS & own.keys()):
-                    raise ValueError(
-                        f"arms.{name}.training.{min(fixed)}: expected the study's own, since a process has "
-                        "one only"
-                    )
+                kind = ArmPruning if part == "pruning" else None
+                changed[part] = _laid_over(getattr(over, part), own, f"arms.{name}.{part}", kind)
         return over.model_copy(update=changed) if changed else over
+
+    def pretraining(self) -> "StudyConfig":
+        """Return the study as the run before round 0 is trained.
+
+        Raises:
+            ValueError: If the settings of `pretrain` aren't settings of a study.
+        """
+        own = self.pretrain
+        steps = {"steps": own.steps} if own.steps else {}
+        changed = {
+            "training": _laid_over(self.training, {**own.training, **steps}, "pretrain.training"),
+            "data": _laid_over(self.data, own.data, "pretrain.data"),
+        }
+        return self.model_copy(update=changed)
 
     def same_runs_as(self, other: "StudyConfig") -> bool:
         """Return whether two studies differ only in which runs they have, not in what a run is."""
@@ -201,6 +225,7 @@ class StudyConfig(Strict):
             "storage": True,
             "data": {"digest", "path", "load", "pipeline"},
             "pruning": {"rounds", "target_density", "max_accuracy_drop"},
+            "pretrain": {"digest": True, "file": True, "data": {"digest", "path", "load", "pipeline"}},
         }
         settings = self.model_dump(mode="json", exclude=free)
         # A list of pairs keeps the order, which counts: the first pattern that matches is used.

@@ -1,6 +1,6 @@
 """What a study says of pruning and rewinding: its sections that `tf_lottery.config` puts together."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -102,4 +102,30 @@ class SearchConfig(Strict):
     def _any(self):
         if self.steps is None and self.data is None:
             raise ValueError("expected steps or data; leave `search` out to train every round in full")
+        return self
+
+
+class PretrainConfig(Strict):
+    """Weights that the dense network starts from in place of a random initialization (Chen et al. 2020).
+
+    They come from a run before round 0, or from a file. `0it` is then the network with these weights.
+    """
+
+    steps: PositiveSteps | None = None
+    """How long the run before round 0 trains. Default: `training.steps`."""
+    training: dict[str, Any] = {}
+    """Settings of `training` that differ in the run before round 0."""
+    data: dict[str, Any] = {}
+    """Settings of `data` that differ in the run before round 0, such as `{name: fashion_mnist}`."""
+    file: str | None = None
+    """A Keras model (`.keras`), a ticket, or arrays by the names of variables (`.npz`)."""
+    digest: str | None = None
+    """The sha256 of the file. It is filled in when a study starts; if it is given, it is checked."""
+
+    @model_validator(mode="after")
+    def _run_or_file(self):
+        if self.file and (self.steps or self.training or self.data):
+            raise ValueError("expected file, or steps, training and data of a run, not both")
+        if self.digest and not self.file:
+            raise ValueError("expected digest with a file only")
         return self

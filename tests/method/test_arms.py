@@ -4,7 +4,8 @@ import pytest
 
 from tests.fakes import fake_study
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS, CHAINS, dense, random_reinit, ticket
+from tf_lottery.method.arms import ARMS, CHAINS, random_reinit, ticket
+from tf_lottery.method.dense import dense
 from tf_lottery.method.place import Place
 
 

@@ -13,6 +13,7 @@ RATES = {"rounds": 3, "layer_rates": {"output": 0.1}}
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"arms": {"pretrain": {"like": "ticket"}}}, "before round 0 are called 'pretrain'"),
         ({"arms": {"a": {"like": "at_innit"}}}, r"arms\.a\.like of ticket, .*'at_innit'"),
         ({"arms": {"dense_longer": {"pruning": {"rate": 0.5}}}}, "takes no pruning of its own. Leave it out"),
         ({"arms": {"dense_longer": {"trials": 2}}}, "takes no rounds, trials or on"),
@@ -77,6 +78,10 @@ def test_settings_that_go_together_are_taken(settings):
         ({"rewind": {"to": "end", "weights": "trained"}}, "expected steps, such as 20ep"),
         ({"rewind": {"to": "ends"}}, "'ends'"),
         ({"search": {}}, "expected steps or data"),
+        ({"pretrain": {"file": "a.keras", "steps": "5it"}}, "expected file, or steps"),
+        ({"pretrain": {"digest": "a"}}, "expected digest with a file"),
+        ({"pretrain": {"training": {"stepz": "2it"}}}, r"pretrain\.training\.stepz"),
+        ({"pretrain": {"data": {"share": 2.0}}}, r"pretrain\.data\.share"),
         ({"search": {"data": 1.5}}, "1.5"),
         ({"arms": {"a": {"like": "ticket", "training": {"threads": 2}}}}, "a process has one only"),
         ({"arms": {"a": {"like": "ticket", "training": {"stepz": "2it"}}}}, r"arms\.a\.training\.stepz"),

@@ -1,7 +1,8 @@
 """Keys never change: finished runs of older versions are found again by them.
 
-`keys.json` was written by version 0.1 (b0c904d): of all shipped studies with two replicates,
-and of variants of one, the keys of some runs in full, and a digest over those of every arm, round and trial.
+`keys.json` was written by version 0.1 (b0c904d), for a later study when it was added: of all shipped
+studies with two replicates, and of variants of one, the keys of some runs in full, and a digest over those of
+every arm, round and trial.
 """
 
 import hashlib

@@ -165,3 +165,37 @@ def test_the_dense_networks_last_weights_are_kept_until_one_shot_is_done_with_th
     assert chain[0].key not in spent(study, chain[:3]), "one_shot comes after the ticket's third round"
     assert chain[0].key not in spent(study, chain)
     assert chain[0].key in spent(study, [*chain, fake_record(of(specs, "one_shot", 3))])
+
+
+@pytest.mark.parametrize("steps", [None, "300it"])
+def test_a_pretraining_run_comes_before_round_0_and_is_no_arm(steps):
+    pretrain = {"training": {"learning_rate": 0.01}, "data": {"name": "mnist", "digest": "e" * 64}}
+    study = fake_study(pretrain={"steps": steps, **pretrain}, replicates=2)
+    first, second = plan(study, [])
+    assert (first.arm, first.round, first.start, first.data.digest) == (
+        "pretrain",
+        -1,
+        "initialize",
+        "e" * 64,
+    )
+    assert (first.training.learning_rate, first.training.steps) == (0.01, steps or study.training.steps)
+    assert first.init_seed != second.init_seed
+    records = run_to_the_end(study)
+    dense = [spec for spec in foreseen(study) if spec.round == 0]
+    assert [spec.pretrained for spec in dense] == [first.key, second.key]
+    assert {spec.start for spec in dense} == {"pretrained"}
+    results = Results(collect(study, records))
+    assert (results.arms, results.main) == (["ticket", "random_reinit"], "ticket")
+    assert len(records) == expected_runs(study) == 2 * (1 + 1 + 3 + 3)
+    assert first.key in spent(study, records)
+    assert first.key not in spent(study, [record for record in records if record.key != dense[0].key])
+
+
+def test_a_file_is_known_by_its_content():
+    here, there, other = (
+        foreseen(fake_study(pretrain={"file": path, "digest": digest * 64}))[0]
+        for path, digest in (("a.keras", "a"), ("b.keras", "a"), ("a.keras", "b"))
+    )
+    assert here.key == there.key != other.key
+    assert (here.start, here.weights.path) == ("pretrained", "a.keras")
+    assert here.key != foreseen(fake_study())[0].key

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from tests.fakes import fake_record, fake_spec, fake_study
 from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, RewindConfig, TrainingConfig
-from tf_lottery.method.spec import Pruning, Record, RunSpec
+from tf_lottery.method.recipe import Pruning
+from tf_lottery.method.spec import Record, RunSpec
 
 DATA = {"digest": "d" * 64}
 

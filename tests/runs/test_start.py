@@ -124,7 +124,7 @@ def test_a_subject_that_does_not_begin_where_it_should_is_noticed(store, careles
 
 def test_an_unknown_start_is_refused(store):
     spec = record_of(store, "ticket", 1).spec.model_copy(update={"start": "nowhere"})
-    with pytest.raises(LotteryError, match="initialize, rewind, .*reinitialize.*'nowhere'"):
+    with pytest.raises(LotteryError, match="initialize, .*rewind, .*reinitialize.*'nowhere'"):
         start_run(spec, store, subject(store), LENGTH)
 
 

@@ -9,39 +9,14 @@ from typing import Any
 
 from tf_lottery.config import PruningConfig, RewindConfig, StudyConfig
 from tf_lottery.errors import LotteryError
+from tf_lottery.method.dense import order_seed
 from tf_lottery.method.place import Place
-from tf_lottery.method.spec import Edit, Pruning, RunSpec
+from tf_lottery.method.recipe import Edit, Pruning
+from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning.criteria import DRAWING, PROBING
 from tf_lottery.seeding import derive
 
 Arm = Callable[[Place], RunSpec]
-
-
-def dense(study: StudyConfig, replicate: int, arm: str = "ticket") -> RunSpec:
-    """Return round 0 of every arm: the dense network, trained from a random initialization.
-
-    Args:
-        study: The study, with the arm's own settings laid over it.
-        replicate: Which replicate.
-        arm: The arm that the run is labelled with.
-    """
-    return RunSpec(
-        arm=arm,
-        replicate=replicate,
-        round=0,
-        data=study.data,
-        model=study.model,
-        training=study.training,
-        order_seed=_order_seed(study, replicate, "ticket/0"),
-        start="initialize",
-        init_seed=derive(study.seed, replicate, "init"),
-        snapshots=rewind_points(study.rewind),
-    )
-
-
-def rewind_points(rewind: RewindConfig) -> tuple[str, ...]:
-    """Return the rewind points that the dense run keeps: its beginning, and where weights are rewound to."""
-    return tuple(dict.fromkeys(("0it", rewind.to))) if rewind.weights == "rewound" else ("0it",)
 
 
 def ticket(place: Place) -> RunSpec:
@@ -272,10 +247,5 @@ def _labels(place: Place) -> dict[str, Any]:
         "replicate": place.replicate,
         "round": place.round,
         "trial": place.trial,
-        "order_seed": _order_seed(place.study, place.replicate, f"{place.arm}/{place.round}", place.trial),
+        "order_seed": order_seed(place.study, place.replicate, f"{place.arm}/{place.round}", place.trial),
     }
-
-
-def _order_seed(study: StudyConfig, replicate: int, run: str, trial: int = 0) -> int:
-    purpose = "order" if study.data.order == "replay" else f"order/{run}"
-    return derive(study.seed, replicate, purpose, trial if study.data.order == "fresh" else 0)

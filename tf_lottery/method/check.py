@@ -2,7 +2,16 @@
 
 from tf_lottery.config import OVERLAID, StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.arms import ARMS, CHAINS, FOLLOWING, function_name, in_full, is_chain, settings_of
+from tf_lottery.method.arms import (
+    ARMS,
+    CHAINS,
+    FOLLOWING,
+    function_name,
+    in_full,
+    is_chain,
+    settings_of,
+)
+from tf_lottery.method.dense import PRETRAIN
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.scopes import check_scope
 
@@ -42,6 +51,8 @@ def where(study: StudyConfig, arm: str, section: str) -> str:
 
 def _check_function(study: StudyConfig, arm: str) -> None:
     settings, function = study.arms[arm], function_name(study, arm)
+    if arm == PRETRAIN:
+        raise LotteryError(f"Runs before round 0 are called {arm!r}. Give the arm another name.")
     if function not in (CHAINS | ARMS):
         what = f"arms.{arm}.like" if settings.like else "arms"
         raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")

@@ -14,7 +14,7 @@ from tf_lottery.method.spec import Finished
 
 Combine = Callable[[Sequence[float]], float]
 
-LINKS = ("root", "parent", "masks_of")
+LINKS = ("pretrained", "root", "parent", "masks_of")
 """The fields of a `RunSpec` that name another run which it builds on."""
 
 

@@ -13,14 +13,13 @@ from tf_lottery.method.arms import (
     CHAINS,
     FOLLOWING,
     chain_below,
-    dense,
     function_name,
     in_full,
     is_chain,
-    rewind_points,
     settings_of,
 )
 from tf_lottery.method.check import check_arms
+from tf_lottery.method.dense import dense, pretraining, rewind_points
 from tf_lottery.method.matching import ROUNDING
 from tf_lottery.method.place import Place
 from tf_lottery.method.spec import Finished, RunSpec
@@ -51,8 +50,8 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     finished = {record.key: record for record in records}
     waiting = {}
     for spec in reached(study, finished):
-        ready = spec.masks_of is None or spec.masks_of in finished
-        if ready and not _is_finished(spec, finished):
+        awaited = {spec.masks_of, spec.pretrained} - {None}
+        if awaited <= finished.keys() and not _is_finished(spec, finished):
             waiting.setdefault(spec.key, _keeping(spec, finished))  # arms may share a run
     return list(waiting.values())
 
@@ -107,7 +106,8 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     finished = {record.key: record for record in records}
     specs = reached(study, finished)
     coming = foreseen(study) or specs
-    needed = {spec.parent for spec in coming if not _is_finished(spec, finished)}
+    unfinished = [spec for spec in coming if not _is_finished(spec, finished)]
+    needed = {key for spec in unfinished for key in (spec.parent, spec.pretrained)}
     last: dict[tuple[str, int], str] = {}
     for spec in specs:
         if is_chain(study, spec.arm):
@@ -115,7 +115,7 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     # A chain that has no round of its own yet goes on from the dense run that it shares.
     for arm in study.arms:
         for replicate in range(study.replicates) if is_chain(study, arm) else ():
-            last.setdefault((arm, replicate), dense(settings_of(study, arm), replicate).key)
+            last.setdefault((arm, replicate), _dense(study, replicate, arm).key)
     if _ends_by_a_rule(study):  # arms that prune the dense network once may still have further rounds
         needed |= {spec.key for spec in specs if spec.round == 0}
     return {spec.key for spec in specs if spec.key in finished} - needed - set(last.values())
@@ -126,7 +126,7 @@ def _begun(study: StudyConfig, replicate: int) -> Chains:
     rewind points of all of them."""
     arms = [arm for arm in study.arms if is_chain(study, arm)]
     arms.sort(key=lambda arm: function_name(study, arm) in FOLLOWING)  # after those that they follow
-    chains = {arm: [dense(settings_of(study, arm), replicate, arm)] for arm in arms}
+    chains = {arm: [_dense(study, replicate, arm)] for arm in arms}
     points: dict[str, dict[str, None]] = {}
     for (first,) in chains.values():
         points.setdefault(first.key, {}).update(dict.fromkeys(first.snapshots))
@@ -137,6 +137,10 @@ def _begun(study: StudyConfig, replicate: int) -> Chains:
     for arm, (first,) in chains.items():
         chains[arm] = [first.model_copy(update={"snapshots": tuple(points[first.key])})]
     return chains
+
+
+def _dense(study: StudyConfig, replicate: int, arm: str) -> RunSpec:
+    return dense(settings_of(study, arm), replicate, arm, pretraining(study, replicate))
 
 
 def _grown(
@@ -191,11 +195,18 @@ def _of_replicate(study: StudyConfig, chains: Chains) -> list[RunSpec]:
 
 
 def _dense_runs(study: StudyConfig, chains: Chains) -> list[RunSpec]:
-    """Return a replicate's dense runs, that of the arm `final` first: its tickets are what is found."""
+    """Return a replicate's run before round 0, if it has one, and its dense runs.
+
+    That of the arm `final` comes first, since its tickets are what the study finds.
+    """
     replicate = next(iter(chains.values()))[0].replicate
     finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
-    full = [dense(settings_of(study, arm), replicate, arm) for arm in finals]
-    every = [*full, *(chains[arm][0] for arm in study.arms if arm in chains)]
+    full = [_dense(study, replicate, arm) for arm in finals]
+    every = [
+        *filter(None, [pretraining(study, replicate)]),
+        *full,
+        *(chains[arm][0] for arm in study.arms if arm in chains),
+    ]
     points: dict[str, dict[str, None]] = {}
     for spec in every:
         points.setdefault(spec.key, {}).update(dict.fromkeys(spec.snapshots))

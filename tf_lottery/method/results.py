@@ -28,7 +28,8 @@ class Results(Generic[Run]):
 
     def __init__(self, records: Iterable[Run]):
         self.records: list[Run] = list(records)
-        self.arms = list(dict.fromkeys(record.spec.arm for record in self.records))
+        rounds = [record for record in self.records if record.spec.round >= 0]  # none before round 0
+        self.arms = list(dict.fromkeys(record.spec.arm for record in rounds))
         self.main = main_arm(self.records)
 
     def of_arm(self, arm: str) -> list[Run]:

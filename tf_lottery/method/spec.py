@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
+from tf_lottery.method.recipe import Edit, Pruning, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
@@ -27,34 +28,6 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Artefact = Annotated[str, Field(pattern=f"^({ARTEFACT.pattern})$")]
 
 LABELS = ("arm", "replicate", "round", "trial")
-
-
-class Pruning(Strict):
-    """How the parent's last weights are turned into this run's masks."""
-
-    criterion: str
-    scope: str
-    rate: float
-    layer_rates: dict[str, float] = {}
-    seed: int = 0
-    """The seed of a criterion that draws; 0 for others."""
-    min_density: float = 0.0
-    """The least fraction of each layer's weights that stays."""
-    rounds: int = 1
-    """How many rounds are pruned at once; the counting is repeated round by round."""
-    counted: str | None = None
-    """The scope of the prunings whose count of weights is matched. Default: `scope`."""
-    examples: int = 0
-    """How many training examples a criterion that needs gradients looks at; 0 for others."""
-
-
-class Edit(Strict):
-    """A change of the masks that a pruning has left."""
-
-    kind: str
-    """A key of `tf_lottery.pruning.edits.EDITS`."""
-    seed: int = 0
-    """The seed of an edit that draws; 0 for others."""
 
 
 class _FromJson(Strict):
@@ -91,6 +64,10 @@ class RunSpec(_FromJson):
     """Where the weights come from: a key of `tf_lottery.runs.starts.STARTS`."""
     init_seed: int | None = None
     """The seed that the weights are drawn with."""
+    pretrained: str | None = None
+    """The key of the run before round 0 whose last weights this dense run starts from."""
+    weights: WeightsFile | None = None
+    """The file whose weights this dense run starts from."""
     rewind: RewindConfig | None = None
     root: str | None = None
     """The key of this replicate's dense run, which keeps the rewind points."""
@@ -116,6 +93,8 @@ class RunSpec(_FromJson):
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
         for name in ("name", "path", "load", "pipeline"):
             settings["data"].pop(name, None)
+        if weights := settings.get("weights"):
+            del weights["path"]
         if augment := settings["data"].get("augment"):
             settings["data"]["augment"] = list(augment.items())
         if rates := settings.get("pruning", {}).get("layer_rates"):

@@ -45,7 +45,8 @@ def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObser
     record = store.find(spec.key)
     if record is not None and set(spec.snapshots) <= set(record.spec.snapshots):
         return Outcome(spec.key, "finished", "by another process, since it was planned")
-    before = [store.record(key) for key in (spec.root, spec.parent, spec.masks_of) if key] if strict else []
+    links = (spec.pretrained, spec.root, spec.parent, spec.masks_of)
+    before = [store.record(key) for key in links if key] if strict else []
     check_same(before)
     if store.writes and (failure := failures.find(store.paths, spec.key)):
         return Outcome(spec.key, "failed", failure.reason)  # another process was faster

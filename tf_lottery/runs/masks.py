@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.spec import Pruning, RunSpec
+from tf_lottery.method.recipe import Pruning
+from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, FROM_INITIAL, ITERATED, PROBING, Evidence, Scores
 from tf_lottery.pruning.edits import Pruned, edit

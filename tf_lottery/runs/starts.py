@@ -11,6 +11,7 @@ import numpy as np
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
+from tf_lottery.runs import weights_file
 from tf_lottery.runs.subject import MODEL, OPTIMIZER, Origin, Start, part
 from tf_lottery.runs.transferred import crosses, fitted_weights
 
@@ -18,6 +19,29 @@ from tf_lottery.runs.transferred import crosses, fitted_weights
 def initialize(origin: Origin) -> Start:
     """The dense network: a random initialization."""
     return Start(origin.subject.dense(origin.spec.init_seed))
+
+
+def pretrained(origin: Origin) -> Start:
+    """The dense network from weights trained before round 0, or read from a file (Chen et al. 2020).
+
+    What has another shape in this network, such as the output for other classes, is drawn anew.
+    """
+    spec = origin.spec
+    if spec.pretrained:
+        stored = part(origin.store.weights(spec.pretrained), MODEL)
+        checks = {"started_from": origin.store.record(spec.pretrained).digests["weights_last"]}
+    else:
+        stored, checks = weights_file.read(spec.weights), {"started_from": spec.weights.digest}
+    fresh = origin.subject.dense(spec.init_seed)
+    weights, drawn = fitted_weights(stored, fresh)
+    lacking = [name for name in drawn if name not in stored and np.issubdtype(fresh[name].dtype, np.floating)]
+    if lacking or not any(MODEL + path not in drawn for path in origin.masks):
+        what = f"no {lacking[0].removeprefix(MODEL)}" if lacking else "no prunable layer of the same shape"
+        raise LotteryError(
+            f"The weights that round 0 should start from have {what}, as this network has it. Use weights of "
+            "a network with the same names of layers."
+        )
+    return Start(weights, checks=checks | {"drawn_anew": drawn})
 
 
 def rewind(origin: Origin) -> Start:
@@ -107,6 +131,7 @@ def transfer(origin: Origin) -> Start:
 
 STARTS: dict[str, Callable[[Origin], Start]] = {
     "initialize": initialize,
+    "pretrained": pretrained,
     "rewind": rewind,
     "trained": trained,
     "reinitialize": reinitialize,

@@ -1,9 +1,11 @@
 """Starting a study's directory, resuming it, and reading the study that it holds."""
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
-from tf_lottery import atomic, config_file
-from tf_lottery.config import DataConfig, StudyConfig
+from tf_lottery import arrays, atomic, config_file
+from tf_lottery.config import DataConfig, PretrainConfig, StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.check import check_arms
@@ -54,7 +56,28 @@ def _with_digest(study: StudyConfig) -> StudyConfig:
         else arm
         for name, arm in study.arms.items()
     }
-    return study.model_copy(update={"arms": arms})
+    return study.model_copy(update={"arms": arms, "pretrain": _pretrain(study)})
+
+
+def _pretrain(study: StudyConfig) -> PretrainConfig | None:
+    """Return where the first weights come from, with the digest of the file or of the data."""
+    before = study.pretrain
+    if before is None:
+        return None
+    if before.file is None:
+        if not before.data:
+            return before
+        digest = _known(study.pretraining().data).digest
+        return before.model_copy(update={"data": {**before.data, "digest": digest}})
+    path = Path(before.file)
+    if not path.is_file():
+        raise LotteryError(f"Expected pretrain.file as a file. Received: {path}, which doesn't exist")
+    digest = arrays.file_digest(path)
+    if before.digest not in (None, digest):
+        raise LotteryError(
+            f"{path} isn't the file that the study was started with. Restore it, or use another --output."
+        )
+    return before.model_copy(update={"digest": digest})
 
 
 def _known(data: DataConfig) -> DataConfig:
@@ -80,7 +103,11 @@ def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
             "Use --output for a study of its own."
         )
     digest = study.data.digest or present.data.digest
-    return study.model_copy(update={"data": study.data.model_copy(update={"digest": digest})})
+    changed: dict[str, Any] = {"data": study.data.model_copy(update={"digest": digest})}
+    if study.pretrain is not None and study.pretrain.file:
+        digest = study.pretrain.digest or present.pretrain.digest
+        changed["pretrain"] = study.pretrain.model_copy(update={"digest": digest})
+    return study.model_copy(update=changed)
 
 
 def written(study: StudyConfig) -> str:
