@@ -4,9 +4,14 @@ import re
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from tf_lottery import config_file
+from tf_lottery.method.arms import ARMS, CHAINS
+from tf_lottery.method.check import check_arms
 from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.ticket import Ticket
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +22,8 @@ def test_the_contracts_are_frozen():
     """Change these on purpose only: other rooms, and files on disk, build on them."""
     assert set(RunSpec.model_fields) == {
         *("arm", "replicate", "round", "trial", "data", "model", "training", "order_seed", "start"),
-        *("init_seed", "rewind", "root", "parent", "pruning", "masks_of", "snapshots"),
+        *("init_seed", "pretrained", "weights", "rewind", "root", "parent", "pruning", "masks_of", "edits"),
+        "snapshots",
     }
     assert {*Record.model_fields, *Record.model_computed_fields} == {
         *(
@@ -98,3 +104,12 @@ def test_make_help_names_every_target():
         "clean",
         "help",
     } <= described
+
+
+def test_the_page_of_the_method_lists_every_arm_criterion_scope_and_its_examples_are_sound():
+    page = (ROOT / "docs/method.md").read_text()
+    for name in (*CHAINS, *ARMS, *CRITERIA, *SCOPES):
+        assert f"`{name}`" in page, name
+    for text in re.findall(r"```yaml\n(.*?)```", page, re.S):
+        settings = yaml.load(text, config_file._Loader)
+        check_arms(config_file.validate({"name": "page", "pruning": {"rounds": 15}} | settings))
