@@ -39,7 +39,7 @@ class Live(StudyObserver):
             transient=True,
             disable=not console.is_terminal,
         )
-        self._total = expected_runs(study)
+        self._total, self._width = expected_runs(study), table.width_for(study.arms)
         self._study = self._progress.add_task(study.name, total=self._total, count="")
         self._runs: dict[str, TaskID] = {}
         self._shown: set[str] = set()
@@ -65,13 +65,13 @@ class Live(StudyObserver):
         """Print the finished runs that weren't printed yet, including those of earlier sessions."""
         if not self._headed:
             self._headed = True
-            for line in table.header():
+            for line in table.header(self._width):
                 self._print(line, style="bold")
         for record in finished:
             if record.key not in self._shown:
                 self._shown.add(record.key)
-                self._print(table.row(record))
-        self._finished = len(finished)
+                self._print(table.row(record, self._width))
+        self._finished = len({record.key for record in finished})  # arms may share a run
         self._move(0.0)
 
     def running(self, runs: list[RunProgress]) -> None:

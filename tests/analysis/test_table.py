@@ -1,5 +1,6 @@
 from tests.fakes import fake_record, fake_spec
-from tf_lottery.analysis.table import header, row
+from tf_lottery.analysis.table import header, row, width_for
+from tf_lottery.config import ArmConfig
 
 
 def test_a_row_shows_the_run_in_percentages():
@@ -34,3 +35,12 @@ def test_columns_of_a_large_network_stay_apart():
     many = {"weights_total": 20_040_522, "layers": {}}
     large = fake_record(fake_spec("random_reinit", 20, 4, 2), remaining=20_040_522, **many)
     assert row(large).split()[:5] == ["random_reinit#3", "4", "20", "20,040,522", "100.0%"]
+
+
+def test_a_long_name_of_an_arm_widens_the_first_column_of_all_lines():
+    arms = {"ticket": ArmConfig(), "magnitude_at_initialization": ArmConfig(trials=12)}
+    width = width_for(arms)
+    assert width == len("magnitude_at_initialization#12")
+    assert width_for({"ticket": ArmConfig()}) == 15
+    lines = [*header(width), *(row(fake_record(fake_spec(arm, 1, trial=11)), width) for arm in arms)]
+    assert len({len(line) for line in lines}) == 1

@@ -1,5 +1,11 @@
-"""The table of finished runs, with a row for each, in columns that fit 80 characters."""
+"""The table of finished runs, with a row for each, in columns that fit 80 characters.
 
+Only arms with long names make it wider.
+"""
+
+from collections.abc import Mapping
+
+from tf_lottery.config import ArmConfig
 from tf_lottery.method.spec import Record
 
 _COLUMNS = (
@@ -16,13 +22,28 @@ _COLUMNS = (
 )
 
 
-def header() -> list[str]:
+WIDTH = _COLUMNS[0][2]
+"""The width of the first column, unless an arm's name is longer."""
+
+
+def width_for(arms: Mapping[str, ArmConfig]) -> int:
+    """Return the width of the first column that the names of a study's arms need."""
+    names = [name + (f"#{arm.trials}" if arm.trials > 1 else "") for name, arm in arms.items()]
+    return max([WIDTH, *map(len, names)])
+
+
+def header(width: int = WIDTH) -> list[str]:
     """Return the two lines above the rows."""
-    return [_line([column[part] for column in _COLUMNS]) for part in (0, 1)]
+    return [_line([column[part] for column in _COLUMNS], width) for part in (0, 1)]
 
 
-def row(record: Record) -> str:
-    """Return a finished run as one line. Accuracies are percentages."""
+def row(record: Record, width: int = WIDTH) -> str:
+    """Return a finished run as one line. Accuracies are percentages.
+
+    Args:
+        record: The run's record.
+        width: The width of the first column, in characters.
+    """
     spec = record.spec
     return _line(
         [
@@ -36,13 +57,13 @@ def row(record: Record) -> str:
             f"{100 * record.early_stop_test_accuracy:.2f}",
             f"{100 * record.final_test_accuracy:.2f}",
             f"{record.steps_per_second:.0f}",
-        ]
+        ],
+        width,
     )
 
 
-def _line(cells: list[str]) -> str:
-    (*_, width), *others = _COLUMNS
-    first, *rest = cells
+def _line(cells: list[str], width: int) -> str:
+    (first, *rest), others = cells, _COLUMNS[1:]
     return first.ljust(width) + "".join(
         cell.rjust(column[2]) for cell, column in zip(rest, others, strict=True)
     )

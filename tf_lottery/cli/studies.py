@@ -30,7 +30,9 @@ def show(
     if as_json:
         print(json.dumps([record.row() for record in records], indent=2))
         return
-    for line in [*table.header(), *map(table.row, records), "", *verdict(records, config.tolerance)]:
+    width = table.width_for(config.arms)
+    rows = [table.row(record, width) for record in records]
+    for line in [*table.header(width), *rows, "", *verdict(records, config.tolerance)]:
         print(line)
     failed = [failure for spec in plan(config, all_records) if (failure := failures.find(paths, spec.key))]
     for line in [*(failure.describe() for failure in failed), *environment.described(records)]:
