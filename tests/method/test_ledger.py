@@ -153,3 +153,14 @@ def test_a_training_takes_three_times_the_forward_flops(forward, examples, flops
 def test_fields_that_a_later_version_adds_are_ignored():
     content = spent(5).model_dump() | {"joules": 3}
     assert Spent.model_validate(content) == spent(5)
+
+
+def test_a_pruning_before_any_training_has_no_search_but_the_pretraining():
+    arms = {"at_init": {}, "at_init_reinit": {"like": "random_reinit", "on": "at_init"}, "one_shot": {}}
+    entries = by_place(ledger(studied(arms=arms)))
+    assert {entries[arm, 0, 3].search.runs for arm in ("at_init", "at_init_reinit")} == {0}
+    assert [entries["one_shot", 0, round].search.runs for round in (1, 3)] == [1, 1]
+    entries = by_place(ledger(studied(arms=arms, pretrain={"steps": "10it"})))
+    assert entries["at_init", 0, 2].search.steps == 100
+    assert entries["one_shot", 0, 2].search.steps == 200
+    assert entries["ticket", 0, 0].search.runs == 1

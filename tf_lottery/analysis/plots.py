@@ -102,10 +102,19 @@ def _by_density(
     """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates."""
     runs = results.of_arm(arm)
     densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
+    if arm != results.main and not _prunes(
+        runs
+    ):  # a dense network of the same cost is drawn above the tickets
+        of_tickets = by_round(results.of_arm(results.main), lambda record: 100 * record.density)
+        densities |= {round: of_tickets[round] for round in densities if round in of_tickets}
     return {
         round: (mean(densities[round]), (mean(replicates), min(replicates), max(replicates)))
         for round, replicates in values.items()
     }
+
+
+def _prunes(runs: Sequence[Finished]) -> bool:
+    return any(run.weights_remaining < run.weights_total for run in runs)
 
 
 def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
@@ -117,7 +126,9 @@ def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
         if run.spec.arm == arm and run.spec.round and arm != results.main
     )
     shape = {"marker": "s", "linestyle": "--"} if control else {"marker": "o"}
-    return {"color": color, "label": arm.replace("_", " "), **shape}
+    name = arm.replace("_", " ")
+    label = name if _prunes(results.of_arm(arm)) else f"{name} (nothing pruned)"
+    return {"color": color, "label": label, **shape}
 
 
 def _line(axes, points: dict[int, tuple[float, tuple[float, float, float]]], style: dict[str, Any]) -> None:

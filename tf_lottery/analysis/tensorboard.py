@@ -7,11 +7,13 @@ lock writes. The step curves of a run are written by whatever trains it.
 import contextlib
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.lock import held
+from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs.observe import StudyObserver
@@ -36,6 +38,7 @@ class StudyCurves(StudyObserver):
         self._finished: list[Record] | None = None
         self._files: dict[tuple, EventFile] = {}
         self._written: set[tuple] = set()
+        self._begun: dict[tuple, str] = {}
 
     def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
         """Write the round curves' new points. The first call replaces what was there by all points.
@@ -56,20 +59,19 @@ class StudyCurves(StudyObserver):
                 if self._has_lock:
                     write_missing_steps(self._paths, self._store, self._finished)
         self._finished = None
+        self._close_files()
+        self._has_lock = False
+        self._lock.close()
+
+    def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
         self._files.clear()
-        self._has_lock = False
-        self._lock.close()
 
     def _is_complete(self, finished: list[Record]) -> bool:
         """Return whether all curves are complete; the process that wrote them may have been killed."""
         points: Counter[tuple] = Counter()
-        dense = {record.spec.replicate: record for record in finished if record.spec.round == 0}
-        for record in finished:
-            line = (record.spec.arm, record.spec.replicate, record.spec.trial)
-            if line not in points and record.spec.round:
-                points[line] = len(_point(dense[record.spec.replicate]))
+        for line, record in _points_of(finished):
             points[line] += len(_point(record))
         rounds = all(count(self._paths.tensorboard_arm(*line)) == 1 + n for line, n in points.items())
         return rounds and not any(_incomplete(self._paths, self._store, record) for record in finished)
@@ -84,6 +86,7 @@ class StudyCurves(StudyObserver):
         with contextlib.suppress(LotteryError):  # a full disk
             self._has_lock = self._lock.enter_context(held(self._paths.tensorboard_lock))
         if self._has_lock:
+            self._close_files()
             shutil.rmtree(self._rounds, ignore_errors=True)
             self._written.clear()
             write_missing_steps(self._paths, self._store, self._finished)
@@ -93,11 +96,12 @@ class StudyCurves(StudyObserver):
             self._begin()
         if not self._has_lock:
             return
-        dense = {record.spec.replicate: record for record in self._finished if record.spec.round == 0}
-        for record in self._finished:
-            spec = record.spec
-            line = (spec.arm, spec.replicate, spec.trial)
-            self._write(line, dense[spec.replicate])  # every curve begins at the dense network
+        points = list(_points_of(self._finished))
+        begun = {line: record.key for line, record in points if record.spec.round == 0}
+        if any(begun.get(line, key) != key for line, key in self._begun.items()):
+            self._begin()  # a dense run that an arm is better compared with has been finished since
+        self._begun = begun
+        for line, record in points:
             self._write(line, record)
         for file in self._files.values():
             file.flush()
@@ -111,6 +115,28 @@ class StudyCurves(StudyObserver):
             self._files[line] = EventFile(self._paths.tensorboard_arm(*line))
         for tag, value in _point(record).items():
             self._files[line].scalar(tag, value, round)
+
+
+def _points_of(finished: list[Record]) -> Iterator[tuple[tuple, Record]]:
+    """Yield each curve's points: arm, replicate and trial, and a record.
+
+    Every curve begins at the dense network that the arm is compared with.
+    """
+    results, begun = Results(finished), set()
+    dense = {
+        (arm, record.spec.replicate): record
+        for arm in results.arms
+        for record in results.of_arm(arm)
+        if record.spec.round == 0
+    }
+    for record in finished:
+        spec = record.spec
+        line = (spec.arm, spec.replicate, spec.trial)
+        if line not in begun and spec.round > 0 and line[:2] in dense:
+            yield line, dense[line[:2]]
+        begun.add(line)
+        if spec.round >= 0:
+            yield line, record
 
 
 def _point(record: Record) -> dict[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from statistics import mean
 
-from tf_lottery.method.spec import Finished
+from tf_lottery.method.spec import Finished, RunSpec
 
 Combine = Callable[[Sequence[float]], float]
 
@@ -159,13 +159,20 @@ def _search(record: Finished, by_key: Mapping[str, Finished]) -> Spending:
     found: dict[str, Finished] = {}
     waiting = [record]
     while waiting:
-        spec = waiting.pop().spec
-        for key in {getattr(spec, link) for link in LINKS} - {None, record.key} - found.keys():
+        for key in _built_on(waiting.pop().spec, by_key) - {None, record.key} - found.keys():
             if key not in by_key:
                 return UNKNOWN
             found[key] = by_key[key]
             waiting.append(by_key[key])
     return Spending.total(map(Spending.of, found.values()))
+
+
+def _built_on(spec: RunSpec, by_key: Mapping[str, Finished]) -> set[str | None]:
+    """Return the keys of the runs whose training a run builds on."""
+    before_training = spec.pruning is not None and spec.parent is None and spec.masks_of is None
+    if before_training and spec.root in by_key:  # it takes the dense run's weights at step 0 only
+        return {by_key[spec.root].spec.pretrained}
+    return {getattr(spec, link) for link in LINKS}
 
 
 def _line(arm: str, round: int, replicates: list[list[Entry]]) -> Line:
