@@ -1,9 +1,11 @@
 """How attempts end, whatever is raised."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.drivers.test_run_study import study
+from tf_lottery.data import sources
 from tf_lottery.drivers.run_study import run_study
 from tf_lottery.errors import DamagedError, StudyError
 from tf_lottery.method import arms
@@ -81,5 +83,22 @@ def test_an_arm_with_an_unknown_start_is_refused_before_anything_is_trained(tmp_
     config = study(pruning__rounds=3, arms={"slip": {"rounds": [2]}})
     paths = StudyPaths(tmp_path / "study")
     wrong = check(prepare(config, paths), Store(paths), trainers)
-    assert wrong.startswith("Expected arm 'slip' with a start of initialize, rewind, ")
+    assert wrong.startswith("Expected arm 'slip' with a start of initialize, ")
     assert wrong.endswith("Received: 'keep_sings'")
+
+
+def test_a_network_for_other_data_is_not_taken_for_one_that_was_changed(tmp_path, trainers):
+    digits = sources.load(study().data)
+    parts = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
+    arrays = {
+        f"{name}_{part}": each[y < 4] for part, (x, y) in parts.items() for name, each in (("x", x), ("y", y))
+    }
+    np.savez(tmp_path / "four.npz", **arrays)
+    begun = study(pruning__rounds=1, arms={"ticket": {}})
+    run_study(begun, tmp_path / "study")
+    four = {"name": "npz", "path": str(tmp_path / "four.npz"), "validation": 100}
+    config = study(pruning__rounds=1, arms={"ticket": {}, "four": {"like": "transfer", "data": four}})
+    paths = StudyPaths(tmp_path / "study")
+    config, store = prepare(config, paths), Store(paths)
+    assert [spec.arm for spec in plan(config, store.records())] == ["four"]
+    assert check(config, store, trainers) is None

@@ -83,8 +83,7 @@ def check(study: StudyConfig, store: Store, trainers: Trainers) -> str | None:
         return None  # another process has finished it
     try:
         with one_line_if_another_ends(study.training.strategy):
-            trainer = trainers.trainer(waiting[0])
-            check_fit(study, trainers, trainer, collect(study, records))
+            check_fit(study, waiting[0], trainers, collect(study, records))
     except DamagedError:
         raise
     except LotteryError as error:

@@ -14,16 +14,15 @@ from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.training.learning_rates import make_learning_rates
-from tf_lottery.training.trainer import Trainer
 
 
-def check_fit(study: StudyConfig, trainers: Trainers, trainer: Trainer, records: list[Record]) -> None:
+def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: list[Record]) -> None:
     """Check that the settings fit the data and the network.
 
     Args:
         study: The study that is about to begin or to go on.
-        trainers: The study's data.
-        trainer: The trainer of the study's network.
+        spec: The run that is trained first.
+        trainers: The study's data and networks.
         records: The records of the study's finished runs.
 
     Raises:
@@ -31,6 +30,7 @@ def check_fit(study: StudyConfig, trainers: Trainers, trainer: Trainer, records:
             effect, or the network differs from the one that the finished runs trained, or draws the same
             weights under another seed.
     """
+    trainer = trainers.trainer(spec)
     settings = {arm: settings_of(study, arm) for arm in study.arms}
     lengths = {
         arm: Length.of(each.training, len(trainers.dataset(each.data).train))
@@ -39,9 +39,9 @@ def check_fit(study: StudyConfig, trainers: Trainers, trainer: Trainer, records:
     for arm, each in settings.items():
         _check_rewinding(arm, each, lengths[arm], lengths[chain_below(study, arm)])
         layer_rates(trainer.kernels, each.pruning.rate, each.pruning.layer_rates)
-    for spec in _one_of_each_arm(study):
-        check_start(spec)
-    own = [r for r in records if (r.spec.data.digest, r.spec.model) == (study.data.digest, study.model)]
+    for each in _one_of_each_arm(study):
+        check_start(each)
+    own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
         raise LotteryError(
             f"{study.model.build or study.model.name} builds another network than the one that this study "
