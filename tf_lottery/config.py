@@ -10,12 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from tf_lottery import steps
-from tf_lottery.config_pruning import (
-    ArmPruning,
-    PruningConfig,
-    RewindConfig,
-    SearchConfig,
-)
+from tf_lottery.config_pruning import PruningConfig, RewindConfig, SearchConfig
 from tf_lottery.config_training import (  # noqa: F401 - all sections can be imported from here
     DataConfig,
     LearningRateConfig,
@@ -172,7 +167,7 @@ class StudyConfig(Strict):
         for part in OVERLAID:
             if own := getattr(self.arms[name], part):
                 before = getattr(over, part)
-                kind = ArmPruning if part == "pruning" else type(before)
+                kind = before.of_an_arm() if part == "pruning" else type(before)
                 try:
                     changed[part] = kind.model_validate({**_before(before, own), **own})
                 except ValidationError as error:

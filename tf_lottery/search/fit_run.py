@@ -18,7 +18,7 @@ from tf_lottery.method.spec import RunSpec, counts
 from tf_lottery.paths import RunPaths
 from tf_lottery.runs.cost import connected, spent
 from tf_lottery.runs.start import start_run
-from tf_lottery.search.afresh import Callbacks, Plateaus
+from tf_lottery.search.afresh import Callbacks, Plateaus, label_of
 from tf_lottery.search.fit_arguments import callbacks_of
 from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
@@ -76,6 +76,7 @@ class FitRun:
         self._callbacks = Callbacks(callbacks_of(arguments))
         self._callback_states: dict[str, Any] = {}
         self._callback_state: dict[str, Any] = {}
+        self._dense_steps = 0
 
     def run(self, spec: RunSpec) -> FitRecord:
         """Train a run and store it.
@@ -84,18 +85,20 @@ class FitRun:
             DamagedError: If a file of an earlier run fails its checksum.
             LotteryError: If the training diverges, or doesn't reach the rewind point.
         """
-        began = time.perf_counter()
-        run = self.store.begin(spec.key)
+        began, before = time.perf_counter(), self.store.find(spec.key)
+        run = self.store.begin(spec.key, go_on=before is not None)
         start = start_run(spec, self.store, self.network, self._length())
         self._resume(start.first_step)
         train_began = time.perf_counter()
         trained = self._train(spec, run, start.first_step)
         seconds = time.perf_counter() - train_began
         self._check_zeros()
-        masks = get_masks(self.network.model)
+        masks, weights = get_masks(self.network.model), self.network.weights()
+        if before is not None:
+            _check_same(before, {"weights_last": weights, "weights_early_stop": trained.weights})
         digests = trained.rewind_digests | {
             "masks": arrays.save(run.masks, masks, compress=True),
-            "weights_last": arrays.save(run.weights_last, self.network.weights()),
+            "weights_last": arrays.save(run.weights_last, weights),
             "weights_early_stop": arrays.save(run.weights_early_stop, trained.weights),
         }
         total = time.perf_counter() - began
@@ -133,15 +136,13 @@ class FitRun:
         """Call `fit` from the given step on. The network is in the state in which the run begins."""
         best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
-        control = f"_{spec.arm}{spec.trial + 1}" if spec.start == "reinitialize" else ""
-        label = f"round{spec.round:02d}{control}"
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
         # This run gets a history of its own, since one of the user's would go on from round to round.
         own = keras.callbacks.History()
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
-        with self._callbacks.of(label) as callbacks:
+        with self._callbacks.of(label_of(spec)) as callbacks:
             plateaus = Plateaus(callbacks, self._callback_state.get("plateaus") if first else None)
             after = AfterEpochs(self.network, plateaus)
             arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
@@ -157,29 +158,37 @@ class FitRun:
             _scalars(own.history),
             [epoch + 1 for epoch in own.epoch],
             {f"rewind/{point}": snapshot.digest for point, snapshot in kept_at.items()},
-            {
-                point: after.states[snapshot.kept_at // best.per_epoch[0]]
-                for point, snapshot in kept_at.items()
-                if snapshot.kept_at
-            },
+            _changes(after.states, best.per_epoch[0]) if spec.root is None else {},
         )
 
     def _resume(self, step: int) -> None:
         """Restore what callbacks had changed by the rewind point; at step 0 there is nothing to restore."""
-        self._callback_state = self._callback_states.get(f"{step}it", {}) if step else {}
-        if step and not self._callback_state and callbacks_of(self._arguments):
-            raise StudyError(
-                "The dense run was trained by an older version, which didn't record what callbacks had "
-                "changed by the rewind point. Use another directory."
-            )
+        self._callback_state = self._callback_state_at(step) if step else {}
         self.network.go_on(self._callback_state)
+
+    def _callback_state_at(self, step: int) -> dict[str, Any]:
+        """Return what callbacks of the dense run had changed by the epoch that a step lies in."""
+        states = {int(point.removesuffix("it")): state for point, state in self._callback_states.items()}
+        if 0 not in states:  # an older version recorded the rewind points only
+            if step not in states and callbacks_of(self._arguments):
+                raise StudyError(
+                    "The dense run was trained by an older version, which didn't record what callbacks had "
+                    "changed by the rewind point. Use another directory."
+                )
+            return states.get(step, {})
+        if step > self._dense_steps and callbacks_of(self._arguments):
+            raise LotteryError(
+                f"Expected a rewind point within the dense run, which a callback ended after "
+                f"{self._dense_steps} steps. Received: {step}it"
+            )
+        return states[max(at for at in states if at <= step)]
 
     def learn(self, record: FitRecord) -> None:
         """Take from the dense run what only training can tell: the steps of an epoch, and the monitor."""
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
-        self._callback_states = record.states
+        self._callback_states, self._dense_steps = record.states, record.last_step
 
     def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
         """Check that each epoch had as many steps as in every other round."""
@@ -197,6 +206,27 @@ class FitRun:
         for path, (kernel, kernel_mask) in kernels(self.network.model).items():
             if (kernel.numpy()[~kernel_mask.numpy()] != 0).any():
                 raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
+
+
+def _changes(states: Mapping[int, dict[str, Any]], per_epoch: int) -> dict[str, Any]:
+    """Return what callbacks had changed by the beginning, and by each later epoch in which it changed.
+
+    Args:
+        states: Number of epochs trained -> the state.
+        per_epoch: Steps of an epoch.
+    """
+    return {
+        f"{epoch * per_epoch}it": state for epoch, state in states.items() if state != states.get(epoch - 1)
+    }
+
+
+def _check_same(before: FitRecord, weights: Mapping[str, Arrays]) -> None:
+    """Check that a dense run that was trained again, for a further rewind point, came out as before."""
+    if any(arrays.digest(value) != before.digests[name] for name, value in weights.items()):
+        raise StudyError(
+            "The dense network was trained again to keep a further rewind point, but came out otherwise than "
+            "before. Use another directory, or leave out the arms with that rewind point."
+        )
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:
