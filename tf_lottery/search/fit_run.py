@@ -85,20 +85,28 @@ class FitRun:
             DamagedError: If a file of an earlier run fails its checksum.
             LotteryError: If the training diverges, or doesn't reach the rewind point.
         """
-        began, before = time.perf_counter(), self.store.find(spec.key)
-        run = self.store.begin(spec.key, go_on=before is not None)
-        start = start_run(spec, self.store, self.network, self._length())
+        before = self.store.find(spec.key)
+        return self._first(spec) if before is None else self._again(spec, before)
+
+    def _first(self, spec: RunSpec) -> FitRecord:
+        began = time.perf_counter()
+        run = self.store.begin(spec.key)
+        length = self._length()
+        start = start_run(spec, self.store, self.network, length)
+        if start.first_step >= length.last > 0:
+            raise LotteryError(
+                f"Expected a rewind point before the end of training, {length.last} steps. Received: "
+                f"{spec.rewind.to}"
+            )
         self._resume(start.first_step)
         train_began = time.perf_counter()
         trained = self._train(spec, run, start.first_step)
         seconds = time.perf_counter() - train_began
         self._check_zeros()
-        masks, weights = get_masks(self.network.model), self.network.weights()
-        if before is not None:
-            _check_same(before, {"weights_last": weights, "weights_early_stop": trained.weights})
+        masks = get_masks(self.network.model)
         digests = trained.rewind_digests | {
             "masks": arrays.save(run.masks, masks, compress=True),
-            "weights_last": arrays.save(run.weights_last, weights),
+            "weights_last": arrays.save(run.weights_last, self.network.weights()),
             "weights_early_stop": arrays.save(run.weights_early_stop, trained.weights),
         }
         total = time.perf_counter() - began
@@ -126,6 +134,27 @@ class FitRun:
                 **connected(self.network.model),
             )
         )
+
+    def _again(self, spec: RunSpec, before: FitRecord) -> FitRecord:
+        """Train the dense network again, to keep further rewind points. Its files stay what they are."""
+        self.learn(before)
+        run, length = self.store.begin(spec.key, go_on=True), self._length()
+        points = {point: length.step(point) for point in spec.snapshots}
+        missing = tuple(p for p, step in points.items() if f"rewind/{step}it" not in before.digests)
+        for point in missing:  # an interrupted training may have left it
+            run.artefact(f"rewind/{points[point]}it").unlink(missing_ok=True)
+        self._resume(start_run(spec, self.store, self.network, length).first_step)
+        trained = self._train(spec.model_copy(update={"snapshots": missing}), run, 0)
+        for which, weights in (("last", self.network.weights()), ("early_stop", trained.weights)):
+            kept = self.network.named(self.store.weights(spec.key, which), "model/")
+            if any(kept[name].tobytes() != value.tobytes() for name, value in weights.items()):
+                raise StudyError(
+                    "The dense network was trained again to keep a further rewind point, but came out "
+                    "otherwise than before. Use another directory, or leave out the arms with that point."
+                )
+        digests = before.digests | trained.rewind_digests
+        changes = {"spec": spec, "digests": digests, "states": trained.states}
+        return self.store.finish(before.model_copy(update=changes))
 
     def _length(self) -> Length:
         """Return the length of a run. Only training the dense one may tell how many steps an epoch has."""
@@ -218,15 +247,6 @@ def _changes(states: Mapping[int, dict[str, Any]], per_epoch: int) -> dict[str, 
     return {
         f"{epoch * per_epoch}it": state for epoch, state in states.items() if state != states.get(epoch - 1)
     }
-
-
-def _check_same(before: FitRecord, weights: Mapping[str, Arrays]) -> None:
-    """Check that a dense run that was trained again, for a further rewind point, came out as before."""
-    if any(arrays.digest(value) != before.digests[name] for name, value in weights.items()):
-        raise StudyError(
-            "The dense network was trained again to keep a further rewind point, but came out otherwise than "
-            "before. Use another directory, or leave out the arms with that rewind point."
-        )
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:

@@ -14,6 +14,7 @@ from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
 from tf_lottery.layers.kernels import PrunableChoice, Rule
 from tf_lottery.lock import held
+from tf_lottery.method.arms import settings_of
 from tf_lottery.method.plan import collect
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.schedules import layer_rates as rates_of
@@ -191,9 +192,9 @@ class LotterySearch:
                 raise
 
     def _search(self, network: Network, arguments: Mapping[str, Any], per_epoch: int | None) -> SearchResult:
-        kernels, pruning = list(get_masks(network.model)), self._settings.pruning
-        rates_of(kernels, pruning.rate, pruning.layer_rates)
-        study = self._study(network, arguments)
+        kernels, study = list(get_masks(network.model)), self._study(network, arguments)
+        for pruning in (settings_of(study, arm).pruning for arm in study.arms):
+            rates_of(kernels, pruning.rate, pruning.layer_rates)
         temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
         check_directory(paths.root)
