@@ -72,8 +72,7 @@ class Plateaus(keras.callbacks.Callback):
         """Restore the states, after Keras has reset the callbacks."""
         for callback, state in zip(self._callbacks, self._states or (), strict=False):
             for name, value in state.items():
-                if value is not None:  # infinity before the first epoch, as Keras has just set it
-                    setattr(callback, name, value)
+                setattr(callback, name, value)
 
 
 def label_of(spec: RunSpec) -> str:
