@@ -42,6 +42,12 @@ def test_a_search(names, tmp_path, monkeypatch, capsys):
     assert type(names["small"].get_layer("output")) is layers.Dense
 
 
+def test_the_arms_of_a_search(names):
+    exec(block("arms = {"), names)
+    search = lottery.LotterySearch(names["model"], arms=names["arms"], verbose=0)
+    assert list(search._settings.arms.configs) == ["ticket", *names["arms"]]
+
+
 def test_rounds_by_hand_and_tickets(names, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(block("RewindSnapshot").replace("epochs=5", "epochs=2"), names)

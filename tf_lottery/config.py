@@ -11,7 +11,6 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from tf_lottery import steps
 from tf_lottery.config_pruning import (
-    ArmPruning,
     PretrainConfig,
     PruningConfig,
     RewindConfig,
@@ -192,7 +191,7 @@ class StudyConfig(Strict):
         over, changed = over or self, {}
         for part in OVERLAID:
             if own := getattr(self.arms[name], part):
-                kind = ArmPruning if part == "pruning" else None
+                kind = self.pruning.of_an_arm() if part == "pruning" else None
                 changed[part] = _laid_over(getattr(over, part), own, f"arms.{name}.{part}", kind)
         return over.model_copy(update=changed) if changed else over
 

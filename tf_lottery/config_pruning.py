@@ -45,6 +45,10 @@ class PruningConfig(Strict):
         self.check_rates()
         return self
 
+    def of_an_arm(self) -> "type[PruningConfig]":
+        """Return the class of settings that an arm lays over these."""
+        return ArmPruning
+
     def check_rates(self) -> None:
         """Check that the rates suit the scope.
 

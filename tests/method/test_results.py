@@ -45,6 +45,14 @@ def test_controls_are_those_of_the_tickets_whatever_their_name():
     assert len(found.reinitialized()) == 6
 
 
+def test_a_reinitialization_of_edited_masks_is_none_of_the_tickets():
+    arms = {"random_reinit": {}, "shuffled": {}, "afresh": {"like": "random_reinit", "on": "shuffled"}}
+    study = fake_study(arms=arms)
+    found = Results(collect(study, run_to_the_end(study)))
+    assert {record.spec.start for record in found.of_arm("afresh") if record.spec.round} == {"reinitialize"}
+    assert {record.spec.arm for record in found.reinitialized()} == {"random_reinit"}
+
+
 def test_the_winner_is_the_sparsest_round_of_which_all_denser_ones_match():
     found = results()
     assert (found.matching_round(), found.winner().spec.round) == (1, 1)
@@ -62,6 +70,8 @@ def test_rounds_are_chosen_by_number_density_accuracy_or_because_they_match():
     assert found.choose(within=0.003).spec.round == 3, "good enough by itself, though round 2 isn't"
     assert found.choose().spec.round == 1
     assert found.choose(tolerance=0.005).spec.round == 3
+    assert found.choose(round=2, arm="drawn").spec.arm == "drawn"
+    assert results(worse=-0.01).choose(arm="drawn").spec.round == 3
 
 
 @pytest.mark.parametrize(

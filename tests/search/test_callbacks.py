@@ -1,6 +1,7 @@
 """Callbacks in a search: Keras's own start each round afresh, the user's are used as they are."""
 
 import csv
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from keras import callbacks
 
 from tests.search.models import FIT, TRAIN, VALIDATION, search
+from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.search.afresh import Callbacks
 from tf_lottery.search.fit_run import FitRun
 
@@ -119,3 +121,21 @@ def test_every_round_is_trained_by_one_fit(monkeypatch):
     )
     search(rounds=1).fit(*TRAIN, **{**FIT, "epochs": 1})
     assert trained == [0, 1]
+
+
+def dense_run(states):
+    record = {"first_step": 0, "last_step": 12, "epochs": [1, 2, 3], "monitor": "val_loss", "mode": "min"}
+    run = FitRun(None, None, None, {"callbacks": [callbacks.EarlyStopping()], "epochs": 9}, None)
+    run.learn(SimpleNamespace(**record, states=states))
+    return run
+
+
+def test_what_callbacks_had_changed_is_known_for_each_epoch_of_the_dense_run():
+    run = dense_run({"0it": {"rate": 1}, "8it": {"rate": 2}})
+    assert [run._callback_state_at(step)["rate"] for step in (3, 4, 7, 8, 12)] == [1, 1, 1, 2, 2]
+    with pytest.raises(LotteryError, match="ended after 12 steps. Received: 16it"):
+        run._callback_state_at(16)
+    before = dense_run({"4it": {"rate": 1}})  # as version 0.1 recorded it, for its one rewind point
+    assert before._callback_state_at(4) == {"rate": 1}
+    with pytest.raises(StudyError, match="older version"):
+        before._callback_state_at(8)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from numbers import Real
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.matching import ROUNDING, main_arm, matching_round
@@ -72,7 +72,7 @@ class Results(Generic[Run]):
             and record.spec.replicate == replicate
             and round in (None, record.spec.round)
             and (ticket := tickets.get(record.spec.round)) is not None
-            and (record.spec.parent, record.spec.pruning) == (ticket.spec.parent, ticket.spec.pruning)
+            and _recipe(record) == _recipe(ticket)
         ]
 
     def matching_round(self, tolerance: float = 0.0, arm: str | None = None) -> int | None:
@@ -98,6 +98,7 @@ class Results(Generic[Run]):
         within: float | None = None,
         tolerance: float = 0.0,
         replicate: int = 0,
+        arm: str | None = None,
     ) -> Run:
         """Return the run of a round, chosen by one of `round`, `density` and `within`.
 
@@ -110,6 +111,7 @@ class Results(Generic[Run]):
                 the monitored quantity; the sparsest such round is chosen.
             tolerance: The tolerance, as in `tf_lottery.matching_round`.
             replicate: Which replicate.
+            arm: Which arm. Default: the main one.
 
         Raises:
             LotteryError: If there is no such round, or more than one of the first three is given.
@@ -119,7 +121,7 @@ class Results(Generic[Run]):
         if len(choices) > 1:
             received = ", ".join(f"{name}={value!r}" for name, value in choices.items())
             raise LotteryError(f"Expected one of round, density and within. Received: {received}")
-        rounds = self.rounds(replicate)
+        rounds = self.rounds(replicate, arm)
         if round is not None:
             if isinstance(round, bool) or not isinstance(round, int) or round not in rounds:
                 raise LotteryError(f"Expected a finished round: {_listed(rounds)}. Received: {round!r}")
@@ -128,13 +130,18 @@ class Results(Generic[Run]):
             return _nearest(rounds, density)
         if within is not None:
             return _sparsest(rounds, within)
-        best = self.matching_round(tolerance)
+        best = self.matching_round(tolerance, arm)
         if best is None or best not in rounds:
             raise LotteryError(
                 f"No pruned round matches the dense network within {tolerance:g} ({_values(rounds)}). Choose "
                 "one by its round or density."
             )
         return rounds[best]
+
+
+def _recipe(record: Finished) -> tuple[Any, ...]:
+    """Return what a run's masks follow from."""
+    return record.spec.parent, record.spec.pruning, record.spec.masks_of, record.spec.edits
 
 
 def _nearest(rounds: dict[int, Run], density: float) -> Run:

@@ -39,7 +39,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
     for arm, each in settings.items():
         _check_rewinding(arm, each, lengths[arm], lengths[chain_below(study, arm)])
         layer_rates(trainer.kernels, each.pruning.rate, each.pruning.layer_rates)
-    for each in _one_of_each_arm(study):
+    for each in one_of_each_arm(study):
         check_start(each)
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
@@ -81,9 +81,12 @@ def _check_rewinding(arm: str, study: StudyConfig, length: Length, below: Length
         )
 
 
-def _one_of_each_arm(study: StudyConfig) -> list[RunSpec]:
+def one_of_each_arm(study: StudyConfig) -> list[RunSpec]:
     """Return the specs of one replicate and trial, up to the first round of every arm."""
     first = max(1, *(min(arm.rounds or [1]) for arm in study.arms.values()))
-    arms = {name: arm.model_copy(update={"trials": 1}) for name, arm in study.arms.items()}
+    arms = {}
+    for name, arm in study.arms.items():
+        own = arm.pruning | ({"rounds": first} if "rounds" in arm.pruning else {})
+        arms[name] = arm.model_copy(update={"trials": 1, "pruning": own})
     pruning = study.pruning.model_copy(update={"rounds": first})
     return foreseen(study.model_copy(update={"replicates": 1, "arms": arms, "pruning": pruning})) or []

@@ -142,6 +142,9 @@ STARTS: dict[str, Callable[[Origin], Start]] = {
 }
 """The values that a spec's `start` may have. `store/tickets.py` says which weights a ticket of each holds."""
 
+REDRAWING = frozenset({"reinitialize", "keep_signs"})
+"""Starts that draw weights anew. A search refuses them for weights that were never drawn."""
+
 
 def theta_0(origin: Origin) -> Arrays:
     """Return the weights of the dense run at step 0, fitted to the network that will be trained."""

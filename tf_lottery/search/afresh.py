@@ -9,6 +9,8 @@ from typing import Any
 import keras
 
 from tf_lottery.layers.refers import names_of_keras
+from tf_lottery.method.spec import RunSpec
+from tf_lottery.search.arms import MAIN
 
 # Attribute -> whether it names a file or a directory. Each round gets its own.
 _FILES = {"filepath": "file", "filename": "file", "log_dir": "directory", "backup_dir": "directory"}
@@ -71,6 +73,18 @@ class Plateaus(keras.callbacks.Callback):
         for callback, state in zip(self._callbacks, self._states or (), strict=False):
             for name, value in state.items():
                 setattr(callback, name, value)
+
+
+def label_of(spec: RunSpec) -> str:
+    """Return the label of a run's files, such as `round03` or `round03_shuffled2`: another one for each run.
+
+    Args:
+        spec: The run's spec.
+    """
+    if spec.arm == MAIN or not spec.round:
+        return f"round{spec.round:02d}"
+    apart = "-" if spec.arm[-1].isdigit() else ""  # arms x1 and x: the second trial, and the twelfth
+    return f"round{spec.round:02d}_{spec.arm}{apart}{spec.trial + 1}"
 
 
 def _afresh(callback: keras.callbacks.Callback, new: dict[str, Any], label: str) -> keras.callbacks.Callback:

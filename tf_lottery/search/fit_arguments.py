@@ -109,6 +109,28 @@ def steps_per_epoch(arguments: Mapping[str, Any]) -> int | None:
     return math.ceil(examples / (arguments.get("batch_size") or 32))
 
 
+def check_reordered(arguments: Mapping[str, Any], arms: Sequence[str]) -> None:
+    """Check that a seed can change the order of the examples, for arms that are trained in another order.
+
+    Args:
+        arguments: The arguments of `fit`.
+        arms: The names of these arms.
+
+    Raises:
+        LotteryError: If `fit` doesn't shuffle the examples itself.
+    """
+    x = arguments["x"]
+    shuffled = isinstance(x, keras.utils.PyDataset) or (
+        not isinstance(x, tf.data.Dataset) and hasattr(_first_leaf(x), "shape")
+    )
+    if arms and not (shuffled and arguments.get("shuffle", True)):
+        given = "shuffle=False" if shuffled else f"x as a {type(x).__name__}"
+        raise LotteryError(
+            f"Expected arrays that fit shuffles, since arms.{arms[0]} is trained in another order of the "
+            f"examples. Received: {given}"
+        )
+
+
 def _endless(data: Any) -> bool:
     if isinstance(data, tf.data.Dataset):
         return int(data.cardinality()) == tf.data.INFINITE_CARDINALITY

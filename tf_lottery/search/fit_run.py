@@ -18,7 +18,7 @@ from tf_lottery.method.spec import RunSpec, counts
 from tf_lottery.paths import RunPaths
 from tf_lottery.runs.cost import connected, spent
 from tf_lottery.runs.start import start_run
-from tf_lottery.search.afresh import Callbacks, Plateaus
+from tf_lottery.search.afresh import Callbacks, Plateaus, label_of
 from tf_lottery.search.fit_arguments import callbacks_of
 from tf_lottery.search.monitor import Monitor
 from tf_lottery.search.network import Network
@@ -76,6 +76,7 @@ class FitRun:
         self._callbacks = Callbacks(callbacks_of(arguments))
         self._callback_states: dict[str, Any] = {}
         self._callback_state: dict[str, Any] = {}
+        self._dense_steps = 0
 
     def run(self, spec: RunSpec) -> FitRecord:
         """Train a run and store it.
@@ -84,9 +85,19 @@ class FitRun:
             DamagedError: If a file of an earlier run fails its checksum.
             LotteryError: If the training diverges, or doesn't reach the rewind point.
         """
+        before = self.store.find(spec.key)
+        return self._first(spec) if before is None else self._again(spec, before)
+
+    def _first(self, spec: RunSpec) -> FitRecord:
         began = time.perf_counter()
         run = self.store.begin(spec.key)
-        start = start_run(spec, self.store, self.network, self._length())
+        length = self._length()
+        start = start_run(spec, self.store, self.network, length)
+        if start.first_step >= length.last > 0:
+            raise LotteryError(
+                f"Expected a rewind point before the end of training, {length.last} steps. Received: "
+                f"{spec.rewind.to}"
+            )
         self._resume(start.first_step)
         train_began = time.perf_counter()
         trained = self._train(spec, run, start.first_step)
@@ -124,6 +135,27 @@ class FitRun:
             )
         )
 
+    def _again(self, spec: RunSpec, before: FitRecord) -> FitRecord:
+        """Train the dense network again, to keep further rewind points. Its files stay what they are."""
+        self.learn(before)
+        run, length = self.store.begin(spec.key, go_on=True), self._length()
+        points = {point: length.step(point) for point in spec.snapshots}
+        missing = tuple(p for p, step in points.items() if f"rewind/{step}it" not in before.digests)
+        for point in missing:  # an interrupted training may have left it
+            run.artefact(f"rewind/{points[point]}it").unlink(missing_ok=True)
+        self._resume(start_run(spec, self.store, self.network, length).first_step)
+        trained = self._train(spec.model_copy(update={"snapshots": missing}), run, 0)
+        for which, weights in (("last", self.network.weights()), ("early_stop", trained.weights)):
+            kept = self.network.named(self.store.weights(spec.key, which), "model/")
+            if any(kept[name].tobytes() != value.tobytes() for name, value in weights.items()):
+                raise StudyError(
+                    "The dense network was trained again to keep a further rewind point, but came out "
+                    "otherwise than before. Use another directory, or leave out the arms with that point."
+                )
+        digests = before.digests | trained.rewind_digests
+        changes = {"spec": spec, "digests": digests, "states": trained.states}
+        return self.store.finish(before.model_copy(update=changes))
+
     def _length(self) -> Length:
         """Return the length of a run. Only training the dense one may tell how many steps an epoch has."""
         per_epoch = self._per_epoch or 0
@@ -133,15 +165,13 @@ class FitRun:
         """Call `fit` from the given step on. The network is in the state in which the run begins."""
         best = Best(self.network, self.monitor)
         snapshots = [RewindSnapshot(point, run.rewind) for point in spec.snapshots]
-        control = f"_{spec.arm}{spec.trial + 1}" if spec.start == "reinitialize" else ""
-        label = f"round{spec.round:02d}{control}"
         watching = [self._watch] if self._watch else []
         arguments = {"verbose": 0, **self._arguments}
         # This run gets a history of its own, since one of the user's would go on from round to round.
         own = keras.callbacks.History()
         arguments["initial_epoch"] = first // self._per_epoch if first else 0
         keras.utils.set_random_seed(spec.order_seed)
-        with self._callbacks.of(label) as callbacks:
+        with self._callbacks.of(label_of(spec)) as callbacks:
             plateaus = Plateaus(callbacks, self._callback_state.get("plateaus") if first else None)
             after = AfterEpochs(self.network, plateaus)
             arguments["callbacks"] = [*snapshots, *callbacks, plateaus, best, *watching, own, after]
@@ -157,29 +187,37 @@ class FitRun:
             _scalars(own.history),
             [epoch + 1 for epoch in own.epoch],
             {f"rewind/{point}": snapshot.digest for point, snapshot in kept_at.items()},
-            {
-                point: after.states[snapshot.kept_at // best.per_epoch[0]]
-                for point, snapshot in kept_at.items()
-                if snapshot.kept_at
-            },
+            _changes(after.states, best.per_epoch[0]) if spec.root is None else {},
         )
 
     def _resume(self, step: int) -> None:
         """Restore what callbacks had changed by the rewind point; at step 0 there is nothing to restore."""
-        self._callback_state = self._callback_states.get(f"{step}it", {}) if step else {}
-        if step and not self._callback_state and callbacks_of(self._arguments):
-            raise StudyError(
-                "The dense run was trained by an older version, which didn't record what callbacks had "
-                "changed by the rewind point. Use another directory."
-            )
+        self._callback_state = self._callback_state_at(step) if step else {}
         self.network.go_on(self._callback_state)
+
+    def _callback_state_at(self, step: int) -> dict[str, Any]:
+        """Return what callbacks of the dense run had changed by the epoch that a step lies in."""
+        states = {int(point.removesuffix("it")): state for point, state in self._callback_states.items()}
+        if 0 not in states:  # an older version recorded the rewind points only
+            if step not in states and callbacks_of(self._arguments):
+                raise StudyError(
+                    "The dense run was trained by an older version, which didn't record what callbacks had "
+                    "changed by the rewind point. Use another directory."
+                )
+            return states.get(step, {})
+        if step > self._dense_steps and callbacks_of(self._arguments):
+            raise LotteryError(
+                f"Expected a rewind point within the dense run, which a callback ended after "
+                f"{self._dense_steps} steps. Received: {step}it"
+            )
+        return states[max(at for at in states if at <= step)]
 
     def learn(self, record: FitRecord) -> None:
         """Take from the dense run what only training can tell: the steps of an epoch, and the monitor."""
         epochs = len(record.epochs)
         self._per_epoch = self._per_epoch or (record.last_step - record.first_step) // max(epochs, 1)
         self.monitor = Monitor(record.monitor, record.mode)
-        self._callback_states = record.states
+        self._callback_states, self._dense_steps = record.states, record.last_step
 
     def _check_steps(self, per_epoch: Sequence[int], epochs: Sequence[int]) -> None:
         """Check that each epoch had as many steps as in every other round."""
@@ -197,6 +235,18 @@ class FitRun:
         for path, (kernel, kernel_mask) in kernels(self.network.model).items():
             if (kernel.numpy()[~kernel_mask.numpy()] != 0).any():
                 raise RuntimeError(f"pruned weights of {path} are not 0.0: please report this")
+
+
+def _changes(states: Mapping[int, dict[str, Any]], per_epoch: int) -> dict[str, Any]:
+    """Return what callbacks had changed by the beginning, and by each later epoch in which it changed.
+
+    Args:
+        states: Number of epochs trained -> the state.
+        per_epoch: Steps of an epoch.
+    """
+    return {
+        f"{epoch * per_epoch}it": state for epoch, state in states.items() if state != states.get(epoch - 1)
+    }
 
 
 def _scalars(history: Mapping[str, list]) -> dict[str, list[float | None]]:

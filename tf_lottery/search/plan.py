@@ -25,6 +25,6 @@ def study_of(settings: SearchSettings, described: dict[str, Any], epochs: int, d
         training=TrainingConfig(steps=f"{epochs}ep", evaluate_every="1ep"),
         pruning=settings.pruning,
         rewind=settings.rewind,
-        arms=settings.arms,
+        arms=settings.arms.configs,
         seed=settings.seed,
     )

@@ -27,7 +27,8 @@ class FitRecord(Finished):
     epochs: list[int]
     """The epochs that the history belongs to, counted from 1."""
     states: dict[str, Any] = {}
-    """In a dense run: rewind point -> what callbacks had changed by then (learning rate, own state)."""
+    """In a dense run: step -> what callbacks had changed by then (learning rate, own state): at the
+    beginning, and at each end of an epoch by which it had changed again."""
     resolved: dict[str, Any] = {}
 
     @property

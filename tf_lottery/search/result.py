@@ -12,7 +12,7 @@ from tf_lottery.search.directory import Temporary
 from tf_lottery.search.network import Network
 from tf_lottery.search.picture import draw_search
 from tf_lottery.search.record import FitRecord, SearchStore
-from tf_lottery.search.table import header, row
+from tf_lottery.search.table import header, longest_name, row
 from tf_lottery.store.tickets import ticket_of
 from tf_lottery.ticket import Ticket
 
@@ -60,16 +60,35 @@ class SearchResult:
         """The history that `fit` returned, by round."""
         return [record.history for record in self.rounds]
 
-    def matching_round(self, tolerance: float = 0.0) -> int | None:
+    @property
+    def arms(self) -> list[str]:
+        """The names of the arms that have finished runs; `ticket`, the dense network's, is the first."""
+        return [arm for arm in self._study.arms if arm in self._results.arms]
+
+    def arm(self, name: str) -> list[FitRecord]:
+        """Return the records of an arm's own runs, by round and trial; the dense network is the tickets'.
+
+        Args:
+            name: The name of the arm, such as `shuffled`.
+
+        Raises:
+            LotteryError: If no arm of that name has finished runs.
+        """
+        self._check_arm(name)
+        return [record for record in self.records if record.spec.arm == name]
+
+    def matching_round(self, tolerance: float = 0.0, arm: str | None = None) -> int | None:
         """Return the sparsest round that does as well as the dense network, as every denser round does.
 
         Args:
             tolerance: How much worse the monitored quantity may be, in its own units.
+            arm: The arm whose rounds are meant. Default: the tickets.
 
         Returns:
             The round's number; None if no pruned round does as well.
         """
-        return self._results.matching_round(tolerance)
+        self._check_arm(arm)
+        return self._results.matching_round(tolerance, arm)
 
     def matching_ticket(self, tolerance: float = 0.0) -> Ticket:
         """Return the sparsest matching ticket.
@@ -83,9 +102,13 @@ class SearchResult:
         return self.ticket(tolerance=tolerance)
 
     def ticket(
-        self, round: int | None = None, density: float | None = None, tolerance: float = 0.0
+        self,
+        round: int | None = None,
+        density: float | None = None,
+        tolerance: float = 0.0,
+        arm: str | None = None,
     ) -> Ticket:
-        """Return a round's ticket: its masks, the weights of the rewind point, and those at early stop.
+        """Return a round's ticket: its masks, the weights it starts from, and those at early stop.
 
         Without `round` and `density` it is the ticket of the sparsest matching round.
 
@@ -93,24 +116,29 @@ class SearchResult:
             round: The round's number.
             density: A density near the round's.
             tolerance: The tolerance, as in `matching_round`.
+            arm: The arm whose first trial is meant. Default: the tickets.
 
         Raises:
-            LotteryError: If both are given, there is no such round, no round has nearly that density, or no
-                round matches.
+            LotteryError: If both are given, there is no such round, no round has nearly that density, no
+                round matches, or the arm starts from weights that aren't kept.
         """
-        record = self._results.choose(round, density, tolerance=tolerance)
+        record = self._chosen(round, density, tolerance, arm)
         provenance = {
             "search": str(self.directory),
             "seed": self._study.seed,
             "round": record.spec.round,
             "density": record.density,
-            "rewind_to": self._study.rewind.to,
+            "rewind_to": (record.spec.rewind or self._study.rewind).to,
             "theta_0": self.theta_0,
             "monitor": record.monitor,
             "value": record.value,
             "run": record.key,
             "environment": record.environment,
         }
+        if record.spec.start == "trained":
+            provenance["rewind_weights"] = "trained"
+        if record.spec.arm != self._results.main:
+            provenance["arm"] = record.spec.arm
         if self._network.given:
             provenance["given"] = [name.removeprefix(_MODEL) for name in self._network.given]
         if self._network.architecture is not None:
@@ -123,6 +151,7 @@ class SearchResult:
         density: float | None = None,
         tolerance: float = 0.0,
         control: int | None = None,
+        arm: str | None = None,
     ) -> keras.Model:
         """Return a round's trained network at early stop: a plain Keras model, zeros baked in.
 
@@ -134,12 +163,15 @@ class SearchResult:
             tolerance: The tolerance, as in `matching_round`.
             control: Which of the round's random reinitializations to return instead of the ticket, counted
                 from 0. Default: the ticket.
+            arm: The arm whose first trial is meant. Default: the tickets.
 
         Raises:
             LotteryError: In the cases in which `ticket` raises it; also if the model can't be built again (a
                 subclassed model without a configuration: give a function that builds it).
         """
-        record = self._results.choose(round, density, tolerance=tolerance)
+        if control is not None and arm not in (None, self._results.main):
+            raise LotteryError(f"Expected one of control and arm. Received: {control=}, {arm=}")
+        record = self._chosen(round, density, tolerance, arm)
         if control is not None:
             record = self._control(record.spec.round, control)
         masks, weights = self._store.masks(record.key), self._store.weights(record.key, "early_stop")
@@ -152,10 +184,11 @@ class SearchResult:
             tolerance: The tolerance, as in `matching_round`.
         """
         best = self.matching_round(tolerance)
-        lines = [f"theta_0: {self.theta_0}.", *header(self.monitor)]
+        longest = longest_name(self._study)
+        lines = [f"theta_0: {self.theta_0}.", *header(self.monitor, longest)]
         for record in self.records:
             star = best is not None and record is self.rounds[best]
-            lines.append(row(record, star))
+            lines.append(row(record, star, longest))
         if self.ended:
             lines.append(f"Ended early: {self.ended}")
         dense = self.rounds[0]
@@ -192,6 +225,16 @@ class SearchResult:
             tolerance: The tolerance, as in `matching_round`.
         """
         return draw_search(self._results, Path(path), self.matching_round(tolerance))
+
+    def _chosen(
+        self, round: int | None, density: float | None, tolerance: float, arm: str | None
+    ) -> FitRecord:
+        self._check_arm(arm)
+        return self._results.choose(round, density, tolerance=tolerance, arm=arm)
+
+    def _check_arm(self, arm: str | None) -> None:
+        if arm is not None and arm not in self.arms:
+            raise LotteryError(f"Expected an arm of {', '.join(self.arms)}. Received: {arm!r}")
 
     def _control(self, round: int, control: int) -> FitRecord:
         runs = self._results.reinitialized(round)

@@ -14,6 +14,8 @@ from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
 from tf_lottery.layers.kernels import PrunableChoice, Rule
 from tf_lottery.lock import held
+from tf_lottery.method.arms import settings_of
+from tf_lottery.method.plan import collect
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
@@ -49,8 +51,10 @@ class LotterySearch:
         target_density: Stop after the first round at or below this fraction of weights.
         rewind_to: The training step that survivors return to: `0it` (the initial weights), `500it`, `2ep`.
             From a step within an epoch, training goes on at the epoch's beginning.
-        criterion: `magnitude` or `random`.
-        scope: Where weights compete: `layer` or `global`.
+        criterion: What is pruned first: `magnitude`, `random`, or one of Zhou et al. 2019, such as
+            `magnitude_increase` (`tf_lottery.pruning.criteria`; those that need gradients are for studies).
+        scope: Where weights compete: `layer` or `global`; or within each layer, with the weights distributed
+            by `erk` or `smart_ratio`.
         layer_rates: Layer name pattern -> rate; 0 leaves a layer unpruned.
         min_density: The least fraction of each layer's weights that stays. Without it, layers may collapse
             with scope `global`.
@@ -59,7 +63,18 @@ class LotterySearch:
             validation accuracy if it is logged, else `val_loss`.
         mode: Whether more or less is better, `max` or `min`; `auto` decides by the name.
         controls: How many random reinitializations of each ticket are trained as controls. Weights that were
-            never drawn stay: those of frozen layers, and those that the building function loads.
+            never drawn stay: those of frozen layers, and those that the building function loads. The same as
+            `arms={"random_reinit": {"trials": controls}}`.
+        arms: What is trained besides the tickets: arm -> its settings, as in a study's YAML (`like`, `on`,
+            `rounds`, `trials`, `pruning`, `rewind`). Default: nothing else.
+            `{"shuffled": {}, "one_shot": {"rounds": [3]}, "dense_longer": {}}` trains each ticket's mask
+            shuffled within the layers, one pruning to the density of round 3, and the dense network for as
+            long as the tickets; `{"drawn": {"like": "ticket", "pruning": {"criterion": "random"}}}` further
+            rounds of random pruning. The others are `at_init`, `smart_ratio`, `random_reinit`,
+            `keep_signs`, `constant_sign`, `reshuffle`, `inverted` and `fork`.
+        rewind_weights: What the remaining weights return to: `rewound`, those at the rewind point; `trained`
+            keeps the last round's weights, while learning rates and callbacks go on from the rewind point
+            (learning-rate rewinding, Renda et al. 2020).
         rewind_optimizer: `reset` starts each round with a fresh optimizer, `restore` brings back its state at
             the rewind point.
         seed: The seed of the order of examples, of dropout, and of everything else that is drawn.
@@ -98,7 +113,7 @@ class LotterySearch:
         target_density: float | None = None,
         rewind_to: str = "0it",
         criterion: str = "magnitude",
-        scope: Literal["layer", "global"] = "layer",
+        scope: str = "layer",
         layer_rates: Mapping[str, float] | None = None,
         min_density: float = 0.0,
         include: Rule | Sequence[Rule] | None = None,
@@ -113,6 +128,8 @@ class LotterySearch:
         engine: Literal["fit", "loop"] = "fit",
         verbose: int = 1,
         frozen: bool = False,
+        arms: Mapping[str, Mapping[str, Any]] | None = None,
+        rewind_weights: Literal["rewound", "trained"] = "rewound",
     ):
         if isinstance(model, keras.Model) or hasattr(model, "fit"):  # tf_keras models can be called too
             check_kind(model)
@@ -133,6 +150,8 @@ class LotterySearch:
             monitor=monitor,
             mode=mode,
             controls=controls,
+            arms=arms,
+            rewind_weights=rewind_weights,
             rewind_optimizer=rewind_optimizer,
             seed=seed,
             engine=engine,
@@ -161,7 +180,9 @@ class LotterySearch:
         fit_arguments.check_arguments(arguments)
         self._check_validation(arguments)
         per_epoch = fit_arguments.steps_per_epoch(arguments)
-        self._check_rewind(per_epoch, arguments.get("epochs", 1))
+        for argument, point in self._settings.arms.rewind_points.items():
+            _check_rewind(argument, point, per_epoch, arguments.get("epochs", 1))
+        fit_arguments.check_reordered(arguments, self._settings.arms.reordered)
         with alone():
             network = Network(self._model, self._settings.seed, self._choice, arguments)
             try:
@@ -171,9 +192,9 @@ class LotterySearch:
                 raise
 
     def _search(self, network: Network, arguments: Mapping[str, Any], per_epoch: int | None) -> SearchResult:
-        kernels, pruning = list(get_masks(network.model)), self._settings.pruning
-        rates_of(kernels, pruning.rate, pruning.layer_rates)
-        study = self._study(network, arguments)
+        kernels, study = list(get_masks(network.model)), self._study(network, arguments)
+        for pruning in (settings_of(study, arm).pruning for arm in study.arms):
+            rates_of(kernels, pruning.rate, pruning.layer_rates)
         temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
         check_directory(paths.root)
@@ -182,13 +203,13 @@ class LotterySearch:
             if not acquired:
                 raise LotteryError(f"{paths.root} is in use by another search. Stop that search first.")
             if begins := not (paths.root / FILE).exists():
-                network.check(bool(self._settings.arms))  # before anything is written
+                network.check(self._settings.arms.redrawing)  # before anything is written
             open_directory(paths, study, self._described(network, arguments))
             weights, existed = theta_0(paths, network.initial)
             if existed:
                 network.start_from(weights)
             if not begins:
-                network.check(bool(self._settings.arms))
+                network.check(self._settings.arms.redrawing)
             watch = Watch(study, network, self._verbose)
             run = self._runner(network, store, arguments, per_epoch, watch)
             ended = self._drive(study, store, run, watch)
@@ -203,7 +224,7 @@ class LotterySearch:
             except StudyError:
                 raise
             except LotteryError as error:  # an emptied layer, a training that diverges
-                if not store.records():
+                if not collect(study, store.records()):
                     raise
                 where = f" before its {executor.spec.describe()}" if executor.spec else ""
                 watch.say(f"The search ends{where}: {error}")
@@ -241,12 +262,12 @@ class LotterySearch:
                 f"Expected validation_data or validation_split, since {name} is monitored. Received: neither"
             )
 
-    def _check_rewind(self, per_epoch: int | None, epochs: int) -> None:
-        point = self._settings.rewind.to
-        number, unit = int(point[:-2]), point[-2:]
-        last = epochs if unit == "ep" else None if per_epoch is None else epochs * per_epoch
-        if last is not None and number >= last:
-            raise LotteryError(
-                f"Expected a rewind point before the end of training ({epochs} epochs"
-                f"{f', {last} steps' if unit == 'it' else ''}). Received: rewind_to={point!r}"
-            )
+
+def _check_rewind(argument: str, point: str, per_epoch: int | None, epochs: int) -> None:
+    number, unit = int(point[:-2]), point[-2:]
+    last = epochs if unit == "ep" else None if per_epoch is None else epochs * per_epoch
+    if last is not None and number >= last:
+        raise LotteryError(
+            f"Expected a rewind point before the end of training ({epochs} epochs"
+            f"{f', {last} steps' if unit == 'it' else ''}). Received: {argument}={point!r}"
+        )

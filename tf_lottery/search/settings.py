@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from tf_lottery.config import ArmConfig, PruningConfig, RewindConfig, Seed, Strict
+from tf_lottery import steps
+from tf_lottery.config import PruningConfig, RewindConfig, Seed, Strict
 from tf_lottery.errors import LotteryError
-from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.criteria import CRITERIA, PROBING
 from tf_lottery.pruning.scopes import SCOPES
+from tf_lottery.search.arms import Arms
 from tf_lottery.search.monitor import Monitor
 
 DEFAULT_ROUNDS = 10
@@ -21,6 +23,18 @@ class SearchPruning(PruningConfig):
 
     rounds: int | None = Field(None, ge=1, le=1000)
     max_accuracy_drop: float | None = Field(None, ge=0)
+
+    def of_an_arm(self) -> type[PruningConfig]:
+        """Return the class of settings that an arm lays over these."""
+        return _ArmPruning
+
+
+class _ArmPruning(SearchPruning):
+    """The pruning of an arm: whether its rates suit its scope depends on the arm's function."""
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        return self
 
 
 class _Engine(Strict):
@@ -36,6 +50,7 @@ _WHAT = {
     "layer_rates": "layer_rates as rates from 0 up to, not including, 1, by layer name",
     "min_density": "min_density from 0 up to, not including, 1",
     "to": "rewind_to such as '0it', '500it' or '2ep'",
+    "weights": "rewind_weights 'rewound' or 'trained'",
     "optimizer": "rewind_optimizer 'reset' or 'restore'",
     "engine": "engine 'fit' or 'loop'",
     "controls": "controls, a whole number from 0 to 1,000",
@@ -49,8 +64,8 @@ class SearchSettings:
 
     Attributes:
         pruning: Rates and stop rules.
-        rewind: The rewind point, and what happens to the optimizer there.
-        arms: The control arm, if there is one.
+        rewind: The rewind point, and what happens to weights and optimizer there.
+        arms: What is trained besides the tickets, and what it takes.
         seed: The search's seed.
         engine: `fit` or `loop`.
         monitor: The quantity that rounds are compared by; None if only the logs of `fit` can tell.
@@ -58,7 +73,7 @@ class SearchSettings:
 
     pruning: SearchPruning
     rewind: RewindConfig
-    arms: dict[str, ArmConfig]
+    arms: Arms
     seed: int
     engine: str
     monitor: Monitor | None
@@ -78,6 +93,8 @@ class SearchSettings:
         monitor: Any,
         mode: Any,
         controls: Any,
+        arms: Mapping[str, Any] | None,
+        rewind_weights: Any,
         rewind_optimizer: Any,
         seed: Any,
         engine: Any,
@@ -87,8 +104,11 @@ class SearchSettings:
         Raises:
             LotteryError: If an argument is out of range.
         """
-        if not isinstance(criterion, str) or criterion not in CRITERIA:
-            raise LotteryError(f"Expected a criterion of {', '.join(CRITERIA)}. Received: {criterion!r}")
+        criteria = [name for name in CRITERIA if name not in PROBING]
+        if not isinstance(criterion, str) or criterion not in criteria:
+            probing = isinstance(criterion, str) and criterion in PROBING
+            why = ", which needs gradients that fit doesn't give: train it in a study" if probing else ""
+            raise LotteryError(f"Expected a criterion of {', '.join(criteria)}. Received: {criterion!r}{why}")
         if not isinstance(scope, str) or scope not in SCOPES:
             raise LotteryError(f"Expected a scope of {', '.join(SCOPES)}. Received: {scope!r}")
         if rounds is None and until is None and target_density is None:
@@ -113,14 +133,27 @@ class SearchSettings:
             TypeAdapter(Seed).validate_python(seed, strict=True)
         except ValidationError as error:
             raise LotteryError(f"Expected seed, a whole number from 0. Received: {seed!r}") from error
+        rewind = _rewind(rewind_weights, rewind_to, rewind_optimizer)
         return cls(
             pruning=pruning,
-            rewind=_checked(RewindConfig, {"to": rewind_to, "optimizer": rewind_optimizer}),
-            arms={"random_reinit": ArmConfig(trials=other.controls)} if other.controls else {},
+            rewind=rewind,
+            arms=Arms.of(arms, other.controls, pruning, rewind),
             seed=seed,
             engine=other.engine,
             monitor=None if monitor is None else Monitor.of(monitor, mode),
         )
+
+
+def _rewind(weights: Any, to: Any, optimizer: Any) -> RewindConfig:
+    if to == steps.END:  # the end of a training with `fit` is where the user has it end
+        raise LotteryError(f"Expected {_WHAT['to']}. Received: {to!r}")
+    rewind = _checked(RewindConfig, {"weights": weights, "to": to, "optimizer": optimizer})
+    if (rewind.weights, rewind.optimizer) == ("trained", "restore"):
+        raise LotteryError(
+            "Expected rewind_optimizer='reset' with rewind_weights='trained', since a search keeps no "
+            "optimizer's last state. Received: 'restore'"
+        )
+    return rewind
 
 
 def _checked(kind: type[Strict], given: dict[str, Any]) -> Any:

@@ -10,7 +10,7 @@ from tf_lottery.method.spec import RunSpec
 from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.search.network import Network
 from tf_lottery.search.record import FitRecord
-from tf_lottery.search.table import header, row
+from tf_lottery.search.table import header, longest_name, row
 
 
 class Watch(StudyObserver):
@@ -38,6 +38,7 @@ class Watch(StudyObserver):
         self._run = self._progress.add_task("", total=1, count="", visible=False)
         self.callback = _Epochs(self)
         self._shown: set[str] = set()
+        self._longest = longest_name(study)
         self._theta_0, self._why_in_place = network.theta_0, network.why_in_place()
 
     def __enter__(self) -> "Watch":
@@ -73,10 +74,10 @@ class Watch(StudyObserver):
         if record.key in self._shown:
             return
         if not self._shown:
-            for line in header(record.monitor):
+            for line in header(record.monitor, self._longest):
                 self.say(line)
         self._shown.add(record.key)
-        self.say(row(record))
+        self.say(row(record, longest=self._longest))
 
     def epoch(self, done: int, total: int) -> None:
         """Show how far the run in progress is."""
