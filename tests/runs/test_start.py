@@ -24,6 +24,8 @@ LENGTH = Length(per_epoch=20, last=40, evaluate_every=20)
 class Plain:
     """Holds what it is given. With `careless` it forgets the masks, or a bit."""
 
+    frozen: tuple[str, ...] = ()
+
     def __init__(self, shapes, present, careless=None):
         self._present = present
         self._shapes, self._careless, self.optimizer, self.held = shapes, careless, None, None
@@ -164,3 +166,16 @@ def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch):
     monkeypatch.setitem(masks_.CRITERIA, "magnitude", lambda evidence: {})
     with pytest.raises(LotteryError, match="criterion 'magnitude' to score .* in the shape .*Received: none"):
         start_run(record_of(store, "ticket", 1).spec, store, subject(store), LENGTH)
+
+
+@pytest.mark.parametrize("kind", ["constant_sign", "reshuffle", "keep_signs"])
+def test_a_frozen_kernel_stays_what_it_is(store, kind):
+    spec, plain = record_of(store, "ticket", 1).spec, subject(store)
+    paths = list(plain.shapes())
+    plain.frozen = (paths[0],)
+    start_run(spec.model_copy(update={"start": kind, "init_seed": 1, "rewind": None}), store, plain, LENGTH)
+    masks = {f"model/{path}": mask for path, mask in store.masks(record_of(store, "ticket", 1).key).items()}
+    first = zeroed({n: v for n, v in store.rewind_point(spec.root, 0).items() if n in masks}, masks)
+    changed = [name for name in masks if plain.held[name].tobytes() != first[name].tobytes()]
+    redrawn = kind == "keep_signs"  # whose own draw decides what is kept
+    assert changed == [f"model/{path}" for path in (paths if redrawn else paths[1:])]

@@ -157,4 +157,5 @@ def _across(origin: Origin, state: Arrays, seed: int) -> tuple[Arrays, list[str]
 
 
 def _kernels(origin: Origin) -> list[str]:
-    return [MODEL + path for path in origin.masks]
+    """Return the names of the kernels that a control may change: frozen ones stay what they are."""
+    return [MODEL + path for path in origin.masks if path not in origin.subject.frozen]

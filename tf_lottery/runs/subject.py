@@ -1,6 +1,6 @@
 """What a run is started on, what its start may look at, and what a start gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +17,13 @@ MODEL, OPTIMIZER = "model/", "optimizer/"
 
 
 class Subject(Protocol):
-    """The network that a run is started on: a study's trainer, or the network of a search."""
+    """The network that a run is started on: a study's trainer, or the network of a search.
+
+    Attributes:
+        frozen: The paths of the weights that aren't trained, except statistics of normalization.
+    """
+
+    frozen: Sequence[str]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return kernel path -> shape, of all prunable kernels."""

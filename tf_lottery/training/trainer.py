@@ -22,7 +22,7 @@ from tf_lottery.layers.access import get_masks, mask_slots, parameters, set_mask
 from tf_lottery.layers.convert import check_plain, make_prunable
 from tf_lottery.layers.copying import settle
 from tf_lottery.layers.in_place import held_in_place
-from tf_lottery.layers.redraw import Redrawn, redraw
+from tf_lottery.layers.redraw import Redrawn, frozen, redraw
 from tf_lottery.length import Length
 from tf_lottery.models.build import architecture, build
 from tf_lottery.pruning.masks import Masks
@@ -58,6 +58,7 @@ class Trainer(DenseEngine):
         resolved: What the rules decided, as in a `Record`.
         parameters: The number of trainable parameters.
         kernels: The paths of the prunable kernels.
+        frozen: The paths of the weights that aren't trained, except statistics of normalization.
         compile_seconds: The time that compiling took, charged to the first run; 0 for later ones.
     """
 
@@ -91,7 +92,7 @@ class Trainer(DenseEngine):
         }
         super().__init__(self.model, self.optimizer, loop, evaluate)
         self.parameters = parameters(self.model)
-        self.kernels = list(get_masks(self.model))
+        self.kernels, self.frozen = list(get_masks(self.model)), frozen(self.model)
         self.resolved = {
             "device": device,
             "strategy": type(scope).__name__,
