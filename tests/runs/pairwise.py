@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from tf_lottery import config_file
+from tf_lottery.config import StudyConfig
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs.execute import execute
@@ -168,10 +169,10 @@ class Run(NamedTuple):
 
 
 class Trained:
-    """A finished study of a design: its store, its dense run, its runs by arm and round, and their starts."""
+    """A finished study, of a design or any other: its store, its runs by arm and round, and their starts."""
 
     def __init__(self, rows, directory, backwards=False):
-        config, self.rows = study_of(rows)
+        config, self.rows = (rows, {}) if isinstance(rows, StudyConfig) else study_of(rows)
         paths = StudyPaths(directory)
         self.study, trainers = prepare(config, paths), Trainers()
         self.store, self.starts = Store(paths, self.study.storage), Starts(trainers)
