@@ -131,6 +131,15 @@ def test_what_no_arm_takes_is_refused_by_every_arm_in_one_line(settings):
         assert_helps(str(caught.value))
 
 
+@pytest.mark.parametrize(
+    ("arm", "needed"), [("final", "Add search"), ("transfer", "Give it some, such as data")]
+)
+def test_an_arm_that_lacks_what_it_is_about_is_refused(arm, needed):
+    with pytest.raises(LotteryError, match=needed) as caught:
+        check_arms(fake_study(arms={arm: {}}))
+    assert_helps(str(caught.value))
+
+
 def arm_of(function):
     needs = {"transfer": {"data": OTHER_DATA}}.get(function, {})
     return {"like": function, **needs}

@@ -14,6 +14,7 @@ from tf_lottery.method.arms import ARMS, CHAINS
 from tf_lottery.method.plan import expected_runs
 from tf_lottery.pruning import criteria, scopes
 from tf_lottery.runs.starts import STARTS
+from tf_lottery.store.tickets import make_ticket
 
 ELSEWHERE = {"dense_longer", "final"}
 """Arms that are proven in `test_method_arms`: one prunes nothing, the other needs a cheaper search."""
@@ -181,6 +182,8 @@ def test_a_run_starts_from_the_weights_that_its_rewind_names(study):
             expected = masked(source(study, run), study.masks(run))
             assert expected.keys() == study.began(run).keys()
             assert_equal(study.began(run), expected, run.row)
+            ticket = make_ticket(study.study, study.store, run.record).weights
+            assert_equal({f"model/{name}": value for name, value in ticket.items()}, expected, run.row)
 
 
 def test_the_optimizer_is_restored_or_fresh(study):
