@@ -121,3 +121,17 @@ def activity_regularized(input_shape, classes):
             layers.Dense(classes, kernel_regularizer="l2", name="output"),
         ]
     )
+
+
+def three_layers(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(12, name="first"),
+            layers.BatchNormalization(name="norm"),
+            layers.ReLU(),
+            layers.Dense(8, "relu", name="second"),
+            layers.Dense(classes, name="output"),
+        ]
+    )
