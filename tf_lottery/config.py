@@ -5,6 +5,7 @@ Written as YAML under `configs/` and read by `tf_lottery.config_file`. The secti
 reads these modules, so they import nothing heavy.
 """
 
+import difflib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
@@ -106,7 +107,14 @@ def _laid_over(before: Strict, own: dict[str, Any], where: str, kind: type[Stric
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(each) for each in (where, *first["loc"]))
-        raise ValueError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from error
+        if first["type"] == "extra_forbidden":
+            known = list((kind or type(before)).model_fields)
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
+            raise ValueError(f"unknown key {key!r}: {hint}") from error
+        received = "" if isinstance(first["input"], dict | Strict) else f". Received: {first['input']!r:.200}"
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{key}: {message[0].lower() + message[1:]}{received}") from error
 
 
 class StudyConfig(Strict):

@@ -73,10 +73,10 @@ class ArmPruning(PruningConfig):
 class RewindConfig(Strict):
     """What the remaining weights return to before a round's training (Renda et al. 2020)."""
 
-    weights: Literal["rewound", "trained"] = "rewound"
-    """`rewound`: the weights that the dense run had at the rewind point. `trained`: the last weights of the
-    run that is pruned, while the learning rates are replayed from the rewind point on (learning-rate
-    rewinding with `to: 0it`, fine-tuning with `to: end`)."""
+    weights: str = "rewound"
+    """A name in `tf_lottery.method.arms.REWINDS`. `rewound`: the weights that the dense run had at the rewind
+    point. `trained`: the last weights of the run that is pruned, while the learning rates are replayed from
+    the rewind point on (learning-rate rewinding with `to: 0it`, fine-tuning with `to: end`)."""
     to: RewindPoint = "0it"
     """The rewind point: a step of the dense run, or `end` for its last step."""
     optimizer: Literal["reset", "restore"] = "reset"

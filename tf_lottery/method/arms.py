@@ -75,7 +75,7 @@ def reshuffle(place: Place) -> RunSpec:
 
 def shuffled(place: Place) -> RunSpec:
     """Another arm's run, its masks shuffled within each layer (Frankle et al. 2021)."""
-    if place.same.start == "trained":
+    if place.same.start == "trained" and place.same.parent != place.same.root:
         raise LotteryError(
             f"Arm {place.arm!r} would shuffle masks over trained weights, most of which are pruned already. "
             f"Give arm {place.on!r} rewound weights."
@@ -96,8 +96,8 @@ def inverted(place: Place) -> RunSpec:
 
 def fork(place: Place) -> RunSpec:
     """Another arm's run in another order of the examples (Frankle et al. 2020)."""
-    order = derive(place.study.seed, place.replicate, f"fork/{place.round}", place.trial)
-    return _edited(place, order_seed=order)
+    purpose = f"fork/{place.round}/{place.same.order_seed}"
+    return _edited(place, order_seed=derive(place.study.seed, place.replicate, purpose, place.trial))
 
 
 def final(place: Place) -> RunSpec:
@@ -122,11 +122,17 @@ def transfer(place: Place) -> RunSpec:
     return _edited(place, start="transfer", rewind=rewind, init_seed=seed, **masks)
 
 
+REWINDS: dict[str, str] = {"rewound": "rewind", "trained": "trained"}
+"""The values that `rewind.weights` may have, each with the kind of start of its pruned runs."""
+
 CHAINS: dict[str, Arm] = {"ticket": ticket, "dense_longer": dense_longer}
 """Arms whose every round goes on from their own previous round."""
 
 FOLLOWING = frozenset({"dense_longer"})
 """Chains that prune nothing. They have as many rounds as the chain that they are `on`."""
+
+AT_ONCE = frozenset({"one_shot", "at_init", "smart_ratio"})
+"""Arms that prune once, to the density that another arm reaches in several rounds."""
 
 ARMS: dict[str, Arm] = {
     "one_shot": one_shot,
@@ -174,6 +180,12 @@ def settings_of(study: StudyConfig, arm: str) -> StudyConfig:
     training = settings.training.model_copy(update={"steps": steps} if steps else {})
     data = settings.data.model_copy(update={"share": share} if share else {})
     return settings.model_copy(update={"training": training, "data": data})
+
+
+def searched(study: StudyConfig) -> list[tuple[str, str]]:
+    """Return the chains that a cheaper search trains, each with the arm that trains in full what it finds."""
+    finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
+    return [(study.arms[arm].on, arm) for arm in finals if is_chain(study, study.arms[arm].on)]
 
 
 def in_full(study: StudyConfig, arm: str) -> StudyConfig:
@@ -233,6 +245,8 @@ def _edited(place: Place, **changes: Any) -> RunSpec:
     if same.parent is None and same.pruning is None:
         changes = {"root": same.root or same.key, "masks_of": same.masks_of or same.key} | changes
     own = {"data": study.data, "model": study.model, "training": study.training, "snapshots": ()}
+    if study.data.order == "replay":  # the order of the run that is edited, which may be a fork
+        own["order_seed"] = same.order_seed
     return same.model_copy(update=_labels(place) | own | changes)
 
 

@@ -4,8 +4,11 @@ from tf_lottery.config import OVERLAID, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.arms import (
     ARMS,
+    AT_ONCE,
     CHAINS,
     FOLLOWING,
+    REWINDS,
+    chain_below,
     function_name,
     in_full,
     is_chain,
@@ -26,6 +29,10 @@ other functions `training`."""
 
 _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
+
+
+_CHANGES = {"magnitude_increase", "movement"}
+"""Criteria that are 0 for every weight before any training."""
 
 
 def check_arms(study: StudyConfig) -> None:
@@ -66,7 +73,7 @@ def _check_sections(study: StudyConfig, arm: str) -> None:
     given = [section for section in OVERLAID if getattr(settings, section)]
     if refused := [section for section in given if section not in takes]:
         what = f"takes no {' or '.join(refused)} of its own"
-        if function in CHAINS:
+        if function in CHAINS or function in AT_ONCE:
             raise LotteryError(f"Arm {arm!r} is like {function!r} and {what}. Leave it out.")
         raise LotteryError(
             f"Arm {arm!r} has the masks of arm {settings.on!r} and {what}. Give it to {settings.on!r}, or "
@@ -111,7 +118,17 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
         except ValueError as error:
             raise LotteryError(f"{place}: {error}") from error
         return
-    own = study.arms[arm].pruning
+    own, function = study.arms[arm].pruning, function_name(study, arm)
+    if function in AT_ONCE and function_name(study, chain_below(study, arm)) in FOLLOWING:
+        raise LotteryError(
+            f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, which prunes nothing. Name "
+            "another arm with `on`."
+        )
+    if function == "at_init" and pruning.criterion in _CHANGES:
+        raise LotteryError(
+            f"{place}.criterion {pruning.criterion} compares weights with those of step 0, which are the "
+            f"same before any training. Give arm {arm!r} another one."
+        )
     if refused := own.keys() - _MATCHED:
         raise LotteryError(
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, so its pruning takes only "
@@ -126,7 +143,25 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
 
 
 def _check_rewinding(study: StudyConfig, arm: str) -> None:
-    rewind = settings_of(study, arm).rewind
+    settings, below = settings_of(study, arm), settings_of(study, chain_below(study, arm))
+    rewind = settings.rewind
+    if rewind.weights not in REWINDS:
+        raise LotteryError(
+            f"Expected {where(study, arm, 'rewind')}.weights of {', '.join(REWINDS)}. "
+            f"Received: {rewind.weights!r}"
+        )
+    training, before = settings.training, below.training
+    if (training.precision == "float64") != (before.precision == "float64"):
+        raise LotteryError(
+            f"Arm {arm!r} has training.precision {training.precision}, and the weights that it starts from "
+            f"have {before.precision}. Give both the same."
+        )
+    optimizers = [(each.optimizer, each.optimizer_options) for each in (training, before)]
+    if rewind.optimizer == "restore" and optimizers[0] != optimizers[1]:
+        raise LotteryError(
+            f"Arm {arm!r} has another optimizer than its dense run, whose state it can't restore. Set "
+            "rewind.optimizer: reset."
+        )
     if (rewind.weights, rewind.optimizer) == ("trained", "restore") and study.storage.keep != "all":
         raise LotteryError(
             f"{where(study, arm, 'rewind')}.optimizer: restore takes the optimizer's last state, which isn't "
@@ -136,6 +171,11 @@ def _check_rewinding(study: StudyConfig, arm: str) -> None:
 
 def _check_search(study: StudyConfig) -> None:
     finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
+    if study.search is not None and not finals:
+        raise LotteryError(
+            "The study has a cheaper search, but no arm trains in full what it finds. Add final: {} to arms, "
+            "or leave search out."
+        )
     if finals and study.search is None:
         raise LotteryError(
             f"Arm {finals[0]!r} trains in full what a cheaper search finds, but the study has no search. Add "

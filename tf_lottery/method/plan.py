@@ -195,10 +195,7 @@ def _of_replicate(study: StudyConfig, chains: Chains) -> list[RunSpec]:
 
 
 def _dense_runs(study: StudyConfig, chains: Chains) -> list[RunSpec]:
-    """Return a replicate's run before round 0, if it has one, and its dense runs.
-
-    That of the arm `final` comes first, since its tickets are what the study finds.
-    """
+    """Return a replicate's run before round 0 and its dense runs, that of `final` first."""
     replicate = next(iter(chains.values()))[0].replicate
     finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
     full = [_dense(study, replicate, arm) for arm in finals]
@@ -242,7 +239,13 @@ def _not_chained(
         matched=in_full(study, own.on).pruning,
     )
     function = ARMS[function_name(study, arm)]
-    return [function(replace(place, trial=trial)) for trial in range(own.trials)]
+    trials = [function(replace(place, trial=trial)) for trial in range(own.trials)]
+    if own.trials > 1 and trials[0].key == trials[1].key:
+        raise LotteryError(
+            f"Arm {arm!r} draws nothing, so all its trials would be the same run. Leave trials out, or set "
+            "data.order: fresh."
+        )
+    return trials
 
 
 def _ends_by_a_rule(study: StudyConfig) -> bool:

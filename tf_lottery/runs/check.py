@@ -2,18 +2,22 @@
 
 import numpy as np
 
-from tf_lottery import steps
+from tf_lottery.arrays import Arrays
 from tf_lottery.config import StudyConfig
+from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.redraw import redraw
 from tf_lottery.length import Length
-from tf_lottery.method.arms import chain_below, settings_of
+from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
 from tf_lottery.method.spec import Record, RunSpec
-from tf_lottery.pruning.schedules import layer_rates
+from tf_lottery.models.build import build
+from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
-from tf_lottery.training.learning_rates import make_learning_rates
+from tf_lottery.training.optimizers import make_optimizer
+from tf_lottery.training.state import model_variables
+from tf_lottery.training.trainer import Trainer
 
 
 def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: list[Record]) -> None:
@@ -36,10 +40,22 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         arm: Length.of(each.training, len(trainers.dataset(each.data).train))
         for arm, each in settings.items()
     }
+    specs = one_of_each_arm(study)
     for arm, each in settings.items():
-        _check_rewinding(arm, each, lengths[arm], lengths[chain_below(study, arm)])
-        layer_rates(trainer.kernels, each.pruning.rate, each.pruning.layer_rates)
-    for each in one_of_each_arm(study):
+        make_optimizer(each.training, trainer.strategy.num_replicas_in_sync)
+        pruned = next((spec for spec in specs if spec.arm == arm and spec.round > 0), None)
+        if pruned is not None:
+            check_span(pruned, lengths[arm], lengths[chain_below(study, arm)])
+        check_rates(study, arm, trainer.kernels)
+        if each.data.digest != settings[chain_below(study, arm)].data.digest:
+            _check_transfer(arm, each, trainers.dataset(settings[chain_below(study, arm)].data), trainers)
+    check_counts(study, trainer.shapes())
+    if any(lengths[arm].last > lengths[final].last for arm, final in searched(study)):
+        raise LotteryError(
+            "The rounds of the search train longer than its final runs. Make search.steps fewer than "
+            "training.steps."
+        )
+    for each in specs:
         check_start(each)
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
@@ -50,34 +66,46 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
     if study.replicates > 1 or len(study.arms) > 1:
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
         redraw(trainer.model, trainer.kernels, first, second, "model/")
+        _check_constant({spec.start: spec.arm for spec in specs}, trainer, first)
 
 
-def _check_rewinding(arm: str, study: StudyConfig, length: Length, below: Length) -> None:
-    """Check where an arm's rounds begin and end, and their learning rates.
+def _check_transfer(arm: str, study: StudyConfig, source: Dataset, trainers: Trainers) -> None:
+    """Check that a network for other data has a kernel of the same shape.
 
     Args:
-        arm: The arm.
+        arm: The arm that is trained on other data.
         study: The study with the arm's settings.
-        length: The length of the arm's runs.
-        below: The length of the dense run whose states the arm returns to.
+        source: The data of the network that its masks come from.
+        trainers: The arm's data.
     """
-    rewind, (first, last) = study.rewind, length.span(study.rewind)
-    if rewind.to != steps.END and first >= min(length.last, below.last):
+    networks = (
+        build(study.model, data.input_shape, data.classes, seed=0)
+        for data in (source, trainers.dataset(study.data))
+    )
+    first, second = ({k: v.shape for k, v in model_variables(each).items()} for each in networks)
+    if not any(len(shape) > 1 and second.get(name) == shape for name, shape in first.items()):
         raise LotteryError(
-            f"Expected a rewind point before the last step, {min(length.last, below.last)}. Received: {first}"
+            f"No kernel of the network for the data of arm {arm!r} has the shape that it has in the network "
+            "that the masks come from, so there is nothing to transfer. Choose data with inputs of the same "
+            "shape."
         )
-    if rewind.to.endswith("ep") and length.per_epoch != below.per_epoch:
+
+
+def _check_constant(arms: dict[str, str], trainer: Trainer, theta_0: Arrays) -> None:
+    """Check that kernels have signs to keep and weights to shuffle, where an arm does so.
+
+    Args:
+        arms: Kind of start -> an arm that has it.
+        trainer: The trainer of the study's network.
+        theta_0: A random initialization.
+    """
+    paths = [path for path in trainer.kernels if path not in trainer.frozen]
+    constant = [path for path in paths if np.ptp(theta_0["model/" + path]) == 0]
+    if (constant and "constant_sign" in arms) or ("reshuffle" in arms and constant == paths):
+        arm = arms.get("constant_sign") or arms["reshuffle"]
         raise LotteryError(
-            f"An epoch of arm {arm!r} has {length.per_epoch} steps and one of its dense run "
-            f"{below.per_epoch}, so rewind.to {rewind.to} is unclear. Give it in steps, such as "
-            f"{below.step(rewind.to)}it."
-        )
-    rates = make_learning_rates(study.training, length.per_epoch)
-    if not rates(np.array([last - 1]))[0] and last > length.last:
-        raise LotteryError(
-            f"The learning rate of {study.training.learning_rate_schedule.name} is 0 at the end of training, "
-            "so nothing would be learned from there on. Give learning_rate_schedule an end above 0, or "
-            "rewind to an earlier step."
+            f"Arm {arm!r} builds on the initial weights, but kernels are constant at first ({constant[0]} is "
+            "one of them). Leave out this arm."
         )
 
 

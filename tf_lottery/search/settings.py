@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from tf_lottery import steps
 from tf_lottery.config import PruningConfig, RewindConfig, Seed, Strict
 from tf_lottery.errors import LotteryError
+from tf_lottery.method.arms import REWINDS
 from tf_lottery.pruning.criteria import CRITERIA, PROBING
 from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.search.arms import Arms
@@ -50,7 +51,6 @@ _WHAT = {
     "layer_rates": "layer_rates as rates from 0 up to, not including, 1, by layer name",
     "min_density": "min_density from 0 up to, not including, 1",
     "to": "rewind_to such as '0it', '500it' or '2ep'",
-    "weights": "rewind_weights 'rewound' or 'trained'",
     "optimizer": "rewind_optimizer 'reset' or 'restore'",
     "engine": "engine 'fit' or 'loop'",
     "controls": "controls, a whole number from 0 to 1,000",
@@ -147,6 +147,8 @@ class SearchSettings:
 def _rewind(weights: Any, to: Any, optimizer: Any) -> RewindConfig:
     if to == steps.END:  # the end of a training with `fit` is where the user has it end
         raise LotteryError(f"Expected {_WHAT['to']}. Received: {to!r}")
+    if not isinstance(weights, str) or weights not in REWINDS:
+        raise LotteryError(f"Expected rewind_weights of {', '.join(REWINDS)}. Received: {weights!r}")
     rewind = _checked(RewindConfig, {"weights": weights, "to": to, "optimizer": optimizer})
     if (rewind.weights, rewind.optimizer) == ("trained", "restore"):
         raise LotteryError(
