@@ -3,6 +3,7 @@
 import pytest
 
 from tests.runs.pairwise import STEPS, Row, Trained, study_of
+from tf_lottery import config_file
 from tf_lottery.method.plan import plan
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs.execute import execute
@@ -18,6 +19,12 @@ TUNED = Row("one_shot", "movement", "layer", "tuned")
 CONTROLS = ("random_reinit", "keep_signs", "constant_sign", "reshuffle", "shuffled", "transfer")
 ROWS = [LATE, RATE, TUNED, *(LATE._replace(control=control) for control in CONTROLS)]
 DENSE = ("ticket", 0)
+
+
+def pretrained():
+    """A study with a run of every kind of start: one before round 0 gives the dense network its weights."""
+    study, _ = study_of(ROWS)
+    return config_file.validate(study.model_dump(mode="json") | {"pretrain": {"steps": f"{STEPS}it"}})
 
 
 class Killed(BaseException):
@@ -40,14 +47,14 @@ class Kills(StudyObserver):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return Trained(ROWS, tmp_path_factory.mktemp("whole") / "study")
+    return Trained(pretrained(), tmp_path_factory.mktemp("whole") / "study")
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """The same study elsewhere, its runs killed once; where they began and went on, by key."""
     paths = StudyPaths(tmp_path_factory.mktemp("killed") / "study")
-    study = prepare(study_of(ROWS)[0], paths)
+    study = prepare(pretrained(), paths)
     store = Store(paths, study.storage.model_copy(update={"checkpoint_every": "2it"}))
     records, firsts = [], {}
     while waiting := plan(study, records):
