@@ -57,6 +57,8 @@ def test_trials_of_what_draws_nothing_are_refused_unless_each_has_an_order_of_it
     arms = {"ticket": {}, arm: {"trials": 2}}
     with pytest.raises(LotteryError, match=f"{arm!r} draws nothing, so all its trials would be the same"):
         foreseen(fake_study(arms=arms))
+    with pytest.raises(LotteryError, match="draws nothing"):
+        foreseen(fake_study(arms={"at_init": {"trials": 2, "pruning": {"criterion": "synflow"}}}))
     fresh = fake_study(data={"name": "digits", "digest": "d" * 64, "order": "fresh"}, arms=arms)
     assert len({spec.key for spec in foreseen(fresh)}) == 1 + 3 + 6
 

@@ -13,7 +13,7 @@ from tf_lottery.method.dense import order_seed
 from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Edit, Pruning
 from tf_lottery.method.spec import RunSpec
-from tf_lottery.pruning.criteria import DRAWING, PROBING
+from tf_lottery.pruning.criteria import DRAWING, LOOKING
 from tf_lottery.seeding import derive
 
 Arm = Callable[[Place], RunSpec]
@@ -218,15 +218,15 @@ def _pruning_at_once(place: Place) -> Pruning:
 
 
 def _recipe(place: Place, counted: PruningConfig, seed: int) -> Pruning:
-    pruning, is_probed = place.study.pruning, place.study.pruning.criterion in PROBING
+    pruning, looks = place.study.pruning, place.study.pruning.criterion in LOOKING
     return Pruning(
         criterion=pruning.criterion,
         scope=pruning.scope,
         rate=counted.rate,
         layer_rates=counted.layer_rates,
-        seed=seed if is_probed or pruning.criterion in DRAWING else 0,
+        seed=seed if looks or pruning.criterion in DRAWING else 0,
         min_density=pruning.min_density,
-        examples=pruning.examples if is_probed else 0,
+        examples=pruning.examples if looks else 0,
     )
 
 

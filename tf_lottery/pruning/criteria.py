@@ -185,6 +185,9 @@ FROM_INITIAL = frozenset(
 PROBING = frozenset({"snip", "grasp", "synflow"})
 """Criteria that need `Evidence.probe`."""
 
+LOOKING = frozenset({"snip", "grasp"})
+"""Criteria that look at training examples, which are drawn."""
+
 ITERATED: dict[str, int] = {"synflow": 100}
 """Criteria that score and prune several times -> how many times, along an exponential schedule: after the
 k-th of n, the density is d ** (k / n), where d is the final one."""
