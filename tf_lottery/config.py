@@ -6,6 +6,7 @@ reads these modules, so they import nothing heavy.
 """
 
 import difflib
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
@@ -216,6 +217,26 @@ class StudyConfig(Strict):
             "data": _laid_over(self.data, own.data, "pretrain.data"),
         }
         return self.model_copy(update=changed)
+
+    def with_digests(self, digest: Callable[[DataConfig], str]) -> "StudyConfig":
+        """Return the study with the digests of all its data filled in.
+
+        Args:
+            digest: A function from the settings of some data to its digest.
+        """
+        study = self.model_copy(update={"data": self.data.model_copy(update={"digest": digest(self.data)})})
+        changed: dict[str, Any] = {
+            "arms": {
+                name: arm.model_copy(update={"data": {**arm.data, "digest": digest(study.of_arm(name).data)}})
+                if arm.data
+                else arm
+                for name, arm in self.arms.items()
+            }
+        }
+        if self.pretrain is not None and self.pretrain.data:
+            data = {**self.pretrain.data, "digest": digest(study.pretraining().data)}
+            changed["pretrain"] = self.pretrain.model_copy(update={"data": data})
+        return study.model_copy(update=changed)
 
     def same_runs_as(self, other: "StudyConfig") -> bool:
         """Return whether two studies differ only in which runs they have, not in what a run is."""

@@ -228,6 +228,8 @@ def test_a_transfer_takes_the_masks_of_the_run_itself_and_begins_at_step_0():
     assert (spec.masks_of, spec.parent, spec.pruning) == (ticket_.key, None, None)
     assert (spec.data.digest, spec.start, spec.begins) == ("e" * 64, "transfer", None)
     assert spec.rewind.to == "500it"
+    assert spec.transfer_seed is not None
+    assert at("transfer", study)[0].transfer_seed is None, "nothing has another shape for the same data"
     with pytest.raises(LotteryError, match="transfers weights that were rewound"):
         ARMS["transfer"](Place(study, "transfer", 1, 2, 0, ticket_, same=at("random_reinit", study)[0]))
 

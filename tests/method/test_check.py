@@ -23,6 +23,36 @@ RATES = {"rounds": 3, "layer_rates": {"output": 0.1}}
         ),
         ({"arms": {"fork": {"data": {"share": 0.5}}}}, "takes no data of its own. Give it to 'ticket'"),
         ({"arms": {"at_init": {"rewind": {"to": "5it"}}}}, "takes no rewind of its own"),
+        (
+            {"search": {"steps": "5it"}, "arms": {"final": {"on": "random_reinit"}, "random_reinit": {}}},
+            r"arms\.final\.on as a chain, which finds masks. Received: 'random_reinit'",
+        ),
+        (
+            {"search": {"steps": "5it"}, "rewind": {"steps": "5it"}, "arms": {"final": {}}},
+            "search.steps and rewind.steps both say",
+        ),
+        (
+            {
+                "arms": {
+                    "x": {"like": "ticket", "rewind": {"weights": "trained", "to": "end", "steps": "2it"}},
+                    "one": {"like": "one_shot", "on": "x", "rewind": {"weights": "rewound"}},
+                }
+            },
+            "arms.one.rewind: expected weights: trained",
+        ),
+        (
+            {
+                "arms": {
+                    "moved": {"like": "transfer", "data": {"share": 0.5}},
+                    "once": {"like": "one_shot", "on": "moved"},
+                }
+            },
+            "prunes the network of the study's own data, so it can't be on arm 'moved'",
+        ),
+        (
+            {"arms": {"x": {"like": "ticket", "pruning": {"rounds": None}}}},
+            r"arms\.x\.pruning\.rounds, target_density or max_accuracy_drop",
+        ),
         ({"arms": {"transfer": {}}}, "needs data or training of its own"),
         ({"arms": {"final": {}}}, "the study has no search. Add search"),
         ({"arms": {"one_shot": {"pruning": {"rate": 0.5}}}}, "takes only criterion, .* Received: rate"),

@@ -164,3 +164,16 @@ def test_a_pruning_before_any_training_has_no_search_but_the_pretraining():
     assert entries["at_init", 0, 2].search.steps == 100
     assert entries["one_shot", 0, 2].search.steps == 200
     assert entries["ticket", 0, 0].search.runs == 1
+
+
+def test_masks_that_are_known_before_a_training_cost_what_led_to_them():
+    arms = {
+        "x": {"like": "at_init"},
+        "on_x": {"like": "transfer", "on": "x"},
+        "on_ticket": {"like": "transfer"},
+    }
+    for arm in ("on_x", "on_ticket"):
+        arms[arm]["training"] = {"optimizer": "sgd"}
+    entries = by_place(ledger(studied(arms=arms)))
+    assert entries["on_ticket", 0, 2].search.runs == entries["ticket", 0, 2].search.runs == 2
+    assert entries["on_x", 0, 2].search.runs == 0

@@ -199,3 +199,77 @@ def test_a_file_is_known_by_its_content():
     assert here.key == there.key != other.key
     assert (here.start, here.weights.path) == ("pretrained", "a.keras")
     assert here.key != foreseen(fake_study())[0].key
+
+
+def test_arms_are_compared_with_the_dense_network_of_their_own_data_and_training():
+    sgd = {"training": {"optimizer": "sgd"}}
+    arms = {
+        "a": {"like": "ticket", **sgd},
+        "b": {"like": "ticket", "pruning": {"criterion": "random"}, **sgd},
+        "once": {"like": "one_shot", "on": "a", "rounds": [2]},
+        "moved": {"like": "transfer", **sgd},
+        "slow": {"like": "fork", "training": {"learning_rate": 0.1}},
+    }
+    study = fake_study(arms=arms)
+    records = collect(
+        study, run_to_the_end(study, validation=lambda s: 0.2 if s.training.optimizer == "sgd" else 0.97)
+    )
+    results = Results(records)
+    dense = {arm: {r.spec.arm for r in results.of_arm(arm) if not r.spec.round} for arm in results.arms}
+    assert dense == {"ticket": {"ticket"}, "a": {"a"}, "slow": {"ticket"}} | dict.fromkeys(
+        ("b", "once", "moved"), {"a"}
+    )
+    assert [results.matching_round(arm=arm) for arm in ("b", "once", "moved")] == [3, 2, 3]
+    assert not results.reinitialized()
+
+
+@pytest.mark.parametrize(
+    ("arm", "own"), [("at_init", {}), ("one_shot", {}), ("at_init", {"like": "shuffled", "on": "x"})]
+)
+def test_an_arm_that_is_trained_in_some_rounds_only_may_match(arm, own):
+    arms = {"x": {"like": "at_init"}, "y": {"like": arm, **own, "rounds": [2, 3]}}
+    study = fake_study(arms=arms)
+    records = collect(study, run_to_the_end(study, validation=lambda s: 0.9 if s.round == 3 else 0.97))
+    assert Results(records).matching_round(arm="y") == 2
+
+
+def test_a_reinitialization_trained_otherwise_is_no_control_of_the_ticket():
+    own = {
+        "sg": {"like": "random_reinit", "training": {"optimizer": "sgd"}},
+        "random_reinit": {"rounds": [2]},
+    }
+    study = fake_study(arms=own)
+    results = Results(collect(study, run_to_the_end(study)))
+    assert {record.spec.arm for record in results.reinitialized()} == {"random_reinit"}
+
+
+def test_the_density_of_an_arm_on_an_arm_is_that_of_the_chain_below():
+    snip = {"like": "at_init", "pruning": {"criterion": "snip", "scope": "global"}}
+    study = fake_study(
+        arms={"snip": snip, "drawn": {"like": "at_init", "on": "snip", "pruning": {"criterion": "random"}}}
+    )
+    recipe = of(foreseen(study), "drawn", 2).pruning
+    assert (recipe.scope, recipe.counted, recipe.rounds) == ("global", "layer", 2)
+
+
+def test_a_longer_dense_network_is_trained_as_the_arm_that_it_follows():
+    arms = {
+        "longer": {"like": "dense_longer", "on": "a"},
+        "a": {"like": "ticket", "training": {"optimizer": "sgd"}, "rewind": {"to": "40it"}},
+    }
+    specs = foreseen(fake_study(arms=arms))
+    longer, ticket = of(specs, "longer", 1), of(specs, "a", 1)
+    assert longer.training == ticket.training
+    assert (longer.rewind.to, longer.root) == ("40it", ticket.root)
+    assert specs[0].arm == "a", "the arm that prunes is the main one"
+
+
+def test_weights_that_a_ticket_starts_from_are_never_spent():
+    study = fake_study(rewind={"weights": "trained"}, arms={"ticket": {}})
+    specs = foreseen(study)
+    assert spent(study, [fake_record(spec) for spec in specs]) == set()
+
+
+def test_data_that_was_not_looked_at_yet_is_told_apart():
+    arms = {name: {"like": "transfer", "data": {"name": name}} for name in ("mnist", "fashion_mnist")}
+    assert expected_runs(fake_study(arms=arms, pruning={"rounds": 1})) == 4

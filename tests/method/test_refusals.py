@@ -1,6 +1,7 @@
 """Every arm with every section of settings: taken where the arm reads it, else refused in one line."""
 
 import re
+from itertools import product
 
 import pytest
 
@@ -39,7 +40,7 @@ GOOD = [  # settings, the arms that read them
     ({"on": "chain"}, (*SINGLE, "dense_longer")),
 ]
 """Settings that some arms read."""
-OPEN = {("trials", arm) for arm in ("one_shot", "at_init", "constant_sign", "inverted", "final")}
+OPEN = {("trials", arm) for arm in ("one_shot", "at_init", "constant_sign", "inverted", "final", "transfer")}
 """Whether trials are refused where nothing is drawn is left open here."""
 
 BAD = [
@@ -150,6 +151,7 @@ IMPOSSIBLE = [
     *(("inverted", on) for on in ("shuffled", "inverted", "transfer", "dense_longer")),
     *(("transfer", on) for on in (*REDRAWN, "dense_longer", "transfer")),
     ("shuffled", "dense_longer"),
+    *product(REDRAWN, REDRAWN),
 ]
 
 

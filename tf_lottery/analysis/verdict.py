@@ -29,12 +29,13 @@ def verdict(records: Iterable[Record], tolerance: float) -> list[str]:
             "Its validation loss was lowest before the first step: it didn't learn, and nothing below means "
             "anything. Lower training.learning_rate."
         )
-    if 1 not in tickets or tickets[1].replicates < dense.replicates:
+    first = min((at for at in tickets if at), default=None)
+    if first is None or tickets[first].replicates < dense.replicates:
         return [*sentences, "No pruned round is finished yet."]
     if round is None:
         sentences.append(
-            f"No ticket matches: at the first pruned round validation accuracy is below the dense network's "
-            f"{100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}."
+            f"No ticket matches: at the first pruned round ({first}) validation accuracy is below the dense "
+            f"network's {100 * dense.validation_accuracy.mean:.2f}%{_less(tolerance)}."
         )
         return sentences
     ticket = tickets[round]

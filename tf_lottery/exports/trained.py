@@ -65,7 +65,6 @@ def trained_run(
     """
     study, store = study_file.load(paths), Store(paths)
     _check_named(paths, "--build", "builder", study.model.build, build)
-    _check_named(paths, "--data", "function that loads data", study.data.load, load)
     results = Results(collect(study, store.records()))
     if any(record.spec.model.build != build for record in results.records):
         raise LotteryError(f"The runs in {paths.root} are of another builder than the study's. Restore them.")
@@ -78,14 +77,17 @@ def trained_run(
     _check_finite("density", density)
     _check_finite("within", within)
     record = results.choose(round, density, within, study.tolerance, replicate)
-    examples = sources.load(study.data)
+    # The study knows where its data lies now; an arm may have data of its own.
+    data = study.data if study.data.digest == record.spec.data.digest else record.spec.data
+    _check_named(paths, "--data", "function that loads data", data.load, load)
+    examples = sources.load(data)
     provenance = {
         "study": study.name,
         "round": record.spec.round,
         "replicate": replicate,
         "density": record.density,
         "run": record.key,
-        "data_digest": study.data.digest,
+        "data_digest": record.spec.data.digest,
         "validation_accuracy": record.early_stop_validation_accuracy,
         "dense_validation_accuracy": dense.early_stop_validation_accuracy,
     }

@@ -65,7 +65,7 @@ def keep_signs(place: Place) -> RunSpec:
 
 def constant_sign(place: Place) -> RunSpec:
     """Another arm's masks with weights of one size a layer and the original signs (Zhou et al. 2019)."""
-    return _edited(place, start="constant_sign", rewind=None, init_seed=None)
+    return _restarted(place, "constant_sign", None)
 
 
 def reshuffle(place: Place) -> RunSpec:
@@ -116,10 +116,11 @@ def transfer(place: Place) -> RunSpec:
             f"{place.same.start!r}. Name another arm with `on`."
         )
     rewind = place.same.rewind.model_copy(update={"optimizer": "reset", "steps": None})
-    seed = derive(place.study.seed, place.replicate, "transfer", place.trial)
+    is_moved = place.same.data.digest != place.study.data.digest
+    seed = derive(place.study.seed, place.replicate, "transfer", place.trial) if is_moved else None
     # The recipe of the masks is one for the other network, so they are taken from its run.
     masks = {"masks_of": place.same.key, "parent": None, "pruning": None, "edits": ()}
-    return _edited(place, start="transfer", rewind=rewind, init_seed=seed, **masks)
+    return _edited(place, start="transfer", rewind=rewind, transfer_seed=seed, **masks)
 
 
 REWINDS: dict[str, str] = {"rewound": "rewind", "trained": "trained"}
@@ -190,9 +191,14 @@ def searched(study: StudyConfig) -> list[tuple[str, str]]:
 
 def in_full(study: StudyConfig, arm: str) -> StudyConfig:
     """Return the study as an arm would train it without a cheaper search."""
-    if is_chain(study, arm):
+    if is_chain(study, arm) and function_name(study, arm) not in FOLLOWING:
         return study.of_arm(arm)
     return study.of_arm(arm, over=in_full(study, study.arms[arm].on))
+
+
+def matched(study: StudyConfig, arm: str) -> PruningConfig:
+    """Return the pruning whose densities an arm has that isn't iterative: that of the chain below it."""
+    return in_full(study, chain_below(study, study.arms[arm].on)).pruning
 
 
 def _back(study: StudyConfig) -> dict[str, Any]:
@@ -236,6 +242,16 @@ def _counting(pruning: PruningConfig) -> str:
 
 def _redrawn(place: Place, start: str, purpose: str) -> RunSpec:
     seed = derive(place.study.seed, place.replicate, f"{purpose}/{place.round}", place.trial)
+    return _restarted(place, start, seed)
+
+
+def _restarted(place: Place, start: str, seed: int | None) -> RunSpec:
+    """Return another run with its masks, but with other weights, from step 0."""
+    if place.same.start in ("reinitialize", "keep_signs", "constant_sign", "reshuffle"):
+        raise LotteryError(
+            f"Arm {place.arm!r} gives the masks of arm {place.on!r} other weights, which that arm does "
+            f"already. Name the arm that {place.on!r} is on."
+        )
     return _edited(place, start=start, init_seed=seed, rewind=None)
 
 

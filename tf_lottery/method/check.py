@@ -12,6 +12,7 @@ from tf_lottery.method.arms import (
     function_name,
     in_full,
     is_chain,
+    matched,
     settings_of,
 )
 from tf_lottery.method.dense import PRETRAIN
@@ -43,6 +44,11 @@ def check_arms(study: StudyConfig) -> None:
     """
     for arm in study.arms:
         _check_function(study, arm)
+    for arm in study.arms:
+        try:
+            in_full(study, arm)
+        except ValueError as error:  # its own settings don't go with those of the arm that it is on
+            raise LotteryError(str(error)) from error
     for arm in study.arms:
         _check_sections(study, arm)
         _check_rounds(study, arm)
@@ -86,6 +92,15 @@ def _check_sections(study: StudyConfig, arm: str) -> None:
         )
 
 
+def _functions_below(study: StudyConfig, arm: str) -> set[str]:
+    """Return the functions of the arms that an arm builds on."""
+    functions = set()
+    while not is_chain(study, arm):
+        arm = study.arms[arm].on
+        functions.add(function_name(study, arm))
+    return functions
+
+
 def _check_rounds(study: StudyConfig, arm: str) -> None:
     settings, function = study.arms[arm], function_name(study, arm)
     if function not in CHAINS:
@@ -113,12 +128,21 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
         )
     check_scope(pruning.scope, f"{place}.scope")
     if is_chain(study, arm):
+        if (pruning.rounds, pruning.target_density, pruning.max_accuracy_drop) == (None, None, None):
+            raise LotteryError(
+                f"Expected {place}.rounds, target_density or max_accuracy_drop: none says when to stop"
+            )
         try:
             pruning.check_rates()
         except ValueError as error:
             raise LotteryError(f"{place}: {error}") from error
         return
     own, function = study.arms[arm].pruning, function_name(study, arm)
+    if function in AT_ONCE and "transfer" in _functions_below(study, arm):
+        raise LotteryError(
+            f"Arm {arm!r} prunes the network of the study's own data, so it can't be on arm "
+            f"{study.arms[arm].on!r}. Name another arm with `on`."
+        )
     if function in AT_ONCE and function_name(study, chain_below(study, arm)) in FOLLOWING:
         raise LotteryError(
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, which prunes nothing. Name "
@@ -134,8 +158,7 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, so its pruning takes only "
             f"{', '.join(sorted(_MATCHED))}. Received: {', '.join(sorted(refused))}"
         )
-    matched = in_full(study, study.arms[arm].on).pruning
-    if own and pruning.scope == "layer" and matched.scope != "layer":
+    if own and pruning.scope == "layer" and matched(study, arm).scope != "layer":
         raise LotteryError(
             f"Arm {arm!r} can't have scope 'layer', since arm {study.arms[arm].on!r} counts its weights over "
             "all layers together. Use scope 'global' or 'erk'."
@@ -171,6 +194,20 @@ def _check_rewinding(study: StudyConfig, arm: str) -> None:
 
 def _check_search(study: StudyConfig) -> None:
     finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
+    for arm in finals:
+        if not is_chain(study, study.arms[arm].on):
+            raise LotteryError(
+                f"Expected arms.{arm}.on as a chain, which finds masks. Received: {study.arms[arm].on!r}"
+            )
+    if (
+        study.search is not None
+        and study.search.steps
+        and any(settings_of(study, arm).rewind.steps for arm in study.arms)
+    ):
+        raise LotteryError(
+            "search.steps and rewind.steps both say how long the rounds of the search train. Leave one of "
+            "them out."
+        )
     if study.search is not None and not finals:
         raise LotteryError(
             "The study has a cheaper search, but no arm trains in full what it finds. Add final: {} to arms, "

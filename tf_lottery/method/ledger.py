@@ -169,10 +169,16 @@ def _search(record: Finished, by_key: Mapping[str, Finished]) -> Spending:
 
 def _built_on(spec: RunSpec, by_key: Mapping[str, Finished]) -> set[str | None]:
     """Return the keys of the runs whose training a run builds on."""
-    before_training = spec.pruning is not None and spec.parent is None and spec.masks_of is None
-    if before_training and spec.root in by_key:  # it takes the dense run's weights at step 0 only
-        return {by_key[spec.root].spec.pretrained}
-    return {getattr(spec, link) for link in LINKS}
+    built_on = {getattr(spec, link) for link in LINKS}
+    root, masks_of = by_key.get(spec.root), by_key.get(spec.masks_of)
+    untrained = spec.parent is None and (spec.pruning or spec.masks_of)
+    if root is not None and untrained and (spec.rewind is None or spec.rewind.to == "0it"):
+        # It takes the dense run's weights at step 0, which cost no training of that run.
+        built_on = built_on - {root.key} | {root.spec.pretrained}
+    if masks_of is not None and (masks_of.spec.pruning or masks_of.spec.parent):
+        # These masks are known before that run's own training.
+        built_on = built_on - {masks_of.key} | _built_on(masks_of.spec, by_key)
+    return built_on
 
 
 def _line(arm: str, round: int, replicates: list[list[Entry]]) -> Line:

@@ -9,8 +9,11 @@ their user names.) The test set chooses nothing.
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from statistics import mean
+from typing import TypeVar
 
-from tf_lottery.method.spec import Finished
+from tf_lottery.method.spec import Finished, RunSpec
+
+Run = TypeVar("Run", bound=Finished)
 
 ROUNDING = 1e-12
 """Accuracies this close count as equal: .98 - .97 is more than .01 in binary floating point."""
@@ -59,9 +62,9 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
     main = main_arm(records)
     arm = arm or main
     values = by_round(records, lambda record: record.monitored, arm)
-    if arm != main and 0 not in values:  # it shares the dense runs
-        dense = by_round(records, lambda record: record.monitored, main)
-        values = {round: dense[round] for round in dense if round == 0} | values
+    if 0 not in values:
+        dense = dense_runs(records, [record for record in records if record.spec.arm == arm])
+        values = by_round(dense, lambda record: record.monitored) | values
     if 0 not in values:
         return None
     needed = mean(values[0]) - tolerance
@@ -76,7 +79,39 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
 
 
 def _rounds_of_choice(records: list[Finished], arm: str) -> set[int]:
-    """Return the rounds in which an arm's masks come from another arm, so that it may skip the one before."""
-    arms = {record.key: record.spec.arm for record in records if record.spec.round}
+    """Return the rounds that don't go on from the arm's own previous one, so that it may be missing."""
     own = [record for record in records if record.spec.arm == arm]
-    return {record.spec.round for record in own if arms.get(record.spec.parent, arm) != arm}
+    others = {record.key for record in records} - {record.key for record in own if record.spec.round}
+    return {
+        spec.round
+        for spec in (record.spec for record in own)
+        if spec.parent in others or (spec.parent is None and (spec.pruning or spec.masks_of))
+    }
+
+
+def setting(spec: RunSpec) -> tuple:
+    """Return what two runs have in common that can be compared: the data, the network and the training."""
+    place = {"name": "", "path": None, "load": None, "pipeline": "auto"}  # the digest stands for them
+    return spec.data.model_copy(update=place), spec.model, spec.training
+
+
+def dense_runs(records: Iterable[Run], own: list[Run]) -> list[Run]:
+    """Return the dense runs that an arm's runs are compared with, one for each replicate.
+
+    These are trained on the same data in the same way; if there are none, the arm's own root, if at least its
+    data is the same.
+
+    Args:
+        records: The records of one study.
+        own: The arm's runs.
+    """
+    dense = [record for record in records if record.spec.round == 0]
+    found = {}
+    for spec in (record.spec for record in own):
+        of_replicate = [record for record in dense if record.spec.replicate == spec.replicate]
+        alike = [record for record in of_replicate if setting(record.spec) == setting(spec)]
+        roots = [record for record in of_replicate if record.key == spec.root]
+        roots = [record for record in roots if setting(record.spec)[:2] == setting(spec)[:2]]
+        if best := [*(r for r in roots if r in alike), *alike, *roots]:
+            found.setdefault(spec.replicate, best[0])
+    return [record for record in dense if found.get(record.spec.replicate) is record]

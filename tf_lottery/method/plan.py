@@ -16,6 +16,7 @@ from tf_lottery.method.arms import (
     function_name,
     in_full,
     is_chain,
+    matched,
     settings_of,
 )
 from tf_lottery.method.check import check_arms
@@ -65,7 +66,7 @@ def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
 
 def expected_runs(study: StudyConfig) -> int | None:
     """Return how many runs the study takes if no stop rule ends it early; None if that is unknown."""
-    specs = foreseen(study.model_copy(update={"data": study.data.model_copy(update={"digest": "unknown"})}))
+    specs = foreseen(study.with_digests(lambda data: data.digest or f"{data.name} {data.path} {data.load}"))
     return None if specs is None else len({spec.key for spec in specs})
 
 
@@ -108,6 +109,7 @@ def spent(study: StudyConfig, records: Iterable[Finished]) -> set[str]:
     coming = foreseen(study) or specs
     unfinished = [spec for spec in coming if not _is_finished(spec, finished)]
     needed = {key for spec in unfinished for key in (spec.parent, spec.pretrained)}
+    needed |= {spec.parent for spec in specs if spec.start == "trained"}  # tickets start from these weights
     last: dict[tuple[str, int], str] = {}
     for spec in specs:
         if is_chain(study, spec.arm):
@@ -202,7 +204,7 @@ def _dense_runs(study: StudyConfig, chains: Chains) -> list[RunSpec]:
     every = [
         *filter(None, [pretraining(study, replicate)]),
         *full,
-        *(chains[arm][0] for arm in study.arms if arm in chains),
+        *(chain[0] for chain in chains.values()),
     ]
     points: dict[str, dict[str, None]] = {}
     for spec in every:
@@ -236,7 +238,7 @@ def _not_chained(
         trial=0,
         dense=chains[chain_below(study, arm)][0],
         same=same[0],
-        matched=in_full(study, own.on).pruning,
+        matched=matched(study, arm),
     )
     function = ARMS[function_name(study, arm)]
     trials = [function(replace(place, trial=trial)) for trial in range(own.trials)]

@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any, Generic, TypeVar
 
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.matching import ROUNDING, main_arm, matching_round
+from tf_lottery.method.matching import ROUNDING, dense_runs, main_arm, matching_round, setting
 from tf_lottery.method.spec import Finished
 
 NEAR = 0.1
@@ -37,15 +37,9 @@ class Results(Generic[Run]):
         own = [record for record in self.records if record.spec.arm == arm]
         if any(record.spec.round == 0 for record in own):
             return own
-        return [*self._dense_runs(own), *own]
-
-    def _dense_runs(self, own: list[Run]) -> list[Run]:
-        """Return the main arm's dense runs; if an arm has other data, those of an arm with the same data."""
-        dense = [record for record in self.records if record.spec.round == 0]
-        digest = own[0].spec.data.digest if own else None
-        same = [record for record in dense if digest in (None, record.spec.data.digest)]
-        arm = self.main if any(record.spec.arm == self.main for record in same) else main_arm(same)
-        return [record for record in same if record.spec.arm == arm]
+        if not own:
+            return [r for r in self.records if r.spec.arm == self.main and r.spec.round == 0]
+        return [*dense_runs(self.records, own), *own]
 
     def rounds(self, replicate: int = 0, arm: str | None = None) -> dict[int, Run]:
         """Return the first trial of each of a replicate's rounds, by round, the dense run first.
@@ -73,6 +67,7 @@ class Results(Generic[Run]):
             and round in (None, record.spec.round)
             and (ticket := tickets.get(record.spec.round)) is not None
             and _recipe(record) == _recipe(ticket)
+            and setting(record.spec) == setting(ticket.spec)
         ]
 
     def matching_round(self, tolerance: float = 0.0, arm: str | None = None) -> int | None:

@@ -64,6 +64,8 @@ class RunSpec(_FromJson):
     """Where the weights come from: a key of `tf_lottery.runs.starts.STARTS`."""
     init_seed: int | None = None
     """The seed that the weights are drawn with."""
+    transfer_seed: int | None = None
+    """The seed that draws what has another shape in the network for other data."""
     pretrained: str | None = None
     """The key of the run before round 0 whose last weights this dense run starts from."""
     weights: WeightsFile | None = None

@@ -185,6 +185,10 @@ FROM_INITIAL = frozenset(
 PROBING = frozenset({"snip", "grasp", "synflow"})
 """Criteria that need `Evidence.probe`."""
 
+OUTPUTS: dict[str, tuple[str, ...]] = {"grasp": ("logits",), "synflow": ("logits", "values")}
+"""Criteria that don't take every kind of outputs -> those that they take: `logits` and `probabilities` of a
+cross-entropy, `values` of another loss."""
+
 LOOKING = frozenset({"snip", "grasp"})
 """Criteria that look at training examples, which are drawn."""
 

@@ -12,10 +12,11 @@ from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
+from tf_lottery.pruning.criteria import OUTPUTS
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
-from tf_lottery.training.optimizers import make_optimizer
+from tf_lottery.training.optimizers import make_optimizer, outputs_of
 from tf_lottery.training.state import model_variables
 from tf_lottery.training.trainer import Trainer
 
@@ -47,6 +48,12 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         if pruned is not None:
             check_span(pruned, lengths[arm], lengths[chain_below(study, arm)])
         check_rates(study, arm, trainer.kernels)
+        outputs, criterion = outputs_of(each.training), each.pruning.criterion
+        if outputs not in OUTPUTS.get(criterion, (outputs,)):
+            raise LotteryError(
+                f"Criterion {criterion!r} of arm {arm!r} doesn't take {outputs}. Choose another one, or set "
+                "training.from_logits: true with a network that returns logits."
+            )
         if each.data.digest != settings[chain_below(study, arm)].data.digest:
             _check_transfer(arm, each, trainers.dataset(settings[chain_below(study, arm)].data), trainers)
     check_counts(study, trainer.shapes())

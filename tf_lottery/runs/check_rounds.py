@@ -14,8 +14,8 @@ from tf_lottery.method.arms import (
     FOLLOWING,
     chain_below,
     function_name,
-    in_full,
     is_chain,
+    matched,
     settings_of,
 )
 from tf_lottery.method.spec import RunSpec
@@ -110,16 +110,16 @@ def _check_chain(study: StudyConfig, arm: str, shapes: Mapping[str, tuple[int, .
 
 
 def _check_at_once(study: StudyConfig, arm: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    pruning, matched = settings_of(study, arm).pruning, in_full(study, study.arms[arm].on).pruning
+    pruning, counting = settings_of(study, arm).pruning, matched(study, arm)
     scope = "smart_ratio" if function_name(study, arm) == "smart_ratio" else pruning.scope
-    rates = layer_rates(list(shapes), matched.rate, matched.layer_rates)
+    rates = layer_rates(list(shapes), counting.rate, counting.layer_rates)
     full = {path: math.prod(shape) for path, shape in shapes.items()}
     last = settings_of(study, chain_below(study, arm)).pruning.rounds
     rounds = study.arms[arm].rounds or range(1, (last or 0) + 1)
     for round in sorted(rounds):
         if last is not None and round > last:
             return
-        counted = "layer" if matched.scope == "layer" else "global"
+        counted = "layer" if counting.scope == "layer" else "global"
         try:
             counts = kept(shapes, full, rates, scope, round, counted)
         except LotteryError as error:

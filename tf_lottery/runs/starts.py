@@ -124,7 +124,7 @@ def transfer(origin: Origin) -> Start:
     """
     spec = origin.spec
     step = origin.length.step(spec.rewind.to)
-    weights, drawn = _across(origin, origin.store.rewind_point(spec.root, step), spec.init_seed)
+    weights, drawn = _across(origin, origin.store.rewind_point(spec.root, step))
     checks = {"rewind_digest": origin.store.rewind_digest(spec.root, step), "drawn_anew": drawn}
     return Start(weights, checks=checks)
 
@@ -149,11 +149,11 @@ REDRAWING = frozenset({"reinitialize", "keep_signs"})
 def theta_0(origin: Origin) -> Arrays:
     """Return the weights of the dense run at step 0, fitted to the network that will be trained."""
     state = origin.store.rewind_point(origin.spec.root, 0)
-    return _across(origin, state, seed=0)[0] if crosses(origin.spec, origin.store) else origin.stored(state)
+    return _across(origin, state)[0] if crosses(origin.spec, origin.store) else origin.stored(state)
 
 
-def _across(origin: Origin, state: Arrays, seed: int) -> tuple[Arrays, list[str]]:
-    return fitted_weights(part(state, MODEL), origin.subject.dense(seed))
+def _across(origin: Origin, state: Arrays) -> tuple[Arrays, list[str]]:
+    return fitted_weights(part(state, MODEL), origin.subject.dense(origin.spec.transfer_seed or 0))
 
 
 def _kernels(origin: Origin) -> list[str]:

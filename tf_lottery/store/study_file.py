@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tf_lottery import arrays, atomic, config_file
-from tf_lottery.config import DataConfig, PretrainConfig, StudyConfig
+from tf_lottery.config import DataConfig, StudyConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.check import check_arms
@@ -49,42 +49,24 @@ def follow(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
 
 
 def _with_digest(study: StudyConfig) -> StudyConfig:
-    study = study.model_copy(update={"data": _known(study.data)})
-    arms = {
-        name: arm.model_copy(update={"data": {**arm.data, "digest": _known(study.of_arm(name).data).digest}})
-        if arm.data
-        else arm
-        for name, arm in study.arms.items()
-    }
-    return study.model_copy(update={"arms": arms, "pretrain": _pretrain(study)})
-
-
-def _pretrain(study: StudyConfig) -> PretrainConfig | None:
-    """Return where the first weights come from, with the digest of the file or of the data."""
-    before = study.pretrain
-    if before is None:
-        return None
-    if before.file is None:
-        if not before.data:
-            return before
-        digest = _known(study.pretraining().data).digest
-        return before.model_copy(update={"data": {**before.data, "digest": digest}})
-    path = Path(before.file)
+    study = study.with_digests(_digest)
+    if study.pretrain is None or study.pretrain.file is None:
+        return study
+    path = Path(study.pretrain.file)
     if not path.is_file():
         raise LotteryError(f"Expected pretrain.file as a file. Received: {path}, which doesn't exist")
     digest = arrays.file_digest(path)
-    if before.digest not in (None, digest):
+    if study.pretrain.digest not in (None, digest):
         raise LotteryError(
             f"{path} isn't the file that the study was started with. Restore it, or use another --output."
         )
-    return before.model_copy(update={"digest": digest})
+    return study.model_copy(update={"pretrain": study.pretrain.model_copy(update={"digest": digest})})
 
 
-def _known(data: DataConfig) -> DataConfig:
-    """Return the data with its digest."""
+def _digest(data: DataConfig) -> str:
     if data.digest and data.name not in sources.OWN:  # the process that trains checks it
-        return data
-    return data.model_copy(update={"digest": sources.load(data).digest})
+        return data.digest
+    return sources.load(data).digest
 
 
 def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:

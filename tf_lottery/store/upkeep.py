@@ -123,7 +123,7 @@ def _wanted(study: StudyConfig, records: list[Record]) -> set[str]:
     runs are finished."""
     finished = {record.key: record for record in records}
     wanted = {spec.key for spec in (*reached(study, finished), *(foreseen(study) or []))}
-    if study.pruning.rounds is None:
+    if foreseen(study) is None:
         wanted |= {record.key for record in records if record.spec.root in wanted}
     return {key[:16] for key in wanted}
 
