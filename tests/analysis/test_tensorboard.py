@@ -8,6 +8,7 @@ from tests.fakes import fake_record, fake_spec, fake_study, run_to_the_end
 from tf_lottery.analysis.tensorboard import StudyCurves, write_missing_steps
 from tf_lottery.errors import DamagedError
 from tf_lottery.lock import held
+from tf_lottery.method.plan import collect
 from tf_lottery.paths import StudyPaths
 
 CURVES = {
@@ -254,3 +255,31 @@ def test_step_curves_are_written_at_the_first_call_and_at_the_end(paths, curves,
     assert not steps_directory(paths, records[1]).exists(), "whoever trains it writes it"
     curves.close()
     assert all(steps_directory(paths, record).exists() for record in records)
+
+
+def test_every_curve_begins_at_its_own_dense_network_and_what_comes_before_has_none(paths, curves):
+    study = fake_study(
+        pruning={"rounds": 1},
+        pretrain={"steps": "5it"},
+        search={"steps": "10it"},
+        arms={"final": {}, "random_reinit": {}},
+    )
+    finished = collect(study, run_to_the_end(study))
+    dense = [record for record in finished if record.spec.round == 0]
+    accuracies = {dense[0].key: 0.9, dense[1].key: 0.8}
+    assert [record.spec.arm for record in dense] == ["final", "ticket"]
+    finished = [
+        record.model_copy(update={"early_stop_test_accuracy": accuracies.get(record.key, 0.7)})
+        for record in finished
+    ]
+    without_final = [record for record in finished if record.spec.arm != "final"]
+    curves.planned(without_final, SOMETHING)
+    curves.planned(finished, [])
+    found = {arm: read(paths.tensorboard_arm(arm, 0, 0)) for arm in ("final", "ticket", "random_reinit")}
+    points = {arm: tags["round/early_stop_test_accuracy"] for arm, tags in found.items()}
+    assert points == {
+        "final": [(0, pytest.approx(0.9)), (1, pytest.approx(0.7))],
+        "ticket": [(0, pytest.approx(0.8)), (1, pytest.approx(0.7))],
+        "random_reinit": [(0, pytest.approx(0.9)), (1, pytest.approx(0.7))],
+    }
+    assert not paths.tensorboard_arm("pretrain", 0, 0).exists()

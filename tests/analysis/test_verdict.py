@@ -1,5 +1,6 @@
-from tests.fakes import fake_record, fake_spec
+from tests.fakes import fake_record, fake_spec, fake_study, run_to_the_end
 from tf_lottery.analysis.verdict import verdict
+from tf_lottery.method.plan import collect
 
 
 def ticket(round, validation, test=0.96, replicate=0, **results):
@@ -96,3 +97,18 @@ def test_replicates_are_averaged_with_their_range():
     assert "Dense network: 96.00% test accuracy at early stop (step 600), 95.00 to 97.00 over 2 repl" in said
     assert "97.00% test accuracy at early stop (step 600), 96.00 to 98.00 over 2 replicates" in said
     assert "One replicate" not in said
+
+
+def test_masks_of_a_cheap_search_that_are_trained_in_full_in_some_rounds_have_a_verdict():
+    study = fake_study(
+        search={"steps": "10it"}, arms={"final": {"rounds": [2]}, "random_reinit": {"rounds": [2]}}
+    )
+    records = collect(study, run_to_the_end(study))
+    said = text(records)
+    assert "Sparsest matching ticket: round 2" in said
+    assert "The same mask, randomly reinitialized" in said
+    worse = [
+        r.model_copy(update={"early_stop_validation_accuracy": 0.5 if r.spec.round else 0.97})
+        for r in records
+    ]
+    assert "at the first pruned round (2) validation accuracy is below" in text(worse)

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 import tf_lottery as lottery
+from tf_lottery import config_file
 from tf_lottery.cli import app
 from tf_lottery.config import DataConfig
 from tf_lottery.data import sources
@@ -147,3 +148,28 @@ def test_weights_that_were_not_kept_are_refused(study, tmp_path):
     paths.run(study[1][1].key).weights_early_stop.unlink()
     with pytest.raises(LotteryError, match="they weren't kept. Run the study again with --set storage.keep"):
         trained_run(paths, round=1)
+
+
+def test_an_arm_with_data_of_its_own_is_exported_with_that_data(tmp_path):
+    digits = sources.load(DataConfig(name="digits"))
+    parts = {"train": (digits.x_train, digits.y_train), "test": (digits.x_test, digits.y_test)}
+    arrays = {}
+    for part, (x, y) in parts.items():
+        arrays |= {f"x_{part}": x[y < 4], f"y_{part}": y[y < 4]}
+    np.savez(tmp_path / "four.npz", **arrays)
+    four = {"name": "npz", "path": str(tmp_path / "four.npz"), "validation": 100}
+    settings = {
+        "name": "own",
+        "data": {"name": "digits", "validation": 300},
+        "training": {"steps": "20it", "evaluate_every": "20it"},
+        "pruning": {"rounds": 1},
+        "arms": {"own": {"like": "ticket", "data": four}},
+    }
+    records = lottery.run_study(config_file.validate(settings), tmp_path / "study")
+    trained = trained_run(StudyPaths(tmp_path / "study"), round=1)
+    assert trained.record.key == records[1].key
+    assert trained.dataset.classes == 4
+    assert trained.provenance["data_digest"] == records[1].spec.data.digest
+    outputs = trained.model.predict(trained.dataset.test.x, verbose=0)
+    accuracy = float((outputs.argmax(-1) == trained.dataset.test.y).mean())
+    assert accuracy == pytest.approx(records[1].early_stop_test_accuracy, abs=1e-6)
