@@ -137,13 +137,14 @@ def test_list_and_show_print_bytes_and_environments(copy):
 
 @pytest.mark.slow
 def test_runs_that_fail_are_told_at_the_end(tmp_path):
-    wild = ["--set", "pruning.rate=0.99", "--set", "arms={ticket: {}}", "--set", "pruning.layer_rates={}"]
-    code, out, _ = cli("run", "digits_quick", *SMALL, *wild, "--set", "pruning.rounds=5", cwd=tmp_path)
+    steps = "{like: fork, training: {optimizer: sgd, learning_rate: 1e30}}"
+    wild = ["--set", f"arms={{ticket: {{}}, wild: {steps}}}"]
+    code, out, _ = cli("run", "digits_quick", *SMALL, *wild, "--set", "pruning.rounds=1", cwd=tmp_path)
     assert code == 1
-    assert re.search(r"ticket replicate 0 round \d failed: .*every layer must keep a weight", out)
+    assert re.search(r"wild replicate 0 round 1 failed: .*diverged", out)
     assert re.search(r"Failed: +1 of the runs .failed.json.*--retry-failed", out)
     _, out, _ = cli("show", "digits_quick", cwd=tmp_path)
-    assert re.search(r"ticket replicate 0 round \d failed: .*every layer must keep a weight", out)
+    assert re.search(r"wild replicate 0 round 1 failed: .*diverged", out)
 
 
 @pytest.mark.slow

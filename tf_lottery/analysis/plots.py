@@ -22,6 +22,9 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 """The style of arms that have a colour of their own; other arms get one of `COLORS`."""
 
+MARKERS = ("o", "^", "D", "v", "P")
+"""Markers of arms; when the colours are used up, they come again with the next marker."""
+
 COLORS = ("#7b4ea3", "#009e73", "#c44e7d", "#56b4e9", "#8c6d1f", "#4d4d4d")
 """Colours that colour-blind readers can tell from each other and from those of `STYLES`."""
 
@@ -74,8 +77,8 @@ def draw_panels(
 
     figure = Figure(figsize=(5.5 * len(panels), 4.7), layout="constrained")
     every_axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
-    colors = iter(COLORS * len(results.arms))
-    styles = {arm: STYLES.get(arm) or _style(results, arm, next(colors)) for arm in results.arms}
+    looks = iter([(color, marker) for marker in MARKERS * len(results.arms) for color in COLORS])
+    styles = {arm: STYLES.get(arm) or _style(results, arm, *next(looks)) for arm in results.arms}
     main = _by_density(results, results.main, lambda record: record.density)
     for axes, panel in zip(every_axes, panels, strict=True):
         for arm, style in styles.items():
@@ -117,7 +120,7 @@ def _prunes(runs: Sequence[Finished]) -> bool:
     return any(run.weights_remaining < run.weights_total for run in runs)
 
 
-def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
+def _style(results: Results, arm: str, color: str, marker: str) -> dict[str, Any]:
     tickets = {(run.spec.replicate, run.spec.round): run.spec for run in results.of_arm(results.main)}
     control = any(
         (ticket := tickets.get((run.spec.replicate, run.spec.round))) is not None
@@ -125,7 +128,7 @@ def _style(results: Results, arm: str, color: str) -> dict[str, Any]:
         for run in results.records
         if run.spec.arm == arm and run.spec.round and arm != results.main
     )
-    shape = {"marker": "s", "linestyle": "--"} if control else {"marker": "o"}
+    shape = {"marker": marker, "linestyle": "--" if control else "-"}
     name = arm.replace("_", " ")
     label = name if _prunes(results.of_arm(arm)) else f"{name} (nothing pruned)"
     return {"color": color, "label": label, **shape}

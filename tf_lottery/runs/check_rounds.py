@@ -98,7 +98,8 @@ def _check_chain(study: StudyConfig, arm: str, shapes: Mapping[str, tuple[int, .
     rates = layer_rates(list(shapes), pruning.rate, pruning.layer_rates)
     remaining = {path: math.prod(shape) for path, shape in shapes.items()}
     total = sum(remaining.values())
-    for round in range(1, (pruning.rounds or MOST_ROUNDS) + 1):
+    last = MOST_ROUNDS if pruning.rounds is None else pruning.rounds
+    for round in range(1, last + 1):
         before = sum(remaining.values())
         counts = kept(shapes, remaining, rates, pruning.scope)
         _check(arm, round, counts, shapes, pruning.min_density)
