@@ -70,6 +70,7 @@ def trained_run(
         raise LotteryError(f"The runs in {paths.root} are of another builder than the study's. Restore them.")
     dense = results.rounds(replicate).get(0)
     if dense is None:
+        _check_named(paths, "--data", "function that loads data", study.data.load, load)
         raise LotteryError(
             f"Expected a finished dense run of replicate {replicate}. Received: none in {paths.root}. "
             "`tf-lottery run` goes on with the study."
