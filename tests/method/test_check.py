@@ -5,6 +5,7 @@ import pytest
 from tests.fakes import fake_study
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.check import check_arms
+from tf_lottery.method.plan import foreseen
 
 GLOBAL = {"rounds": 3, "scope": "global"}
 RATES = {"rounds": 3, "layer_rates": {"output": 0.1}}
@@ -62,6 +63,8 @@ RATES = {"rounds": 3, "layer_rates": {"output": 0.1}}
         ),
         ({"arms": {"at_init": {"pruning": {"scope": "model"}}}}, r"arms\.at_init\.pruning\.scope.*'model'"),
         ({"pruning": {"rounds": 3, "scope": "model"}}, r"Expected pruning\.scope as one of layer.*'model'"),
+        ({"pruning": {**RATES, "scope": "ekr"}}, r"Expected pruning\.scope as one of layer.*'ekr'"),
+        ({"pruning": {**RATES, "scope": "erk"}}, "expected layer_rates of 0 .* since scope is erk"),
         (
             {"pruning": GLOBAL, "arms": {"one_shot": {"pruning": {"scope": "layer"}}}},
             "can't have scope 'layer', since arm 'ticket' counts its weights over all layers",
@@ -98,7 +101,9 @@ def test_settings_that_do_not_go_together_are_refused_in_one_line(settings, mess
     ids=str,
 )
 def test_settings_that_go_together_are_taken(settings):
-    check_arms(fake_study(**settings))
+    study = fake_study(**settings)
+    check_arms(study)
+    assert {spec.arm for spec in foreseen(study)} == study.arms.keys()
 
 
 @pytest.mark.parametrize(

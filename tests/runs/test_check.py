@@ -70,6 +70,14 @@ def one(arm, **own):
             {"arms": one("fork", training={"learning_rate_schedule": {"name": "cosin"}})},
             "learning_rate_schedule.name as one of .*'cosin'",
         ),
+        (
+            {
+                "model": {"build": "tests.training.networks:layer_normalized"},
+                "pruning": {"layer_rates": {}},
+                "arms": one("at_init", pruning={"criterion": "synflow"}, rounds=[2]),
+            },
+            "synaptic flow of first/kernel is negative",
+        ),
         ({"arms": one("transfer", data={"name": "cifar1"})}, "data.name as one of .*'cifar1'"),
         (
             {"arms": one("transfer", data={"load": "tests.runs.pairwise:seven_digits", "validation": 5000})},

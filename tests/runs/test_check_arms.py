@@ -136,4 +136,8 @@ def test_an_unknown_kind_of_weights_is_refused_with_the_known_ones():
     ids=str,
 )
 def test_arms_that_begin_at_step_0_are_not_refused_for_a_rewind_point(changes, tmp_path):
-    run_study(settings(**changes), tmp_path / "study")
+    records = run_study(settings(**changes), tmp_path / "study")
+    (arm,) = changes["arms"].keys() - {"ticket"}
+    begun = [record for record in records if record.spec.arm == arm]
+    assert begun
+    assert {record.first_step for record in begun} == {0}

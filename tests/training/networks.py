@@ -80,6 +80,18 @@ def normalized(input_shape, classes):
     )
 
 
+def layer_normalized(input_shape, classes):
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(12, "relu", name="first"),
+            layers.LayerNormalization(name="norm"),
+            layers.Dense(classes, name="output"),
+        ]
+    )
+
+
 def dropped_inputs(input_shape, classes):
     return keras.Sequential(
         [

@@ -262,13 +262,13 @@ def test_the_flow_takes_absolute_values_of_normalization_and_its_moving_statisti
     weights = drawn(build) | {
         "model/norm/gamma": np.float32([-2, 1, 3]),
         "model/norm/moving_variance": np.float32([0.75, 3.75, 0.75]),
-        "model/norm/moving_mean": np.float32([-5, 1, 0]),
+        "model/norm/moving_mean": np.float32([-0.5, 0.25, 0]),
     }
     flow = probe_of(build, weights).synflow({})
     end = np.abs(np.float64(weights["model/last/kernel"])).sum(1)
     assert np.allclose(flow["first/kernel"], np.ones((4, 1)) * [2, 0.5, 3] * end, 1e-14, 0)
     hidden = np.abs(np.float64(weights["model/first/kernel"])).sum(0) + np.abs(weights["model/first/bias"])
-    normalized = (hidden - [5, 1, 0]) * [2, 0.5, 3] + np.abs(weights["model/norm/beta"])
+    normalized = (hidden - [0.5, 0.25, 0]) * [2, 0.5, 3] + np.abs(weights["model/norm/beta"])
     assert np.allclose(flow["last/kernel"], normalized[:, None] * np.ones(2), 1e-14, 0)
 
 
@@ -457,6 +457,12 @@ def half_double():
         (half_double, "synflow", {}, "Received: 'first', which computes in float32"),
         (dense(), "synflow", {"outputs": "probabilities"}, "Received: probabilities"),
         (lambda: [*dense()(), layers.Softmax()], "synflow", {"outputs": "values"}, "Received: probabilities"),
+        (
+            lambda: [*dense("relu")()[:1], layers.LayerNormalization(), layers.Dense(2, name="last")],
+            "synflow",
+            {},
+            "flow of first/kernel is negative",
+        ),
         (
             lambda: [*dense()(), layers.Activation("hard_sigmoid")],
             "synflow",

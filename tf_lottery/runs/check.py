@@ -12,7 +12,7 @@ from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
-from tf_lottery.pruning.criteria import OUTPUTS
+from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
@@ -48,15 +48,14 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         if pruned is not None:
             check_span(pruned, lengths[arm], lengths[chain_below(study, arm)])
         check_rates(study, arm, trainer.kernels)
-        outputs, criterion = outputs_of(each.training), each.pruning.criterion
-        if outputs not in OUTPUTS.get(criterion, (outputs,)):
-            raise LotteryError(
-                f"Criterion {criterion!r} of arm {arm!r} doesn't take {outputs}. Choose another one, or set "
-                "training.from_logits: true with a network that returns logits."
-            )
+        _check_outputs(arm, each)
         if each.data.digest != settings[chain_below(study, arm)].data.digest:
             _check_transfer(arm, each, trainers.dataset(settings[chain_below(study, arm)].data), trainers)
     check_counts(study, trainer.shapes())
+    for criterion in {each.pruning.criterion for each in settings.values()} & (PROBING - LOOKING):
+        weights = trainer.initial_weights(0)
+        kernels = {path: weights["model/" + path] for path in trainer.kernels}
+        CRITERIA[criterion](Evidence(kernels, probe=trainer.probe(weights, 0, 0)))  # without data it is quick
     if any(lengths[arm].last > lengths[final].last for arm, final in searched(study)):
         raise LotteryError(
             "The rounds of the search train longer than its final runs. Make search.steps fewer than "
@@ -74,6 +73,15 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
         redraw(trainer.model, trainer.kernels, first, second, "model/")
         _check_constant({spec.start: spec.arm for spec in specs}, trainer, first)
+
+
+def _check_outputs(arm: str, study: StudyConfig) -> None:
+    outputs, criterion = outputs_of(study.training), study.pruning.criterion
+    if outputs not in OUTPUTS.get(criterion, (outputs,)):
+        raise LotteryError(
+            f"Criterion {criterion!r} of arm {arm!r} doesn't take {outputs}. Choose another one, or set "
+            "training.from_logits: true with a network that returns logits."
+        )
 
 
 def _check_transfer(arm: str, study: StudyConfig, source: Dataset, trainers: Trainers) -> None:

@@ -102,7 +102,7 @@ class KerasProbe:
 
         Raises:
             LotteryError: If a layer draws random numbers or computes in a smaller type, the builder returns
-                the same model again, the flow isn't finite, or none reaches the outputs.
+                the same model again, the flow isn't finite or is negative, or none reaches the outputs.
         """
         model, function = self._flow
         self._set_masks(model, masks, np.abs)
@@ -113,6 +113,15 @@ class KerasProbe:
                 "Expected outputs that grow with the weights, such as logits, to measure the synaptic flow. "
                 f"Received: {'probabilities' if saturated else 'outputs that depend on no kernel'}. Choose "
                 "another criterion, or a network that returns logits."
+            )
+        largest = max(np.abs(flow).max() for flow in flows)
+        negative = [
+            path for path, flow in zip(self._kernels, flows, strict=True) if flow.min() < -1e-9 * largest
+        ]
+        if negative:  # as behind a layer normalization, which subtracts a mean: the scores would mean nothing
+            raise LotteryError(
+                f"The synaptic flow of {negative[0]} is negative, since a layer behind it doesn't grow with "
+                "its inputs. Choose another criterion than 'synflow'."
             )
         return self._named("synaptic flow", flows)
 
