@@ -107,11 +107,11 @@ def dense_runs(records: Iterable[Run], own: list[Run]) -> list[Run]:
     """
     dense = [record for record in records if record.spec.round == 0]
     found = {}
-    for spec in (record.spec for record in own):
+    for spec in {record.spec.replicate: record.spec for record in own}.values():  # an arm's runs are alike
         of_replicate = [record for record in dense if record.spec.replicate == spec.replicate]
         alike = [record for record in of_replicate if setting(record.spec) == setting(spec)]
         roots = [record for record in of_replicate if record.key == spec.root]
         roots = [record for record in roots if setting(record.spec)[:2] == setting(spec)[:2]]
         if best := [*(r for r in roots if r in alike), *alike, *roots]:
-            found.setdefault(spec.replicate, best[0])
+            found[spec.replicate] = best[0]
     return [record for record in dense if found.get(record.spec.replicate) is record]
