@@ -183,5 +183,10 @@ class TrainingConfig(Strict):
     dead_units: Literal["auto", "compute"] = "auto"
     """`auto`: long trainings of a chain of Dense layers skip units that pruning has cut off, where that
     is proven exact (`tf_lottery.training.dead_units`). `compute`: all units are computed."""
+    engine: Literal["dense", "sparse", "auto"] = "dense"
+    """What computes the training. `dense`: XLA or TensorFlow's graph, which multiply by the zeros, too.
+    `sparse`: kernels that touch the weights that remain alone, on one processor core; refused where a layer
+    or a setting is lacking. `auto`: sparse for runs with masks where that is expected to be faster, by a rule
+    (`tf_lottery.training.sparse.choice`), else dense."""
     deterministic: bool = True
     """Whether TensorFlow's op determinism is on."""

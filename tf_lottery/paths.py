@@ -202,7 +202,16 @@ def find_study(name: str) -> StudyPaths | None:
 
 def data_cache() -> Path:
     """Return the directory of verified data sets: `TF_LOTTERY_DATA`, or one in the user's cache directory."""
-    if chosen := os.environ.get("TF_LOTTERY_DATA"):
+    return _cache("TF_LOTTERY_DATA", "tf_lottery")
+
+
+def kernel_cache() -> Path:
+    """Return the directory of compiled kernels: `TF_LOTTERY_KERNELS`, or one in the user's cache."""
+    return _cache("TF_LOTTERY_KERNELS", "tf_lottery/kernels")
+
+
+def _cache(variable: str, name: str) -> Path:
+    if chosen := os.environ.get(variable):
         return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base).expanduser() / "tf_lottery"
+    return Path(base).expanduser() / name

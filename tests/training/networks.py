@@ -147,3 +147,19 @@ def three_layers(input_shape, classes):
             layers.Dense(classes, name="output"),
         ]
     )
+
+
+def residual(input_shape, classes):
+    """A small ResNet: a residual block with a shortcut of its own, batch normalization throughout."""
+
+    def convolution(x, filters, size, stride, name):
+        x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False, name=name)(x)
+        return layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+
+    inputs = keras.Input(input_shape)
+    x = layers.ReLU()(convolution(inputs, 8, 3, 1, "stem"))
+    y = layers.ReLU()(convolution(x, 16, 3, 2, "conv1"))
+    y = convolution(y, 16, 3, 1, "conv2")
+    x = layers.ReLU()(layers.Add()([y, convolution(x, 16, 1, 2, "shortcut")]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes, name="output")(x), name="residual")

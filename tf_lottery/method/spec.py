@@ -103,9 +103,16 @@ class RunSpec(_FromJson):
             settings["pruning"]["layer_rates"] = list(rates.items())  # the first match counts
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
+        if self.training.engine == "auto" and not self.has_masks:  # the dense engine trains it
+            del settings["training"]["engine"]
         settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether weights of this run are pruned."""
+        return any((self.parent, self.pruning, self.masks_of))
 
     @property
     def begins(self) -> RewindConfig | None:

@@ -1,36 +1,111 @@
 """The choice of the engine that trains a run."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from tf_lottery.data.split import Dataset
+from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
+from tf_lottery.training.engine import Engine
 from tf_lottery.training.trainer import Trainer
 
 
-def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
-    """Return the engine that trains a run.
+@dataclass(frozen=True)
+class Choice:
+    """The engine that trains a run.
 
-    It trains the network without dead units where that pays and is exact, and else the whole network.
+    Attributes:
+        engine: The engine, in the state in which the run begins.
+        resolved: What the record says of the choice; nothing if the study leaves none.
+    """
+
+    engine: Engine
+    resolved: dict[str, str] = field(default_factory=dict)
+
+
+def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Choice:
+    """Choose the engine that trains a run.
+
+    `training.engine` decides: the dense engine, the sparse one, or, with `auto`, the sparse one for runs with
+    masks where it is expected to be faster. The dense engine trains the network without dead units where that
+    pays and is exact.
 
     Args:
         spec: The run's spec.
         trainer: The whole network, in the state in which the run begins.
         dataset: The run's data.
         steps: The number of steps to train.
+
+    Raises:
+        LotteryError: If the sparse engine is asked for and lacks something.
     """
-    has_masks = any((spec.parent, spec.pruning, spec.masks_of))
-    pruned = has_masks and not spec.snapshots  # a rewind point needs the whole network's state
+    setting = spec.training.engine
+    if setting == "dense":
+        return Choice(_dense(spec, trainer, dataset, steps))
+    reason = steps_aside(spec, trainer)
+    if reason is None:
+        from tf_lottery.training.sparse.engine import SparseEngine
+
+        return Choice(SparseEngine(trainer, spec.training, dataset), {"engine": "sparse"})
+    return Choice(_dense(spec, trainer, dataset, steps), {"engine": "dense", "engine_reason": reason})
+
+
+def steps_aside(spec: RunSpec, trainer: Trainer) -> str | None:
+    """Return why the dense engine trains a run that may choose; None if the sparse one trains it.
+
+    Args:
+        spec: The run's spec.
+        trainer: The whole network, with the run's masks.
+
+    Raises:
+        LotteryError: If the sparse engine is asked for and lacks something.
+    """
+    if spec.training.engine == "auto" and not spec.has_masks:
+        return "the run has no masks"
+    if (lacks := lacking(spec, trainer)) is not None:
+        return f"the sparse engine lacks {lacks}"
+    from tf_lottery.training.sparse.choice import pays
+
+    if spec.training.engine == "auto" and not pays(trainer.model, trainer.masks(), spec.training.threads):
+        return "too many weights remain"
+    return None
+
+
+def lacking(spec: RunSpec, trainer: Trainer) -> str | None:
+    """Return what the sparse engine lacks to train a run, as a clause; None if it lacks nothing.
+
+    Raises:
+        LotteryError: If something is lacking and the study asks for the sparse engine.
+    """
+    from tf_lottery.training.sparse.choice import lacking as of
+
+    lacks = of(trainer, spec.training)
+    if lacks is not None and spec.training.engine == "sparse":
+        raise LotteryError(
+            f"Expected training.engine auto or dense, since the sparse engine lacks {lacks}. Received: sparse"
+        )
+    return lacks
+
+
+def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]]:
+    """Copy the weights that an engine trained into the whole network.
+
+    Returns:
+        The engine that measures the test set, and the checks for the record.
+    """
+    if engine is trainer:
+        return trainer, {}
+    trainer.set_weights(engine.weights())
+    trainer.compile_seconds += engine.compile_seconds
+    if not isinstance(engine, CompactTrainer):
+        return engine, {}
+    return trainer, {"units_computed": engine.units}
+
+
+def _dense(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
+    pruned = spec.has_masks and not spec.snapshots  # a rewind point needs the whole network's state
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
     if not (pruned and fresh) or spec.training.dead_units == "compute":
         return trainer
     return without_dead_units(trainer, spec.data, spec.training, dataset, steps) or trainer
-
-
-def bring_back(engine: Trainer | CompactTrainer, trainer: Trainer) -> dict[str, Any]:
-    """Copy the weights that an engine trained into the whole network; return the checks for the record."""
-    if engine is trainer:
-        return {}
-    trainer.set_weights(engine.weights())
-    trainer.compile_seconds += engine.compile_seconds
-    return {"units_computed": engine.units}

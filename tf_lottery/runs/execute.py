@@ -67,7 +67,8 @@ def execute(
     _, last = length.span(spec.begins)
     observer.started(spec, first, last)
 
-    engine = engines.choose(spec, trainer, dataset, last - start.first_step)
+    choice = engines.choose(spec, trainer, dataset, last - start.first_step)
+    engine = choice.engine
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
     evaluations = Evaluations(engine, length.evaluate_every, observer)
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
@@ -77,8 +78,16 @@ def execute(
     train(engine, start.first_step, last, order, stops, checkpoint)
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None
-    checks = start.checks | engines.bring_back(engine, trainer)
-    training = Training(start.first_step, rewind_points, evaluations, optimizer, checks)
+    tester, checks = engines.bring_back(engine, trainer)
+    training = Training(
+        start.first_step,
+        rewind_points,
+        evaluations,
+        optimizer,
+        start.checks | checks,
+        tester,
+        choice.resolved,
+    )
     record = keep_run(spec, store, trainer, training, began)
     observer.finished(record)
     return record

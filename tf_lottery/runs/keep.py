@@ -11,6 +11,7 @@ from tf_lottery.paths import RunPaths
 from tf_lottery.runs.cost import connected, spent
 from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
+from tf_lottery.training.engine import Engine
 from tf_lottery.training.observe import Point
 from tf_lottery.training.stops import Evaluations, Snapshots
 from tf_lottery.training.trainer import Trainer
@@ -26,6 +27,8 @@ class Training:
         evaluations: The evaluations of the validation set, and early stop.
         optimizer: The optimizer's last state, None if it isn't kept.
         checks: The results of assertions.
+        tester: The engine that measures the test set. It has the last weights.
+        resolved: What was decided for this run, beside what was for its network.
     """
 
     first_step: int
@@ -33,6 +36,8 @@ class Training:
     evaluations: Evaluations
     optimizer: Arrays | None
     checks: dict[str, Any]
+    tester: Engine
+    resolved: dict[str, Any]
 
 
 def keep_run(
@@ -53,7 +58,7 @@ def keep_run(
     """
     evaluations, first = training.evaluations, training.first_step
     digests = training.snapshots.digests | _write(store, store.paths.run(spec.key), trainer, training)
-    measured = _measure(trainer, evaluations)
+    measured = _measure(training.tester, evaluations)
     compiled, trainer.compile_seconds = trainer.compile_seconds, 0.0
     last = evaluations.points[-1].step
     total = time.perf_counter() - began
@@ -68,7 +73,7 @@ def keep_run(
             last_step=last,
             steps_per_second=(last - first) / evaluations.seconds["train"],
             seconds=seconds,
-            resolved=trainer.resolved,
+            resolved=trainer.resolved | training.resolved,
             checks=training.checks | {"zeros_checked_times": len(evaluations.points)},
             digests=digests,
             environment=environment(),
@@ -96,12 +101,12 @@ def _write(store: Store, run: RunPaths, trainer: Trainer, training: Training) ->
     return digests
 
 
-def _measure(trainer: Trainer, evaluations: Evaluations) -> dict[str, float]:
-    """Evaluate the test set with the last weights, which the trainer holds, and with those at early stop."""
+def _measure(engine: Engine, evaluations: Evaluations) -> dict[str, float]:
+    """Evaluate the test set with the last weights, which the engine holds, and with those at early stop."""
     best, final = evaluations.early_stop.point, evaluations.points[-1]
-    final_test_loss, final_test_accuracy = trainer.measure("test")
-    trainer.set_weights(evaluations.early_stop.weights)
-    test_loss, test_accuracy = trainer.measure("test")
+    final_test_loss, final_test_accuracy = engine.measure("test")
+    engine.set_weights(evaluations.early_stop.weights)
+    test_loss, test_accuracy = engine.measure("test")
     return {
         "early_stop_iteration": best.step,
         "best_validation_loss": best.validation_loss,

@@ -63,6 +63,10 @@ class DenseEngine:
         """Restore what `state` returned."""
         state.restore(self._variables(), saved)
 
+    def set_weights(self, weights: Arrays) -> None:
+        """Replace all weights; pruned ones stay exactly 0.0."""
+        state.restore(state.model_variables(self.model), weights)
+
     def optimizer_state(self) -> Arrays:
         """Return copies of the optimizer's variables."""
         return state.capture(state.optimizer_variables(self.optimizer))

@@ -44,5 +44,8 @@ class Engine(Protocol):
     def restore(self, state: Arrays) -> None:
         """Restore what `state` returned, bit for bit."""
 
+    def set_weights(self, weights: Arrays) -> None:
+        """Replace all weights; pruned ones stay exactly 0.0."""
+
     def optimizer_state(self) -> Arrays:
         """Return copies of the optimizer's variables."""

@@ -71,6 +71,10 @@ class Resident:
         self.steps_per_call = _steps_per_call(split.bytes_an_example * batch_size)
         self._x, self._y = tf.constant(split.take(slice(None))), tf.constant(split.y)
 
+    def examples(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return inputs, as their source has them, and labels; on a processor without copying them."""
+        return np.asarray(self._x), np.asarray(self._y)
+
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         rows = (self.steps_per_call, self.batch_size)
         return tf.TensorSpec((*rows, *self._x.shape[1:]), self._x.dtype), tf.TensorSpec(rows, tf.int32)

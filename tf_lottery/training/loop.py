@@ -4,8 +4,8 @@ Many steps run in one call of one compiled function. The loop knows nothing of r
 """
 
 import contextlib
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import keras
 import numpy as np
@@ -15,10 +15,11 @@ from tf_lottery.data.order import BatchOrder
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import kernels
 from tf_lottery.layers.masking import masked_slots_promised
-from tf_lottery.training.feed import Feed, Span, scale
+from tf_lottery.training.feed import Feed, scale
 from tf_lottery.training.learning_rates import Rates
 from tf_lottery.training.observe import Passed
 from tf_lottery.training.optimizers import l2_penalty
+from tf_lottery.training.pace import Span, Sums, pace
 from tf_lottery.training.precision import full_precision
 from tf_lottery.training.randomness import cheap_random, shared_random
 from tf_lottery.training.replicas import make_check_replicas, synchronize
@@ -82,9 +83,6 @@ class Loop:
     ) -> None:
         """Train from step `first` to step `last`.
 
-        A training that is resumed from a checkpoint gets the same bits, including the sums of the losses:
-        checkpoints are made between calls of the compiled function and don't shorten them.
-
         Args:
             first: The number of steps that the network has had already.
             last: The last step.
@@ -92,29 +90,13 @@ class Loop:
             stops: The stops that the training pauses for, in the order in which they act.
             passed: What had passed since the last planned pause when the training was interrupted.
         """
-        planned = _planned(first, last, stops)
-        calls, passed, began = [], passed or Passed(), time.perf_counter()
-        spans = list(_spans(first, planned, self._feed.steps_per_call))
-        for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
-            calls.append((end - start, self._steps(x, y, self._rates(start, end), tf.constant(end - start))))
-            unplanned = [stop for stop in stops if stop.reached(end)]
-            pauses = end in planned or bool(unplanned)
-            # One call stays in flight: an accelerator computes while the next batches are prepared.
-            while len(calls) > (not pauses):
-                steps, sums = calls.pop(0)
-                passed += Passed(steps, *sums.numpy().tolist())
-            if not pauses:
-                continue
-            passed.seconds += time.perf_counter() - began
-            if end in planned:
-                for stop in stops:
-                    stop.passed(passed)
-                passed = Passed()
-                for stop in planned[end]:
-                    stop.act(end, passed)
-            for stop in unplanned:
-                stop.act(end, passed)
-            began = time.perf_counter()
+
+        def calls(spans: list[Span]) -> Iterator[Sums]:
+            for (start, end), (x, y) in zip(spans, self._feed.chunks(order, spans), strict=True):
+                sums = self._steps(x, y, self._rates(start, end), tf.constant(end - start))
+                yield partial(_numbers, sums)
+
+        pace(first, last, stops, passed, self._feed.steps_per_call, calls)
 
     def check(self) -> None:
         """Assert that pruned weights are exactly 0.0, weights are finite, and replicas agree bit for bit.
@@ -210,20 +192,5 @@ def _on_cpu() -> bool:
     return not tf.config.list_logical_devices("GPU") and not tf.config.list_logical_devices("TPU")
 
 
-def _planned(first: int, last: int, stops: Sequence[Stop]) -> dict[int, list[Stop]]:
-    """Return the planned pauses, the last step included: step -> the stops that asked for it."""
-    pauses: dict[int, list[Stop]] = {last: []}
-    for stop in stops:
-        for step in dict.fromkeys(stop.steps(first, last)):
-            if first < step <= last:
-                pauses.setdefault(step, []).append(stop)
-    return {step: pauses[step] for step in sorted(pauses) if step > first}
-
-
-def _spans(first: int, stops: Iterable[int], length: int) -> Iterator[Span]:
-    """Cut the steps between stops into spans of at most `length` steps."""
-    for stop in stops:
-        while first < stop:
-            last = min(first + length, stop)
-            yield first, last
-            first = last
+def _numbers(sums: tf.Tensor) -> tuple[float, float]:
+    return tuple(sums.numpy().tolist())

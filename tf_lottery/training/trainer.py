@@ -5,7 +5,7 @@ traced again.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import tensorflow as tf
 from tf_lottery.arrays import Arrays
 from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
 from tf_lottery.data.augment import make_augment
+from tf_lottery.data.order import BatchOrder
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, mask_slots, parameters, set_masks
@@ -33,9 +34,11 @@ from tf_lottery.training.evaluate import make_evaluate
 from tf_lottery.training.feed import Feed, make_feed, scale
 from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.loop import Loop
+from tf_lottery.training.observe import Passed
 from tf_lottery.training.precision import precision
 from tf_lottery.training.replicas import check_agreement, check_losses
 from tf_lottery.training.scores import KerasProbe, draw_examples
+from tf_lottery.training.stop import Stop
 
 
 class Trainer(DenseEngine):
@@ -59,7 +62,8 @@ class Trainer(DenseEngine):
         parameters: The number of trainable parameters.
         kernels: The paths of the prunable kernels.
         frozen: The paths of the weights that aren't trained, except statistics of normalization.
-        compile_seconds: The time that compiling took, charged to the first run; 0 for later ones.
+        compile_seconds: The time that compiling took, charged to the run that it was done for; 0 for later
+            ones.
     """
 
     def __init__(self, data: DataConfig, model: ModelConfig, training: TrainingConfig, dataset: Dataset):
@@ -106,7 +110,25 @@ class Trainer(DenseEngine):
         }
         if dataset.standardized:
             self.resolved["standardized"] = dataset.standardized
-        self.compile_seconds = compile_all(self.loop, self.evaluate)
+        self.compile_seconds, self._compiled = 0.0, False
+
+    def train(
+        self, first: int, last: int, order: BatchOrder, stops: Sequence[Stop], passed: Passed | None = None
+    ) -> None:
+        """Compile, unless that is done, and train from one step to another, as in `Engine`."""
+        self.compile()
+        super().train(first, last, order, stops, passed)
+
+    def measure(self, part: str) -> tuple[float, float]:
+        """Return loss and accuracy on `validation` or `test`."""
+        self.compile()
+        return super().measure(part)
+
+    def compile(self) -> None:
+        """Compile the training and the evaluations, unless that is done; another engine may not need them."""
+        if not self._compiled:
+            self.compile_seconds += compile_all(self.loop, self.evaluate)
+            self._compiled = True
 
     def _prunable(self, frozen: bool) -> tuple[keras.Model, str]:
         """Return the prunable network, created under the strategy, and the plain network's architecture."""
@@ -177,10 +199,6 @@ class Trainer(DenseEngine):
         if optimizer is not None:
             state.restore(state.optimizer_variables(self.optimizer), optimizer)
             mask_slots(self.optimizer, self.model)
-
-    def set_weights(self, weights: Arrays) -> None:
-        """Replace all weights; pruned ones stay exactly 0.0."""
-        state.restore(state.model_variables(self.model), weights)
 
     def reset_optimizer(self) -> None:
         """Bring the optimizer back to its state before the first step."""

@@ -1,0 +1,1 @@
+"""The sparse engine: training at the cost of the weights that remain, on one processor core."""

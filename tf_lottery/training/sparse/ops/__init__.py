@@ -1,0 +1,1 @@
+"""What the sparse engine computes for each kind of layer."""
