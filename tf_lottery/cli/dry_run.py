@@ -5,6 +5,7 @@ from pathlib import Path
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.estimate import Estimate, estimate
 from tf_lottery.drivers.execution import Execution, local_workers
+from tf_lottery.drivers.run_study import BEGUN_DENSE
 from tf_lottery.method.plan import collect
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.store.store import Store
@@ -23,10 +24,12 @@ def dry_run(study: StudyConfig, output: Path | None, execution: Execution) -> li
         execution: The executor and the workers that would train.
     """
     paths = StudyPaths(output or OUTPUT / study.name)
-    study = prepare(study, paths, make=False)
+    asked, study = study, prepare(study, paths, make=False)
     store = Store(paths, study.storage)
     work = estimate(study, store, collect(study, store.records()))
     lines = [f"Study {study.name} in {paths.root}; nothing is trained."]
+    if study.training.engine != asked.training.engine:
+        lines.append(BEGUN_DENSE)
     finished = f"Finished: {work.there:,} runs"
     lines.append(finished + (f", {work.elsewhere:,} more in neighbouring studies" if work.elsewhere else ""))
     if not work.next:
@@ -34,7 +37,8 @@ def dry_run(study: StudyConfig, output: Path | None, execution: Execution) -> li
     names = ", ".join(spec.describe() for spec in work.next[:4])
     more = f" and {len(work.next) - 4:,} more" if len(work.next) > 4 else ""
     workers = execution.workers or (local_workers(study, None) if execution.executor == "local" else 1)
-    return [*lines, f"Next:     {names}{more}", *_costs(work, workers)]
+    engine = [f"Engine:   {work.engine}"] if work.engine else []
+    return [*lines, f"Next:     {names}{more}", *engine, *_costs(work, workers)]
 
 
 def _costs(work: Estimate, workers: int) -> list[str]:

@@ -38,6 +38,7 @@ class Estimate:
         bytes_a_run: The mean size of a run in bytes, or None if unknown.
         measured: Whether the network was trained for a few seconds, since no run is finished.
         free: The free bytes of the disk.
+        engine: Which engine trains, in words. None if the study leaves no choice, or nothing was looked at.
     """
 
     next: list[RunSpec]
@@ -49,6 +50,7 @@ class Estimate:
     bytes_a_run: int | None
     measured: bool
     free: int
+    engine: str | None = None
 
 
 def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimate:
@@ -75,7 +77,8 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     steps = sum(_spans(left))
     trainers = None
     has_new_arms = not study.arms.keys() <= {record.spec.arm for record in records}
-    if waiting and has_new_arms and study.training.strategy != MULTI_WORKER:
+    chooses = study.training.engine == "auto"
+    if waiting and (has_new_arms or chooses) and study.training.strategy != MULTI_WORKER:
         trainers = _checked(study, store)
     if records:
         a_step = statistics.median(r.seconds["total"] / max(r.last_step - r.first_step, 1) for r in records)
@@ -98,6 +101,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         bytes_a_run=size,
         measured=not records,
         free=shutil.disk_usage(_existing(store.paths.root)).free,
+        engine=_engine(waiting[0], trainers) if chooses and trainers else None,
     )
 
 
@@ -115,6 +119,15 @@ def _checked(study: StudyConfig, store: Store) -> "Trainers":
     if wrong := check(study, store, trainers):
         raise LotteryError(wrong)
     return trainers
+
+
+def _engine(spec: RunSpec, trainers: "Trainers") -> str:
+    from tf_lottery.runs.engines import lacking
+
+    lacks = lacking(spec, trainers.trainer(spec))
+    return (
+        f"dense, since the sparse one lacks {lacks}" if lacks else "sparse, where few enough weights remain"
+    )
 
 
 def _spans(specs: list[RunSpec]) -> Iterator[int]:

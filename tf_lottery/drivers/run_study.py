@@ -24,6 +24,10 @@ from tf_lottery.store.study_file import follow, prepare, written
 from tf_lottery.workers import this_worker
 
 SERIAL = Execution(workers=1)
+BEGUN_DENSE = (
+    "This study was begun with training.engine dense, so it goes on with that and keeps its runs. "
+    "Use --output to begin another one."
+)
 
 
 def run_study(
@@ -71,7 +75,10 @@ def run_in(store: Store, study: StudyConfig, observer: StudyObserver, execution:
     paths = store.paths
     new = not paths.root.exists()
     try:
-        return _drive(prepare(study, paths), store, Several(observer, Log(paths)), execution)
+        prepared, observer = prepare(study, paths), Several(observer, Log(paths))
+        if prepared.training.engine != study.training.engine:
+            observer.noted(BEGUN_DENSE)
+        return _drive(prepared, store, observer, execution)
     except LotteryError:
         if new and not paths.study.exists():  # refused before it began: leave nothing behind
             shutil.rmtree(paths.root, ignore_errors=True)

@@ -14,6 +14,7 @@ from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
 from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
+from tf_lottery.runs.engines import lacking
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.training.optimizers import make_optimizer, outputs_of
@@ -56,6 +57,9 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         weights = trainer.initial_weights(0)
         kernels = {path: weights["model/" + path] for path in trainer.kernels}
         CRITERIA[criterion](Evidence(kernels, probe=trainer.probe(weights, 0, 0)))  # without data it is quick
+    sparse = [each for each in specs if each.training.engine == "sparse"]
+    for each in {each.training.model_dump_json(): each for each in sparse}.values():
+        lacking(each, trainers.trainer(each))
     if any(lengths[arm].last > lengths[final].last for arm, final in searched(study)):
         raise LotteryError(
             "The rounds of the search train longer than its final runs. Make search.steps fewer than "

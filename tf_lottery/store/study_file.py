@@ -70,7 +70,7 @@ def _digest(data: DataConfig) -> str:
 
 
 def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
-    """Return the study with the digest of the data that its finished runs were trained on."""
+    """Return the study with the digest of the data of its finished runs, and with their engine."""
     present = load(paths)
     if present.data.digest is None:
         raise LotteryError(
@@ -79,6 +79,8 @@ def _resume(study: StudyConfig, paths: StudyPaths) -> StudyConfig:
         )
     if not any(paths.runs.glob("[!.]*/record.json")):
         return study
+    if (present.training.engine, study.training.engine) == ("dense", "auto"):  # shipped configs had no engine
+        study = study.model_copy(update={"training": study.training.model_copy(update={"engine": "dense"})})
     if not present.same_runs_as(study):
         raise LotteryError(
             f"{paths.root} holds another study, which differs in {', '.join(_differences(present, study))}. "
