@@ -60,6 +60,64 @@ def loop(network, cores, masks="yes", validate="no"):
     return lambda steps: trained.run(0, steps, order, [Measuring()])
 
 
+def engine(network, cores, name="sparse", densities="0.2"):
+    """Train with one of our engines, behind the face that `execute` knows, on masks drawn at random.
+
+    Args:
+        network: A name of `NETWORKS`.
+        cores: The number of cores.
+        name: `sparse` or `dense`.
+        densities: The density of all kernels; or `pattern:density` of some, in order, separated by commas.
+    """
+    trainer, training, data = trainer_of(network, cores)
+    trainer.begin(masks_at(trainer, densities), trainer.initial_weights(0), 0, None)
+    trained = trainer
+    if name == "sparse":
+        from tf_lottery.training.sparse.engine import SparseEngine
+
+        trained = SparseEngine(trainer, training, data)
+    from tf_lottery.data.order import BatchOrder
+
+    order = BatchOrder(0, len(data.train), training.batch_size)
+    return lambda steps: trained.train(0, steps, order, [])
+
+
+def trainer_of(network, cores):
+    """Return the trainer of a network, its settings and its data."""
+    from tf_lottery.training import compile_rule
+    from tf_lottery.training.trainer import Trainer
+
+    config, model, training = NETWORKS[network]
+    training = training.model_copy(update={"threads": cores})
+    compile_rule.configure(training)
+    data = dataset(network)
+    return Trainer(config, model, training, data), training, data
+
+
+def masks_at(trainer, densities):
+    """Return random masks at the given densities, as in `engine`."""
+    from fnmatch import fnmatch
+
+    import numpy as np
+
+    from tf_lottery.pruning.select import select
+
+    given = [part.rpartition(":") for part in densities.split(",")]
+    shapes, rng = trainer.shapes(), np.random.default_rng(0)
+    rates = {
+        path: 1
+        - next(float(density) for pattern, _, density in given if fnmatch(path, f"{pattern or '*'}/kernel"))
+        for path in shapes
+    }
+    whole = {path: np.ones(shape, bool) for path, shape in shapes.items()}
+    scores = {path: rng.random(shape) for path, shape in shapes.items()}
+    pruned = {path: rate for path, rate in rates.items() if rate > 0}
+    if not pruned:
+        return whole
+    chosen = select({p: scores[p] for p in pruned}, {p: whole[p] for p in pruned}, pruned, "layer", 0.0)
+    return whole | chosen
+
+
 def fit(network, cores, source="tf.data", steps_per_execution="1", jit="auto", masks="no"):
     """Train with Keras `model.fit`, in a setting that a user would try, with masks at 20% density or none."""
     import keras
