@@ -232,3 +232,9 @@ def test_two_workers_give_the_bits_of_one(tmp_path):
     run_study(study(**changes), tmp_path / "one" / "study")
     run_study(study(**changes), tmp_path / "two" / "study", execution=Execution(workers=2))
     assert results(tmp_path / "two" / "study") == results(tmp_path / "one" / "study")
+
+
+def test_the_compiler_of_the_kernels_stands_in_the_record(both):
+    (_, auto), (_, dense) = both["auto"], both["dense"]
+    assert ["numba" in record.resolved for record in auto] == [False, False, True, True]
+    assert not any("numba" in record.resolved for record in dense)

@@ -1,6 +1,7 @@
 """The choice of the engine that trains a run."""
 
 from dataclasses import dataclass, field
+from importlib import metadata
 from typing import Any
 
 from tf_lottery.data.split import Dataset
@@ -47,8 +48,13 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Cho
     if reason is None:
         from tf_lottery.training.sparse.engine import SparseEngine
 
-        return Choice(SparseEngine(trainer, spec.training, dataset), {"engine": "sparse"})
+        return Choice(SparseEngine(trainer, spec.training, dataset), {"engine": "sparse", **compiler(spec)})
     return Choice(_dense(spec, trainer, dataset, steps), {"engine": "dense", "engine_reason": reason})
+
+
+def compiler(spec: RunSpec) -> dict[str, str]:
+    """Return the version of what compiles the sparse engine's kernels, if the run may have it."""
+    return {} if spec.training.engine == "dense" else {"numba": metadata.version("numba")}
 
 
 def steps_aside(spec: RunSpec, trainer: Trainer) -> str | None:

@@ -23,6 +23,7 @@ def time_a_run(spec: RunSpec, last: int, trainers: Trainers) -> tuple[float, int
     """
     dataset, trainer = trainers.dataset(spec.data), trainers.trainer(spec)
     every = Length.of(spec.training, len(dataset.train)).evaluate_every
+    trainer.compile()
     trainer.set_weights(trainer.initial_weights(0))
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
     began, step = time.perf_counter(), 0
