@@ -2,11 +2,12 @@
 
 import json
 
+import numba
 import numpy as np
 import pytest
 
 from tests.drivers.test_run_study import results
-from tests.runs.test_resume import interrupted
+from tests.runs.test_resume import Interrupted, interrupted
 from tests.training.sparse.engines import difference
 from tf_lottery import arrays, config_file
 from tf_lottery.drivers.execution import Execution
@@ -72,6 +73,13 @@ def test_records_say_which_engine_trained_and_why(both):
         ("sparse", None),
     ]
     assert [of_engine(record) for record in both["dense"][1]] == [(None, None)] * 4
+    assert [record.resolved.get("numba") for record in records] == [None, None, *[numba.__version__] * 2]
+
+
+def test_compiling_is_charged_to_the_run_that_it_was_done_for(both):
+    for record in (both["auto"][1][0], both["dense"][1][0]):
+        assert record.seconds["evaluate"] < 0.5 * record.seconds["compile"]
+        assert record.seconds["train"] + record.seconds["evaluate"] < record.seconds["total"]
 
 
 def test_what_the_dense_engine_trains_is_the_same_run(both):
@@ -234,7 +242,13 @@ def test_two_workers_give_the_bits_of_one(tmp_path):
     assert results(tmp_path / "two" / "study") == results(tmp_path / "one" / "study")
 
 
-def test_the_compiler_of_the_kernels_stands_in_the_record(both):
-    (_, auto), (_, dense) = both["auto"], both["dense"]
-    assert ["numba" in record.resolved for record in auto] == [False, False, True, True]
-    assert not any("numba" in record.resolved for record in dense)
+def test_a_checkpoint_of_other_kernels_is_not_gone_on_from(tmp_path, monkeypatch):
+    changes = {"training": {"engine": "sparse", "steps": "90it", "evaluate_every": "30it"}}
+    begun = study(**changes, pruning={"rounds": 0}, storage={"checkpoint_every": "10it"})
+    assert [first for *_, first in interrupted(begun, tmp_path / "same" / "study", [60])] == [0, 30]
+    with pytest.raises(KeyboardInterrupt):
+        run_study(begun, tmp_path / "other" / "study", observer=Interrupted([60]))
+    monkeypatch.setattr("tf_lottery.runs.engines.packages", lambda spec: {"numba": "9.9.9"})
+    observer = Interrupted([])
+    run_study(begun, tmp_path / "other" / "study", observer=observer)
+    assert observer.starts[0][3] == 0

@@ -75,7 +75,7 @@ def test_sparse_refuses_it_in_one_line_before_anything_is_trained(case, tmp_path
 def test_auto_steps_aside_and_says_why(case, tmp_path):
     config, lacking = of(case, "auto"), LACKING[case][1]
     lines = dry_run(config, tmp_path, Execution(workers=1))
-    assert f"Engine:   dense, since the sparse one lacks {lacking}" in lines
+    assert f"Engine:   dense, since the sparse engine lacks {lacking}" in lines
     records = run_study(config, tmp_path)
     assert [of_engine(record) for record in records] == [
         ("dense", "the run has no masks"),

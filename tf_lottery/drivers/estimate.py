@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tf_lottery.runs.trainers import Trainers
 
 
+_SPARSE = "sparse, where few enough weights remain"
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a study would still take.
@@ -78,7 +81,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
     trainers = None
     has_new_arms = not study.arms.keys() <= {record.spec.arm for record in records}
     chooses = study.training.engine == "auto"
-    if waiting and (has_new_arms or chooses) and study.training.strategy != MULTI_WORKER:
+    if waiting and has_new_arms and study.training.strategy != MULTI_WORKER:
         trainers = _checked(study, store)
     if records:
         a_step = statistics.median(r.seconds["total"] / max(r.last_step - r.first_step, 1) for r in records)
@@ -101,7 +104,7 @@ def estimate(study: StudyConfig, store: Store, records: list[Record]) -> Estimat
         bytes_a_run=size,
         measured=not records,
         free=shutil.disk_usage(_existing(store.paths.root)).free,
-        engine=_engine(waiting[0], trainers) if chooses and trainers else None,
+        engine=_engine(waiting, trainers, records) if chooses else None,
     )
 
 
@@ -121,13 +124,18 @@ def _checked(study: StudyConfig, store: Store) -> "Trainers":
     return trainers
 
 
-def _engine(spec: RunSpec, trainers: "Trainers") -> str:
-    from tf_lottery.runs.engines import lacking
+def _engine(waiting: list[RunSpec], trainers: "Trainers | None", records: list[Record]) -> str | None:
+    """Say which engine trains, from the network if there is one, else from what the records say."""
+    if waiting and trainers is not None:
+        from tf_lottery.runs.engines import lacking
 
-    lacks = lacking(spec, trainers.trainer(spec))
-    return (
-        f"dense, since the sparse one lacks {lacks}" if lacks else "sparse, where few enough weights remain"
-    )
+        lacks = lacking(waiting[0], trainers.trainer(waiting[0]))
+        return f"dense, since the sparse engine lacks {lacks}" if lacks else _SPARSE
+    reasons = [str(record.resolved.get("engine_reason", "")) for record in records]
+    lacking_one = [reason for reason in reasons if reason.startswith("the sparse engine lacks")]
+    if lacking_one:
+        return f"dense, since {lacking_one[0]}"
+    return _SPARSE if any(record.resolved.get("engine") == "sparse" for record in records) else None
 
 
 def _spans(specs: list[RunSpec]) -> Iterator[int]:

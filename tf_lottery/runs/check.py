@@ -58,7 +58,8 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         kernels = {path: weights["model/" + path] for path in trainer.kernels}
         CRITERIA[criterion](Evidence(kernels, probe=trainer.probe(weights, 0, 0)))  # without data it is quick
     sparse = [each for each in specs if each.training.engine == "sparse"]
-    for each in {each.training.model_dump_json(): each for each in sparse}.values():
+    networks = {"".join(part.model_dump_json() for part in (s.data, s.model, s.training)): s for s in sparse}
+    for each in networks.values():
         lacking(each, trainers.trainer(each))
     if any(lengths[arm].last > lengths[final].last for arm, final in searched(study)):
         raise LotteryError(

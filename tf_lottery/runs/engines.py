@@ -48,17 +48,18 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Cho
     if reason is None:
         from tf_lottery.training.sparse.engine import SparseEngine
 
-        return Choice(SparseEngine(trainer, spec.training, dataset), {"engine": "sparse", **compiler(spec)})
+        return Choice(SparseEngine(trainer, spec.training, dataset), {"engine": "sparse", **packages(spec)})
     return Choice(_dense(spec, trainer, dataset, steps), {"engine": "dense", "engine_reason": reason})
 
 
-def compiler(spec: RunSpec) -> dict[str, str]:
-    """Return the version of what compiles the sparse engine's kernels, if the run may have it."""
-    return {} if spec.training.engine == "dense" else {"numba": metadata.version("numba")}
+def packages(spec: RunSpec) -> dict[str, str]:
+    """Return the versions of packages that decide a run's bits where the sparse engine may train it."""
+    may = spec.training.engine == "sparse" or (spec.training.engine == "auto" and spec.has_masks)
+    return {name: metadata.version(name) for name in ("numba", "llvmlite")} if may else {}
 
 
 def steps_aside(spec: RunSpec, trainer: Trainer) -> str | None:
-    """Return why the dense engine trains a run that may choose; None if the sparse one trains it.
+    """Return why the dense engine trains a run of a study that leaves the choice; None if the sparse does.
 
     Args:
         spec: The run's spec.
@@ -112,6 +113,9 @@ def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]
 def _dense(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
     pruned = spec.has_masks and not spec.snapshots  # a rewind point needs the whole network's state
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
-    if not (pruned and fresh) or spec.training.dead_units == "compute":
-        return trainer
-    return without_dead_units(trainer, spec.data, spec.training, dataset, steps) or trainer
+    if pruned and fresh and spec.training.dead_units == "auto":
+        compact = without_dead_units(trainer, spec.data, spec.training, dataset, steps)
+        if compact is not None:
+            return compact
+    trainer.compile()  # here, so that no evaluation is charged for it
+    return trainer

@@ -58,7 +58,7 @@ def execute(
     length = Length.of(spec.training, len(dataset.train))
     snapshots = {length.step(point) for point in spec.snapshots}
     check_agreement(trainer.strategy, spec.key)
-    context = {"environment": environment(), "resolved": trainer.resolved | engines.compiler(spec)}
+    context = {"environment": environment() | engines.packages(spec), "resolved": trainer.resolved}
 
     checkpoint = resume.checkpoint_of(spec, store, trainer, snapshots, context, observer)
     run = store.begin(spec.key, go_on=checkpoint is not None)

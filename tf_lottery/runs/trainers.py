@@ -30,13 +30,16 @@ class Trainers:
         return _latest(self._datasets, key, lambda: split(sources.load(config), config))
 
     def trainer(self, spec: RunSpec) -> Trainer:
-        """Return a compiled trainer for a run."""
+        """Return a trainer for a run, compiled unless another engine may train the run."""
         parts: tuple[Strict, ...] = (spec.data, spec.model, spec.training)
         key = "".join(part.model_dump_json() for part in parts)
 
         def make() -> Trainer:
             compile_rule.configure(spec.training)
-            return Trainer(*parts, self.dataset(spec.data))
+            trainer = Trainer(*parts, self.dataset(spec.data))
+            if spec.training.engine == "dense":
+                trainer.compile()  # what can't be compiled ends the study, not a run
+            return trainer
 
         return _latest(self._trainers, key, make)
 
