@@ -48,7 +48,7 @@ def test_a_model_with_adapted_layers_is_what_is_trained_kept_and_loaded_elsewher
     )
     np.savez(tmp_path / "data.npz", x=SHIFTED_VALIDATION[0], y=SHIFTED_VALIDATION[1])
     for round, record in enumerate(found.rounds):
-        assert record.value > 0.5  # what isn't scaled stays at a tenth
+        assert record.value > 0.3  # what isn't scaled stays at a tenth
         trained = found.trained(round=round)
         assert trained.evaluate(*SHIFTED_VALIDATION, verbose=0)[1] == pytest.approx(record.value)
     trained.save(tmp_path / "model.keras")
