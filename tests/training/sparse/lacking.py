@@ -42,3 +42,31 @@ def shared(input_shape, classes):
 
 def per_pixel(input_shape, classes):
     return _sequential(input_shape, classes, layers.Dense(4, name="dense"))
+
+
+def always_dropped(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    x = layers.Dropout(0.5, name="drop")(layers.Flatten()(inputs), training=True)
+    return keras.Model(inputs, layers.Dense(classes, name="output")(x))
+
+
+def never_trained(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    x = layers.BatchNormalization(name="norm")(layers.Dense(20)(layers.Flatten()(inputs)), training=False)
+    return keras.Model(inputs, layers.Dense(classes, name="output")(x))
+
+
+def penalized(input_shape, classes):
+    return _sequential(input_shape, classes, layers.ReLU(activity_regularizer="l2", name="relu"))
+
+
+def integers(input_shape, classes):
+    inputs = keras.Input(input_shape, dtype="int32")
+    return keras.Model(inputs, layers.Dense(classes, name="output")(layers.Flatten()(inputs)))
+
+
+def beside(input_shape, classes):
+    inputs = keras.Input(input_shape)
+    parts = [layers.Conv2D(4, 3, padding="same")(inputs) for _ in range(2)]
+    x = layers.Flatten()(layers.Concatenate(axis=1, name="below")(parts))
+    return keras.Model(inputs, layers.Dense(classes, name="output")(x))

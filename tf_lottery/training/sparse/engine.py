@@ -1,5 +1,6 @@
 """The sparse engine: trains the weights that remain, and computes with them alone."""
 
+import pickle
 import time
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +17,8 @@ from tf_lottery.training import state
 from tf_lottery.training.learning_rates import make_learning_rates
 from tf_lottery.training.observe import Passed
 from tf_lottery.training.pace import Span, Sums, pace
-from tf_lottery.training.sparse.examples import Rows, batches, parts
+from tf_lottery.training.sparse.examples import Rows, batches, parts, read_only
+from tf_lottery.training.sparse.kernels.cache import DIRECTORY
 from tf_lottery.training.sparse.kernels.inputs import fill
 from tf_lottery.training.sparse.kernels.vector import LANES
 from tf_lottery.training.sparse.losses import LOSSES
@@ -39,6 +41,7 @@ class SparseEngine:
         dataset: The data.
 
     Raises:
+        LotteryError: If the kernels that were kept on disk are damaged.
         Unsupported: If it lacks an op for the network.
     """
 
@@ -71,7 +74,12 @@ class SparseEngine:
         self._outputs = outputs.starts(), outputs.groups, outputs.group_step
         self._share = dtype.type(1 / training.batch_size)
         self._batch, self._lanes = training.batch_size, outputs.groups * LANES
-        self.compile_seconds = self._compile()
+        try:
+            self.compile_seconds = self._compile()
+        except (pickle.UnpicklingError, EOFError) as error:
+            raise LotteryError(
+                f"{DIRECTORY} holds damaged kernels ({error}). Delete it, and repeat the command."
+            ) from error
         self._take(whole)
 
     def train(
@@ -92,7 +100,7 @@ class SparseEngine:
         for dtype in (np.uint8, np.float32):
             if dtype == np.float32 or self._dataset.train.dtype == np.uint8:
                 rows = np.zeros((1, self._batch), np.int32)
-                self._steps(0, 1, (np.zeros(size, dtype), rows, rows))
+                self._steps(0, 1, (read_only(np.zeros(size, dtype)), rows, rows))
         self._loss(
             self._network.outputs.value,
             None,
@@ -125,9 +133,8 @@ class SparseEngine:
             network.backward()
             self._update.step(rate)
         self._whole[self._rate] = np.asarray(rates[-1], self._whole[self._rate].dtype)
-        means = (sums / self._batch).astype(
-            np.float32
-        )  # whose sums in float64 are exact, however steps are grouped
+        # Sums of float32 are exact in float64, so it doesn't matter where calls begin and end.
+        means = (sums / self._batch).astype(np.float32)
         loss, accuracy = means.sum(axis=0, dtype=np.float64)
         return float(loss), float(accuracy)
 
@@ -173,11 +180,14 @@ class SparseEngine:
 
     def weights(self) -> Arrays:
         """Return copies of all weights of the whole network."""
-        return self._copies(self._model_names)
+        self._write_weights()
+        return {name: self._whole[name].copy() for name in self._model_names}
 
     def state(self) -> Arrays:
         """Return copies of all variables of the whole network and its optimizer."""
-        return self._copies(list(self._whole))
+        self._write_weights()
+        self._write_optimizer()
+        return {name: value.copy() for name, value in self._whole.items()}
 
     def restore(self, saved: Arrays) -> None:
         """Restore what `state` returned.
@@ -197,16 +207,19 @@ class SparseEngine:
 
     def optimizer_state(self) -> Arrays:
         """Return copies of the optimizer's variables."""
-        return self._copies([name for name in self._whole if name not in set(self._model_names)])
+        self._write_optimizer()
+        model = set(self._model_names)
+        return {name: value.copy() for name, value in self._whole.items() if name not in model}
 
-    def _copies(self, names: list[str]) -> Arrays:
+    def _write_weights(self) -> None:
         self._parameters.write(self._whole, self._parameters.values)
-        for slot, of in self._slots.items():
-            self._parameters.write(self._whole, self._update.slots[slot], of)
         for name, value in self._network.context.statistics.items():
             self._whole[name][...] = value
+
+    def _write_optimizer(self) -> None:
+        for slot, of in self._slots.items():
+            self._parameters.write(self._whole, self._update.slots[slot], of)
         self._whole[self._iteration][...] = self._update.iteration
-        return {name: self._whole[name].copy() for name in names}
 
     def _take(self, saved: Arrays) -> None:
         """Set everything to saved values. What is pruned stays 0.0."""

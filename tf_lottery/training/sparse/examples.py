@@ -47,4 +47,11 @@ def parts(split: Split) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def _flat(x: np.ndarray) -> np.ndarray:
     kept = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
-    return np.ascontiguousarray(kept).reshape(-1)
+    return read_only(np.ascontiguousarray(kept).reshape(-1))
+
+
+def read_only(flat: np.ndarray) -> np.ndarray:
+    """Return a view that can't be written, as those of tensors are: numba compiles for one kind only."""
+    view = flat.view()
+    view.flags.writeable = False
+    return view

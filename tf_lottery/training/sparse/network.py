@@ -11,7 +11,7 @@ from tf_lottery.training.sparse.fusion import fused
 from tf_lottery.training.sparse.kernels.vector import LANES
 from tf_lottery.training.sparse.ops.dropout import Dropout
 from tf_lottery.training.sparse.ops.layers import LAYERS
-from tf_lottery.training.sparse.ops.op import Context, Op, Unsupported
+from tf_lottery.training.sparse.ops.op import Context, Op, Unsupported, refuse
 from tf_lottery.training.sparse.parameters import Parameters
 from tf_lottery.training.sparse.tensor import Tensor, zeros
 
@@ -40,6 +40,8 @@ class Network:
         self.context = Context(np.dtype(dtype), batch, groups, live, Parameters(dtype), names)
         self._ops: list[Op] = []
         self._read(model)
+        if any(tensor.group_step >= 2**31 for tensor in self._tensors()):  # offsets have 32 bits
+            raise Unsupported("a layer whose outputs for 64 examples are more than 2**31 numbers")
 
     def _read(self, model: keras.Model) -> None:
         nodes = nodes_of(model)
@@ -47,6 +49,8 @@ class Network:
             raise Unsupported("a model that is neither Sequential nor Functional")
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise Unsupported("a model with several inputs or outputs")
+        if model.inputs[0].dtype not in ("float32", self.context.dtype.name):
+            raise Unsupported(f"inputs of type {model.inputs[0].dtype}")
         self.inputs = _tensor(self.context, model.inputs[0].shape[1:])
         tensors, seen = {id(model.inputs[0]): self.inputs}, set()
         for node in nodes:
@@ -54,6 +58,10 @@ class Network:
             if id(layer) in seen:
                 raise Unsupported(f"layer {layer.name!r}, which is called more than once")
             seen.add(id(layer))
+            if given := [
+                f"{key}={value}" for key, value in node.arguments.kwargs.items() if value is not None
+            ]:
+                raise Unsupported(f"layer {layer.name!r}, which is called with {', '.join(given)}")
             inputs = [tensors[id(tensor)] for tensor in node.input_tensors]
             for op in _ops(layer, inputs, self.context):
                 self._ops.append(op)
@@ -124,6 +132,7 @@ def _ops(layer: keras.Layer, inputs: list[Tensor], context: Context) -> list[Op]
     if layer.compute_dtype != context.dtype.name or layer.variable_dtype != context.dtype.name:
         raise Unsupported(f"layer {layer.name!r}, which has a dtype of its own")
     try:
+        refuse(layer, "activity_regularizer")
         return make(layer, inputs, context)
     except Unsupported as error:
         raise Unsupported(f"{error} of layer {layer.name!r} ({kind})") from None

@@ -22,7 +22,7 @@ def _directory() -> Path | None:
         digest.update(path.read_bytes())
     directory = kernel_cache() / digest.hexdigest()[:16]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)  # what lies in it is run
         probe = directory / ".writable"
         probe.touch()
     except OSError:

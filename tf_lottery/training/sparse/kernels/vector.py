@@ -102,15 +102,21 @@ def _two(operation: str):
 add, subtract, multiply, divide = _two("fadd"), _two("fsub"), _two("fmul"), _two("fdiv")
 
 
+def _called(builder, operation: str, arguments):
+    """Call an LLVM function of vectors of one kind."""
+    kind = arguments[0].type
+    element = "f32" if kind.element == ir.FloatType() else "f64"
+    name = f"llvm.{operation}.v{WIDTH}{element}"
+    declared = ir.FunctionType(kind, [kind] * len(arguments))
+    return builder.call(cgutils.get_or_insert_function(builder.module, declared, name), arguments)
+
+
 @intrinsic
 def fma(typing, first, second, third):
     """Return first * second + third, rounded once."""
 
     def generate(context, builder, signature, arguments):
-        kind = arguments[0].type
-        name = f"llvm.fma.v{WIDTH}{'f32' if signature.return_type.element == types.float32 else 'f64'}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
-        return builder.call(function, arguments)
+        return _called(builder, "fma", arguments)
 
     return first(first, second, third), generate
 
@@ -120,10 +126,7 @@ def root(typing, vector):
     """Return the square roots."""
 
     def generate(context, builder, signature, arguments):
-        kind = arguments[0].type
-        name = f"llvm.sqrt.v{WIDTH}{'f32' if signature.return_type.element == types.float32 else 'f64'}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
-        return builder.call(function, arguments)
+        return _called(builder, "sqrt", arguments)
 
     return vector(vector), generate
 
@@ -178,10 +181,9 @@ def flushed(typing, vector):
     def generate(context, builder, signature, arguments):
         kind = arguments[0].type
         least = 2.0**-126 if signature.return_type.element == types.float32 else 2.0**-1022
-        name = f"llvm.fabs.v{WIDTH}{'f32' if signature.return_type.element == types.float32 else 'f64'}"
-        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind]), name)
-        size = builder.call(function, arguments)
-        tiny = builder.fcmp_ordered("<", size, ir.Constant(kind, [least] * WIDTH))
+        tiny = builder.fcmp_ordered(
+            "<", _called(builder, "fabs", arguments), ir.Constant(kind, [least] * WIDTH)
+        )
         return builder.select(tiny, ir.Constant(kind, None), arguments[0])
 
     return vector(vector), generate

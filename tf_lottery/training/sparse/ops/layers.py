@@ -48,8 +48,8 @@ def activation(layer: keras.layers.Activation, inputs: list[Tensor], context: Co
 
 
 def _refuse(layer: keras.layers.Dense | keras.layers.Conv2D) -> None:
-    refuse(layer, "kernel_regularizer", "bias_regularizer", "activity_regularizer")
-    refuse(layer, "kernel_constraint", "bias_constraint", "lora_rank", "quantization_mode")
+    refuse(layer, "kernel_regularizer", "bias_regularizer", "kernel_constraint", "bias_constraint")
+    refuse(layer, "lora_rank", "quantization_mode")
 
 
 LAYERS: dict[type[keras.Layer], Make] = {
