@@ -28,8 +28,6 @@ LACKING = {
         network("activity_regularized", NETWORKS),
         "activity_regularizer of layer 'hidden' (Dense)",
     ),
-    "dropout always": (network("always_dropped"), "layer 'drop', which is called with training=True"),
-    "inference": (network("never_trained"), "layer 'norm', which is called with training=False"),
     "penalty": (network("penalized"), "activity_regularizer of layer 'relu' (ReLU)"),
     "integers": (network("integers"), "inputs of type int32"),
     "rows": (network("beside"), "axis of layer 'below' (Concatenate)"),

@@ -44,18 +44,6 @@ def per_pixel(input_shape, classes):
     return _sequential(input_shape, classes, layers.Dense(4, name="dense"))
 
 
-def always_dropped(input_shape, classes):
-    inputs = keras.Input(input_shape)
-    x = layers.Dropout(0.5, name="drop")(layers.Flatten()(inputs), training=True)
-    return keras.Model(inputs, layers.Dense(classes, name="output")(x))
-
-
-def never_trained(input_shape, classes):
-    inputs = keras.Input(input_shape)
-    x = layers.BatchNormalization(name="norm")(layers.Dense(20)(layers.Flatten()(inputs)), training=False)
-    return keras.Model(inputs, layers.Dense(classes, name="output")(x))
-
-
 def penalized(input_shape, classes):
     return _sequential(input_shape, classes, layers.ReLU(activity_regularizer="l2", name="relu"))
 

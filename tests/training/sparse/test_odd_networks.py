@@ -96,7 +96,14 @@ def trained_as_the_dense_engine(dataset, build, density=0.25, emptied=(), **trai
     return engine.weights(), masks
 
 
-@pytest.mark.parametrize("build", [without_biases, strided, ends_in_relu, branching])
+def called_as_in_inference(input_shape, classes):
+    """Keras gives the model's own `training` precedence over what a layer was called with."""
+    inputs = keras.Input(input_shape)
+    x = layers.BatchNormalization()(layers.Dense(20)(layers.Flatten()(inputs)), training=False)
+    return keras.Model(inputs, layers.Dense(classes)(layers.ReLU()(x)))
+
+
+@pytest.mark.parametrize("build", [without_biases, strided, ends_in_relu, branching, called_as_in_inference])
 def test_networks(build, digits):
     trained_as_the_dense_engine(digits, build)
 

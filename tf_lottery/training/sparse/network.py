@@ -58,10 +58,9 @@ class Network:
             if id(layer) in seen:
                 raise Unsupported(f"layer {layer.name!r}, which is called more than once")
             seen.add(id(layer))
-            if given := [
-                f"{key}={value}" for key, value in node.arguments.kwargs.items() if value is not None
-            ]:
-                raise Unsupported(f"layer {layer.name!r}, which is called with {', '.join(given)}")
+            given = {name for name, value in node.arguments.kwargs.items() if value is not None}
+            if others := given - {"training"}:  # which the model's own takes the place of
+                raise Unsupported(f"layer {layer.name!r}, which is called with {', '.join(sorted(others))}")
             inputs = [tensors[id(tensor)] for tensor in node.input_tensors]
             for op in _ops(layer, inputs, self.context):
                 self._ops.append(op)
