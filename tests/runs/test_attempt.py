@@ -8,7 +8,7 @@ from tests.drivers.test_run_study import study
 from tf_lottery.data import sources
 from tf_lottery.drivers.run_study import run_study
 from tf_lottery.errors import DamagedError, StudyError
-from tf_lottery.method import arms
+from tf_lottery.method import arms, building
 from tf_lottery.method.plan import plan
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs import attempt as attempt_module
@@ -77,7 +77,7 @@ def test_what_another_process_has_done_meanwhile_is_not_done_again(begun, traine
 
 def test_an_arm_with_an_unknown_start_is_refused_before_anything_is_trained(tmp_path, trainers, monkeypatch):
     def slip(place):
-        return arms._edited(place, start="keep_sings", init_seed=1)
+        return building.edited(place, start="keep_sings", init_seed=1)
 
     monkeypatch.setitem(arms.ARMS, "slip", slip)
     config = study(pruning__rounds=3, arms={"slip": {"rounds": [2]}})

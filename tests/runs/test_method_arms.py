@@ -6,7 +6,8 @@ import pytest
 from tests.runs.expected import SIZES, after, assert_equal, by_layer, masked
 from tests.runs.pairwise import RATE, ROUNDS, STEPS, Trained, study_of
 from tf_lottery import config_file
-from tf_lottery.method.arms import ARMS, _edited
+from tf_lottery.method.arms import ARMS
+from tf_lottery.method.building import edited
 from tf_lottery.method.spec import Edit
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.edits import EDITS
@@ -82,7 +83,7 @@ def halved(origin):
 
 
 def halves(place):
-    return _edited(place, start="halved", edits=(Edit(kind="mirrored"),))
+    return edited(place, start="halved", edits=(Edit(kind="mirrored"),))
 
 
 def test_one_function_and_one_line_add_a_criterion_a_scope_an_edit_a_start_and_an_arm(tmp_path, monkeypatch):

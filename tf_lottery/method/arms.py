@@ -5,15 +5,21 @@ at the study's settings and at the specs of other runs, never at what those runs
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from tf_lottery.config import PruningConfig, RewindConfig, StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.dense import order_seed
+from tf_lottery.method.building import (
+    back,
+    edited,
+    pruned_further,
+    pruning_at_once,
+    redrawn,
+    restarted,
+    run,
+)
 from tf_lottery.method.place import Place
-from tf_lottery.method.recipe import Edit, Pruning
+from tf_lottery.method.recipe import Edit
 from tf_lottery.method.spec import RunSpec
-from tf_lottery.pruning.criteria import DRAWING, LOOKING
 from tf_lottery.seeding import derive
 
 Arm = Callable[[Place], RunSpec]
@@ -21,8 +27,12 @@ Arm = Callable[[Place], RunSpec]
 
 def ticket(place: Place) -> RunSpec:
     """The winning ticket: survivors return to the rewind point (Frankle & Carbin 2018; Renda et al. 2020)."""
-    return _run(
-        place, root=place.dense.key, parent=place.before.key, pruning=_pruning(place), **_back(place.study)
+    return run(
+        place,
+        root=place.dense.key,
+        parent=place.before.key,
+        pruning=pruned_further(place),
+        **back(place.study),
     )
 
 
@@ -31,19 +41,19 @@ def dense_longer(place: Place) -> RunSpec:
     rewind = place.study.rewind
     if rewind.weights == "rewound":
         rewind = rewind.model_copy(update={"weights": "trained", "optimizer": "reset"})
-    return _run(place, root=place.dense.key, parent=place.before.key, start="trained", rewind=rewind)
+    return run(place, root=place.dense.key, parent=place.before.key, start="trained", rewind=rewind)
 
 
 def one_shot(place: Place) -> RunSpec:
     """One pruning of the dense network to the density of as many rounds (Frankle & Carbin 2018)."""
-    dense, pruning = place.dense.key, _pruning_at_once(place)
-    return _run(place, root=dense, parent=dense, pruning=pruning, **_back(place.study))
+    dense, pruning = place.dense.key, pruning_at_once(place)
+    return run(place, root=dense, parent=dense, pruning=pruning, **back(place.study))
 
 
 def at_init(place: Place) -> RunSpec:
     """A pruning before any training, to the density of as many rounds (Lee et al. 2019)."""
-    pruning = _pruning_at_once(place)
-    return _run(place, root=place.dense.key, pruning=pruning, start="rewind", rewind=RewindConfig())
+    pruning = pruning_at_once(place)
+    return run(place, root=place.dense.key, pruning=pruning, start="rewind", rewind=RewindConfig())
 
 
 def smart_ratio(place: Place) -> RunSpec:
@@ -55,22 +65,22 @@ def smart_ratio(place: Place) -> RunSpec:
 
 def random_reinit(place: Place) -> RunSpec:
     """The control: another arm's masks with newly drawn weights, from step 0 (Frankle & Carbin 2018)."""
-    return _redrawn(place, "reinitialize", "reinit")
+    return redrawn(place, "reinitialize", "reinit")
 
 
 def keep_signs(place: Place) -> RunSpec:
     """Another arm's masks with newly drawn weights that have the signs of the original ones (Zhou 2019)."""
-    return _redrawn(place, "keep_signs", "reinit")
+    return redrawn(place, "keep_signs", "reinit")
 
 
 def constant_sign(place: Place) -> RunSpec:
     """Another arm's masks with weights of one size a layer and the original signs (Zhou et al. 2019)."""
-    return _restarted(place, "constant_sign", None)
+    return restarted(place, "constant_sign", None)
 
 
 def reshuffle(place: Place) -> RunSpec:
     """Another arm's masks, the original weights shuffled among those that remain (Zhou et al. 2019)."""
-    return _redrawn(place, "reshuffle", "reshuffle")
+    return redrawn(place, "reshuffle", "reshuffle")
 
 
 def shuffled(place: Place) -> RunSpec:
@@ -81,7 +91,7 @@ def shuffled(place: Place) -> RunSpec:
             f"Give arm {place.on!r} rewound weights."
         )
     seed = derive(place.study.seed, place.replicate, f"shuffle/{place.round}", place.trial)
-    return _edited(place, edits=(*place.same.edits, Edit(kind="shuffled", seed=seed)))
+    return edited(place, edits=(*place.same.edits, Edit(kind="shuffled", seed=seed)))
 
 
 def inverted(place: Place) -> RunSpec:
@@ -91,18 +101,18 @@ def inverted(place: Place) -> RunSpec:
             f"Arm {place.arm!r} inverts the scores of the last pruning, but the masks of arm {place.on!r} "
             "don't come from scores alone. Name another arm with `on`."
         )
-    return _edited(place, edits=(Edit(kind="inverted"),))
+    return edited(place, edits=(Edit(kind="inverted"),))
 
 
 def fork(place: Place) -> RunSpec:
     """Another arm's run in another order of the examples (Frankle et al. 2020)."""
     purpose = f"fork/{place.round}/{place.same.order_seed}"
-    return _edited(place, order_seed=derive(place.study.seed, place.replicate, purpose, place.trial))
+    return edited(place, order_seed=derive(place.study.seed, place.replicate, purpose, place.trial))
 
 
 def final(place: Place) -> RunSpec:
     """The mask that a cheaper search has found, trained from its rewind point in full."""
-    return _edited(place)
+    return edited(place)
 
 
 def transfer(place: Place) -> RunSpec:
@@ -120,7 +130,7 @@ def transfer(place: Place) -> RunSpec:
     seed = derive(place.study.seed, place.replicate, "transfer", place.trial) if is_moved else None
     # The recipe of the masks is one for the other network, so they are taken from its run.
     masks = {"masks_of": place.same.key, "parent": None, "pruning": None, "edits": ()}
-    return _edited(place, start="transfer", rewind=rewind, transfer_seed=seed, **masks)
+    return edited(place, start="transfer", rewind=rewind, transfer_seed=seed, **masks)
 
 
 REWINDS: dict[str, str] = {"rewound": "rewind", "trained": "trained"}
@@ -199,83 +209,3 @@ def in_full(study: StudyConfig, arm: str) -> StudyConfig:
 def matched(study: StudyConfig, arm: str) -> PruningConfig:
     """Return the pruning whose densities an arm has that isn't iterative: that of the chain below it."""
     return in_full(study, chain_below(study, study.arms[arm].on)).pruning
-
-
-def _back(study: StudyConfig) -> dict[str, Any]:
-    """Return where a pruned run starts, by the study's rewinding."""
-    return {
-        "start": {"rewound": "rewind", "trained": "trained"}[study.rewind.weights],
-        "rewind": study.rewind,
-    }
-
-
-def _pruning(place: Place) -> Pruning:
-    """Return the recipe of masks that are pruned one round further."""
-    seed = derive(place.study.seed, place.replicate, "prune", place.round)
-    return _recipe(place, place.study.pruning, seed)
-
-
-def _pruning_at_once(place: Place) -> Pruning:
-    """Return the recipe of masks with as many weights as another arm's prunings leave, one after another."""
-    seed = derive(place.study.seed, place.replicate, f"prune/{place.function}", place.trial)
-    recipe = _recipe(place, place.matched, seed)
-    counted = _counting(place.matched) if _counting(place.matched) != _counting(place.study.pruning) else None
-    return recipe.model_copy(update={"rounds": place.round, "counted": counted})
-
-
-def _recipe(place: Place, counted: PruningConfig, seed: int) -> Pruning:
-    pruning, looks = place.study.pruning, place.study.pruning.criterion in LOOKING
-    return Pruning(
-        criterion=pruning.criterion,
-        scope=pruning.scope,
-        rate=counted.rate,
-        layer_rates=counted.layer_rates,
-        seed=seed if looks or pruning.criterion in DRAWING else 0,
-        min_density=pruning.min_density,
-        examples=pruning.examples if looks else 0,
-    )
-
-
-def _counting(pruning: PruningConfig) -> str:
-    return "layer" if pruning.scope == "layer" else "global"
-
-
-def _redrawn(place: Place, start: str, purpose: str) -> RunSpec:
-    seed = derive(place.study.seed, place.replicate, f"{purpose}/{place.round}", place.trial)
-    return _restarted(place, start, seed)
-
-
-def _restarted(place: Place, start: str, seed: int | None) -> RunSpec:
-    """Return another run with its masks, but with other weights, from step 0."""
-    if place.same.start in ("reinitialize", "keep_signs", "constant_sign", "reshuffle"):
-        raise LotteryError(
-            f"Arm {place.arm!r} gives the masks of arm {place.on!r} other weights, which that arm does "
-            f"already. Name the arm that {place.on!r} is on."
-        )
-    return _edited(place, start=start, init_seed=seed, rewind=None)
-
-
-def _edited(place: Place, **changes: Any) -> RunSpec:
-    """Return another run with some changes. It waits for that run only if no recipe gives its masks."""
-    same, study = place.same, place.study
-    if same.parent is None and same.pruning is None:
-        changes = {"root": same.root or same.key, "masks_of": same.masks_of or same.key} | changes
-    own = {"data": study.data, "model": study.model, "training": study.training, "snapshots": ()}
-    if study.data.order == "replay":  # the order of the run that is edited, which may be a fork
-        own["order_seed"] = same.order_seed
-    return same.model_copy(update=_labels(place) | own | changes)
-
-
-def _run(place: Place, **settings: Any) -> RunSpec:
-    study = place.study
-    return RunSpec(**_labels(place), data=study.data, model=study.model, training=study.training, **settings)
-
-
-def _labels(place: Place) -> dict[str, Any]:
-    return {
-        "arm": place.arm,
-        "replicate": place.replicate,
-        "round": place.round,
-        "trial": place.trial,
-        "order_seed": order_seed(place.study, place.replicate, f"{place.arm}/{place.round}", place.trial),
-    }
