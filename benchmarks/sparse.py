@@ -41,6 +41,7 @@ DENSITIES = {
     "resnet20": {f"{100 * d:g}%": f"downsample*:1,output:1,*:{d}" for d in (0.2, 0.1, 0.05)},
 }
 """Network -> label -> densities of its layers."""
+NAMES = {"lenet": "LeNet-300-100", "conv2": "Conv-2", "conv6": "Conv-6", "resnet20": "ResNet-20"}
 SWEEP = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 
 
@@ -156,7 +157,7 @@ def plot(tables: dict[str, dict], path: Path) -> None:
     axes.axhline(1, color="0.6", linewidth=0.8)
     for network, rows in tables.items():
         points = sorted((row["density"], row["dense"]) for row in rows.values() if "density" in row)
-        axes.plot(*zip(*points, strict=True), marker="o", label=network)
+        axes.plot(*zip(*points, strict=True), marker="o", label=NAMES[network])
     axes.set(
         xscale="log", yscale="log", xlabel="weights that remain, by their multiplications", ylim=(0.7, 130)
     )

@@ -17,6 +17,7 @@ from tf_lottery.config_pruning import (
     PruningConfig,
     RewindConfig,
     SearchConfig,
+    UpdatesConfig,
 )
 from tf_lottery.config_training import (  # noqa: F401 - all sections can be imported from here
     DataConfig,
@@ -50,6 +51,8 @@ class ArmConfig(Strict):
     the study's as a whole."""
     rewind: dict[str, Any] = {}
     """Settings of `rewind` that differ in this arm."""
+    updates: dict[str, Any] = {}
+    """Settings of `updates` that differ in this arm, such as `{fraction: 0.5}`."""
     training: dict[str, Any] = {}
     """Settings of `training` that differ in this arm, such as `{optimizer: sgd, learning_rate: 0.1}`."""
     data: dict[str, Any] = {}
@@ -80,7 +83,7 @@ class StorageConfig(Strict):
     state."""
 
 
-OVERLAID = ("pruning", "rewind", "training", "data")
+OVERLAID = ("pruning", "rewind", "updates", "training", "data")
 """The sections of a study that an arm may have settings of its own in."""
 
 _SOURCE = {"name", "path", "load"}
@@ -135,6 +138,7 @@ class StudyConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
+    updates: UpdatesConfig = UpdatesConfig()
     pretrain: PretrainConfig | None = None
     """Where the dense network's first weights come from. Default: they are drawn."""
     search: SearchConfig | None = None

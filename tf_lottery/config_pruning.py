@@ -71,6 +71,27 @@ class ArmPruning(PruningConfig):
         return self
 
 
+class UpdatesConfig(Strict):
+    """How masks change within a training, in the arms `gradual`, `set` and `rigl`."""
+
+    every: PositiveSteps = "100it"
+    """The steps between two updates."""
+    begin: float = Field(0.0, ge=0, lt=1)
+    """The share of the training after which `gradual` begins to prune; the others begin with their masks."""
+    end: float = Field(0.75, gt=0, le=1)
+    """The share of the training after which masks don't change any more (Evci et al. 2020: 0.75). Early stop
+    is looked for from there on."""
+    fraction: float = Field(0.3, gt=0, lt=1)
+    """The share of a layer's weights that the first update of `set` and `rigl` drops; it falls by a cosine to
+    0 at the end."""
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.begin >= self.end:
+            raise ValueError(f"expected begin before end, received {self.begin:g} and {self.end:g}")
+        return self
+
+
 class RewindConfig(Strict):
     """What the remaining weights return to before a round's training (Renda et al. 2020)."""
 

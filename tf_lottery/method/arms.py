@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from tf_lottery.config import PruningConfig, RewindConfig, StudyConfig
 from tf_lottery.errors import LotteryError
+from tf_lottery.method.baselines import drawn_scope, gradual, rigl, set_, static
 from tf_lottery.method.building import (
     back,
     edited,
@@ -96,7 +97,7 @@ def shuffled(place: Place) -> RunSpec:
 
 def inverted(place: Place) -> RunSpec:
     """Another arm's run whose last pruning took the highest scores, in each layer (Frankle et al. 2021)."""
-    if place.same.pruning is None or place.same.edits:
+    if place.same.pruning is None or place.same.edits or place.same.learns_masks:
         raise LotteryError(
             f"Arm {place.arm!r} inverts the scores of the last pruning, but the masks of arm {place.on!r} "
             "don't come from scores alone. Name another arm with `on`."
@@ -142,13 +143,20 @@ CHAINS: dict[str, Arm] = {"ticket": ticket, "dense_longer": dense_longer}
 FOLLOWING = frozenset({"dense_longer"})
 """Chains that prune nothing. They have as many rounds as the chain that they are `on`."""
 
-AT_ONCE = frozenset({"one_shot", "at_init", "smart_ratio"})
-"""Arms that prune once, to the density that another arm reaches in several rounds."""
+DRAWN = frozenset({"smart_ratio", "static", "set", "rigl"})
+"""Arms that begin with random masks, whatever `pruning.criterion` says."""
+
+AT_ONCE = frozenset({"one_shot", "at_init", "gradual"}) | DRAWN
+"""Arms that come to the density that another arm reaches in several rounds in one training."""
 
 ARMS: dict[str, Arm] = {
     "one_shot": one_shot,
     "at_init": at_init,
     "smart_ratio": smart_ratio,
+    "gradual": gradual,
+    "static": static,
+    "set": set_,
+    "rigl": rigl,
     "random_reinit": random_reinit,
     "keep_signs": keep_signs,
     "constant_sign": constant_sign,
@@ -204,6 +212,14 @@ def in_full(study: StudyConfig, arm: str) -> StudyConfig:
     if is_chain(study, arm) and function_name(study, arm) not in FOLLOWING:
         return study.of_arm(arm)
     return study.of_arm(arm, over=in_full(study, study.arms[arm].on))
+
+
+def scope_of(study: StudyConfig, arm: str) -> str:
+    """Return the scope of an arm's prunings."""
+    function = function_name(study, arm)
+    if function in DRAWN:
+        return function if function == "smart_ratio" else drawn_scope(study, arm)
+    return settings_of(study, arm).pruning.scope
 
 
 def matched(study: StudyConfig, arm: str) -> PruningConfig:

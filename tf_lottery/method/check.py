@@ -6,6 +6,7 @@ from tf_lottery.method.arms import (
     ARMS,
     AT_ONCE,
     CHAINS,
+    DRAWN,
     FOLLOWING,
     REWINDS,
     chain_below,
@@ -13,20 +14,27 @@ from tf_lottery.method.arms import (
     in_full,
     is_chain,
     matched,
+    scope_of,
     settings_of,
 )
 from tf_lottery.method.dense import PRETRAIN
-from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.criteria import CRITERIA, of_weights
 from tf_lottery.pruning.scopes import check_scope
 
 TAKES: dict[str, tuple[str, ...]] = {
     "dense_longer": ("rewind", "training"),
     "one_shot": ("pruning", "rewind", "training"),
     "at_init": ("pruning", "training"),
+    "gradual": ("pruning", "updates", "training"),
+    "static": ("pruning", "training"),
+    "set": ("pruning", "updates", "training"),
+    "rigl": ("pruning", "updates", "training"),
     "transfer": ("training", "data"),
 }
-"""Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections,
-other functions `training`."""
+"""Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections
+but `updates`, other functions `training`."""
+
+_OF_CHAINS = tuple(section for section in OVERLAID if section != "updates")
 
 _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
@@ -75,7 +83,7 @@ def _check_function(study: StudyConfig, arm: str) -> None:
 
 def _check_sections(study: StudyConfig, arm: str) -> None:
     settings, function = study.arms[arm], function_name(study, arm)
-    takes = TAKES.get(function, OVERLAID if function in CHAINS else ("training",))
+    takes = TAKES.get(function, _OF_CHAINS if function in CHAINS else ("training",))
     given = [section for section in OVERLAID if getattr(settings, section)]
     if refused := [section for section in given if section not in takes]:
         what = f"takes no {' or '.join(refused)} of its own"
@@ -153,12 +161,21 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
             f"{place}.criterion {pruning.criterion} compares weights with those of step 0, which are the "
             f"same before any training. Give arm {arm!r} another one."
         )
+    if function == "gradual" and pruning.criterion not in of_weights():
+        raise LotteryError(
+            f"Arm {arm!r} scores the weights that it has at each update. Give it pruning.criterion of "
+            f"{', '.join(of_weights())}. Received: {pruning.criterion!r}"
+        )
+    if function in DRAWN and (drawn := own.keys() & {"criterion", "examples"}):
+        raise LotteryError(
+            f"Arm {arm!r} begins with random masks, so its pruning takes no {min(drawn)}. Leave it out."
+        )
     if refused := own.keys() - _MATCHED:
         raise LotteryError(
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, so its pruning takes only "
             f"{', '.join(sorted(_MATCHED))}. Received: {', '.join(sorted(refused))}"
         )
-    if own and pruning.scope == "layer" and matched(study, arm).scope != "layer":
+    if own and scope_of(study, arm) == "layer" and matched(study, arm).scope != "layer":
         raise LotteryError(
             f"Arm {arm!r} can't have scope 'layer', since arm {study.arms[arm].on!r} counts its weights over "
             "all layers together. Use scope 'global' or 'erk'."

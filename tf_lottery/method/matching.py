@@ -83,9 +83,7 @@ def _rounds_of_choice(records: list[Finished], arm: str) -> set[int]:
     own = [record for record in records if record.spec.arm == arm]
     others = {record.key for record in records} - {record.key for record in own if record.spec.round}
     return {
-        spec.round
-        for spec in (record.spec for record in own)
-        if spec.parent in others or (spec.parent is None and (spec.pruning or spec.masks_of))
+        spec.round for spec in (record.spec for record in own) if spec.parent in others or spec.from_initial
     }
 
 

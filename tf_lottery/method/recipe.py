@@ -31,6 +31,25 @@ class Edit(Strict):
     """The seed of an edit that draws; 0 for others."""
 
 
+class Updates(Strict):
+    """How the masks change within the training."""
+
+    kind: str
+    """A key of `tf_lottery.pruning.updates.UPDATES`."""
+    every: str
+    """The steps between two updates, such as `100it`."""
+    begin: float
+    """The share of the training after which the first update comes."""
+    end: float
+    """The share of the training after which there are no more updates."""
+    fraction: float = 0.0
+    """The share of a layer's weights that the first update drops; 0 where masks only shrink."""
+    seed: int = 0
+    """The seed of an update that draws; 0 for others."""
+    pruning: Pruning | None = None
+    """The pruning that the updates come to in the end; None where as many weights grow as are dropped."""
+
+
 class WeightsFile(Strict):
     """A file of weights that a run starts from."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.matching import ROUNDING, dense_runs, main_arm, matching_round, setting
@@ -66,7 +66,7 @@ class Results(Generic[Run]):
             and record.spec.replicate == replicate
             and round in (None, record.spec.round)
             and (ticket := tickets.get(record.spec.round)) is not None
-            and _recipe(record) == _recipe(ticket)
+            and record.spec.recipe == ticket.spec.recipe
             and setting(record.spec) == setting(ticket.spec)
         ]
 
@@ -132,11 +132,6 @@ class Results(Generic[Run]):
                 "one by its round or density."
             )
         return rounds[best]
-
-
-def _recipe(record: Finished) -> tuple[Any, ...]:
-    """Return what a run's masks follow from."""
-    return record.spec.parent, record.spec.pruning, record.spec.masks_of, record.spec.edits
 
 
 def _nearest(rounds: dict[int, Run], density: float) -> Run:

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
-from tf_lottery.method.recipe import Edit, Pruning, WeightsFile
+from tf_lottery.method.recipe import Edit, Pruning, Updates, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
@@ -82,6 +82,10 @@ class RunSpec(_FromJson):
     for this network, so that they exist only after that run's training."""
     edits: tuple[Edit, ...] = ()
     """Changes of these masks, one after another."""
+    updates: Updates | None = None
+    """How the masks change within the training; None if they don't."""
+    small: Pruning | None = None
+    """The pruning whose number of weights a narrower dense network has, as nearly as possible."""
     snapshots: tuple[Steps, ...] = ()
     """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
@@ -99,8 +103,10 @@ class RunSpec(_FromJson):
             del weights["path"]
         if augment := settings["data"].get("augment"):
             settings["data"]["augment"] = list(augment.items())
-        if rates := settings.get("pruning", {}).get("layer_rates"):
-            settings["pruning"]["layer_rates"] = list(rates.items())  # the first match counts
+        recipes = (settings, settings.get("updates", {}))
+        for pruning in (*(holder.get("pruning", {}) for holder in recipes), settings.get("small", {})):
+            if rates := pruning.get("layer_rates"):
+                pruning["layer_rates"] = list(rates.items())  # the first match counts
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
         if self.training.engine == "auto" and not self.has_masks:  # the dense engine trains it
@@ -112,7 +118,22 @@ class RunSpec(_FromJson):
     @property
     def has_masks(self) -> bool:
         """Whether weights of this run are pruned."""
-        return any((self.parent, self.pruning, self.masks_of))
+        return any((self.parent, self.pruning, self.masks_of, self.updates))
+
+    @property
+    def learns_masks(self) -> bool:
+        """Whether the run's masks exist only after its training."""
+        return self.updates is not None
+
+    @property
+    def recipe(self) -> tuple[Any, ...]:
+        """What the run's masks follow from; all None or empty for a dense run."""
+        return self.parent, self.pruning, self.masks_of, self.edits, self.updates, self.small
+
+    @property
+    def from_initial(self) -> bool:
+        """Whether the run is a pruned one that builds on no training but that of its masks."""
+        return self.parent is None and any((self.pruning, self.masks_of, self.updates, self.small))
 
     @property
     def begins(self) -> RewindConfig | None:

@@ -34,8 +34,8 @@ class Spent(Strict):
     """The training FLOPs of the dense network, with the kernels that aren't prunable; None if those of some
     layer aren't known."""
     flops_remaining: _Large | None = None
-    """The training FLOPs of the weights that remain at the end of the run, with the kernels that aren't
-    prunable."""
+    """The training FLOPs of the weights that remain, with the kernels that aren't prunable. Where masks
+    change within the training, each step costs what remained then, and an update its dense gradients."""
     uncounted: list[str] = []
     """The layers whose FLOPs aren't known."""
     seconds: _Seconds

@@ -17,6 +17,7 @@ from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
+from tf_lottery.runs.updating import update_steps
 from tf_lottery.training.optimizers import make_optimizer, outputs_of
 from tf_lottery.training.state import model_variables
 from tf_lottery.training.trainer import Trainer
@@ -68,6 +69,8 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         )
     for each in specs:
         check_start(each)
+        if each.updates is not None:
+            update_steps(each.updates, lengths[each.arm])
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
         raise LotteryError(

@@ -16,6 +16,7 @@ from tf_lottery.method.arms import (
     function_name,
     is_chain,
     matched,
+    scope_of,
     settings_of,
 )
 from tf_lottery.method.spec import RunSpec
@@ -112,7 +113,7 @@ def _check_chain(study: StudyConfig, arm: str, shapes: Mapping[str, tuple[int, .
 
 def _check_at_once(study: StudyConfig, arm: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
     pruning, counting = settings_of(study, arm).pruning, matched(study, arm)
-    scope = "smart_ratio" if function_name(study, arm) == "smart_ratio" else pruning.scope
+    scope = scope_of(study, arm)
     rates = layer_rates(list(shapes), counting.rate, counting.layer_rates)
     full = {path: math.prod(shape) for path, shape in shapes.items()}
     last = settings_of(study, chain_below(study, arm)).pruning.rounds

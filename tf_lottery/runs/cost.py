@@ -1,12 +1,16 @@
 """What a run's record says of its cost, and of the weights that are connected."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from tf_lottery.layers.effective import effective_weights
-from tf_lottery.layers.flops import flops
+from tf_lottery.layers.flops import flops, kernel_uses
+from tf_lottery.layers.paths import named_variables
 from tf_lottery.method.spent import Spent, training_flops
+from tf_lottery.training.mask_updates import Change
 
 
 def spent(
@@ -32,6 +36,41 @@ def spent(
         seconds=seconds,
         seconds_total=seconds_total,
     )
+
+
+def changing(
+    cost: Spent,
+    model: keras.Model,
+    changes: Sequence[Change],
+    last: int,
+    batch_size: int,
+    looking: bool,
+) -> Spent:
+    """Return the cost of a training whose masks changed: each step costs what remained of it.
+
+    An update that looks at gradients of absent weights costs the forward pass and the gradient of the inputs
+    of the present weights, and the gradient of all weights (Evci et al. 2020, appendix H).
+
+    Args:
+        cost: The cost of the training with its last masks.
+        model: The whole prunable network.
+        changes: How many weights remained from which step on.
+        last: The last step.
+        batch_size: The number of examples in a step.
+        looking: Whether the updates look at gradients.
+    """
+    if cost.flops_remaining is None:
+        return cost
+    uses, _ = kernel_uses(model)
+    sizes = {path: math.prod(variable.shape) for path, variable in named_variables(model).items()}
+    dense = 2 * sum(uses[path] * sizes[path] for path in uses)
+    total, ends = 0, [*(change.step for change in changes[1:]), last]
+    for index, (change, end) in enumerate(zip(changes, ends, strict=True)):
+        present = 2 * sum(uses[path] * change.remaining.get(path, sizes[path]) for path in uses)
+        total += training_flops(present, (end - change.step) * batch_size)
+        if looking and index + 1 < len(changes):
+            total += (2 * present + dense) * batch_size
+    return cost.model_copy(update={"flops_remaining": total})
 
 
 def connected(model: keras.Model) -> dict[str, Any]:

@@ -70,6 +70,8 @@ def steps_aside(spec: RunSpec, trainer: Trainer) -> str | None:
     """
     if spec.training.engine == "auto" and not spec.has_masks:
         return "the run has no masks"
+    if spec.updates is not None and spec.training.engine == "auto":
+        return "the masks change within the training"
     if (lacks := lacking(spec, trainer)) is not None:
         return f"the sparse engine lacks {lacks}"
     from tf_lottery.training.sparse.choice import pays
@@ -87,7 +89,7 @@ def lacking(spec: RunSpec, trainer: Trainer) -> str | None:
     """
     from tf_lottery.training.sparse.choice import lacking as of
 
-    lacks = of(trainer, spec.training)
+    lacks = "masks that change within the training" if spec.updates else of(trainer, spec.training)
     if lacks is not None and spec.training.engine == "sparse":
         raise LotteryError(
             f"Expected training.engine auto or dense, since the sparse engine lacks {lacks}. Received: sparse"
@@ -111,7 +113,8 @@ def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]
 
 
 def _dense(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
-    pruned = spec.has_masks and not spec.snapshots  # a rewind point needs the whole network's state
+    whole = spec.snapshots or spec.updates  # a rewind point needs the whole network's state
+    pruned = spec.has_masks and not whole
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
     if pruned and fresh and spec.training.dead_units == "auto":
         compact = without_dead_units(trainer, spec.data, spec.training, dataset, steps)

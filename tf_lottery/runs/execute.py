@@ -10,9 +10,11 @@ from tf_lottery.runs.keep import Training, keep_run
 from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.runs.start import start_run
 from tf_lottery.runs.trainers import Trainers
+from tf_lottery.runs.updating import mask_updates, update_steps
 from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
 from tf_lottery.training.checkpoint import Cadence
+from tf_lottery.training.early_stop import EarlyStop
 from tf_lottery.training.measured import train
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
@@ -69,12 +71,16 @@ def execute(
 
     choice = engines.choose(spec, trainer, dataset, last - start.first_step)
     engine = choice.engine
-    rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
-    evaluations = Evaluations(engine, length.evaluate_every, observer)
-    cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
-    checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [rewind_points, evaluations])
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
-    stops = [rewind_points, evaluations, checkpoints, Reports(observer)]
+    updates = mask_updates(spec, trainer, length, order)
+    rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
+    early_stop = EarlyStop(max(update_steps(spec.updates, length)) if spec.updates else 0)
+    evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
+    # Masks change first, so that what is measured at the same step is measured with the new ones.
+    measuring = [*([updates] if updates else []), rewind_points, evaluations]
+    cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
+    checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, measuring)
+    stops = [*measuring, checkpoints, Reports(observer)]
     train(engine, start.first_step, last, order, stops, checkpoint)
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None
@@ -87,6 +93,7 @@ def execute(
         start.checks | checks,
         tester,
         choice.resolved,
+        updates.changes if updates else [],
     )
     record = keep_run(spec, store, trainer, training, began)
     observer.finished(record)

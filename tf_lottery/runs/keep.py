@@ -1,6 +1,7 @@
 """What a finished run leaves behind: its files, its measurements, its record."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +9,12 @@ from tf_lottery import arrays
 from tf_lottery.arrays import Arrays
 from tf_lottery.method.spec import Record, RunSpec, counts
 from tf_lottery.paths import RunPaths
-from tf_lottery.runs.cost import connected, spent
+from tf_lottery.pruning.updates import LOOKING
+from tf_lottery.runs.cost import changing, connected, spent
 from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
 from tf_lottery.training.engine import Engine
+from tf_lottery.training.mask_updates import Change
 from tf_lottery.training.observe import Point
 from tf_lottery.training.stops import Evaluations, Snapshots
 from tf_lottery.training.trainer import Trainer
@@ -29,6 +32,7 @@ class Training:
         checks: The results of assertions.
         tester: The engine that measures the test set. It has the last weights.
         resolved: What was decided for this run, beside what was for its network.
+        changes: How many weights remained from which step on, where masks changed.
     """
 
     first_step: int
@@ -38,6 +42,7 @@ class Training:
     checks: dict[str, Any]
     tester: Engine
     resolved: dict[str, Any]
+    changes: Sequence[Change] = ()
 
 
 def keep_run(
@@ -64,6 +69,9 @@ def keep_run(
     total = time.perf_counter() - began
     seconds = evaluations.seconds | {"compile": compiled, "total": total}
     cost = spent(trainer.model, last - first, spec.training.batch_size, seconds["train"], total)
+    if training.changes:
+        looking = spec.updates.kind in LOOKING
+        cost = changing(cost, trainer.model, training.changes, last, spec.training.batch_size, looking)
     return store.finish(
         Record(
             key=spec.key,
@@ -74,7 +82,7 @@ def keep_run(
             steps_per_second=(last - first) / evaluations.seconds["train"],
             seconds=seconds,
             resolved=trainer.resolved | training.resolved,
-            checks=training.checks | {"zeros_checked_times": len(evaluations.points)},
+            checks=training.checks | _updated(training) | {"zeros_checked_times": len(evaluations.points)},
             digests=digests,
             environment=environment(),
             spent=cost,
@@ -99,6 +107,13 @@ def _write(store: Store, run: RunPaths, trainer: Trainer, training: Training) ->
     if training.optimizer is not None:
         digests["optimizer_last"] = arrays.save(run.optimizer_last, training.optimizer)
     return digests
+
+
+def _updated(training: Training) -> dict[str, int]:
+    """Return what the record says of the updates of masks."""
+    if not training.changes:
+        return {}
+    return {"mask_updates": len(training.changes) - 1, "masks_last_changed": training.changes[-1].step}
 
 
 def _measure(engine: Engine, evaluations: Evaluations) -> dict[str, float]:

@@ -6,7 +6,7 @@ import keras
 
 from tf_lottery.arrays import Arrays
 from tf_lottery.data.order import BatchOrder
-from tf_lottery.layers.access import get_masks
+from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.pruning.masks import Masks
 from tf_lottery.training import state
 from tf_lottery.training.loop import Loop
@@ -66,6 +66,10 @@ class DenseEngine:
     def set_weights(self, weights: Arrays) -> None:
         """Replace all weights; pruned ones stay exactly 0.0."""
         state.restore(state.model_variables(self.model), weights)
+
+    def set_masks(self, masks: Masks) -> None:
+        """Replace the masks, as in `Changing`."""
+        set_masks(self.model, masks)
 
     def optimizer_state(self) -> Arrays:
         """Return copies of the optimizer's variables."""

@@ -7,14 +7,22 @@ from tf_lottery.training.observe import Point
 
 
 class EarlyStop:
-    """Keeps the point of minimum validation loss (the first of equal ones) and its weights."""
+    """Keeps the point of minimum validation loss (the first of equal ones) and its weights.
 
-    def __init__(self):
+    Args:
+        since: The first step that counts; before it the network has other masks. The last evaluation must not
+            come before it.
+    """
+
+    def __init__(self, since: int = 0):
+        self._since = since
         self.point: Point | None = None
         self.weights: Arrays | None = None
 
     def improves(self, point: Point) -> bool:
         """Return whether this point is the best so far, so that its weights should be kept."""
+        if point.step < self._since:
+            return False
         return self.point is None or point.validation_loss < self.point.validation_loss
 
     def keep(self, point: Point, weights: Arrays) -> None:

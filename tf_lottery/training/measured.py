@@ -33,6 +33,8 @@ def train(
                 stop.act(first, Passed())
         engine.train(first, last, order, stops)
         return
+    for stop in stops:
+        stop.prepare(checkpoint.kept, checkpoint.arrays)
     engine.restore(checkpoint.variables)
     for stop in stops:
         stop.restore(checkpoint.kept, checkpoint.arrays)

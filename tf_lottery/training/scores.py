@@ -17,6 +17,7 @@ from tf_lottery.data.split import Split
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.paths import named_variables
 from tf_lottery.pruning.probe import Scores
+from tf_lottery.training import state
 from tf_lottery.training.feed import scale
 from tf_lottery.training.own_network import (
     check_differentiable_twice,
@@ -124,6 +125,17 @@ class KerasProbe:
                 "its inputs. Choose another criterion than 'synflow'."
             )
         return self._named("synaptic flow", flows)
+
+    def move(self, weights: Arrays, x: np.ndarray, y: np.ndarray) -> None:
+        """Go on to other weights and to another batch of as many examples or fewer, of the same type.
+
+        Args:
+            weights: All weights of the network by name, as before.
+            x: The batch's inputs.
+            y: The batch's labels.
+        """
+        self._weights, self._x, self._y = weights, x, y
+        state.restore(state.model_variables(self._model), weights)
 
     def _gradients(self, masks: Mapping[str, np.ndarray], temperature: float) -> list[np.ndarray]:
         self._set_masks(self._model, masks)

@@ -49,5 +49,8 @@ class Stop:
         """Return the arrays that a checkpoint must keep of this stop, under names of its own."""
         return {}
 
+    def prepare(self, kept: Mapping[str, Any], arrays: Arrays) -> None:
+        """Prepare the engine for the state that a checkpoint kept, before it is restored."""
+
     def restore(self, kept: Mapping[str, Any], arrays: Arrays) -> None:
         """Restore what a checkpoint kept. The arguments hold the values of all stops."""

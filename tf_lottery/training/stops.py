@@ -107,7 +107,7 @@ class Evaluations(Stop):
         }
 
     def kept_arrays(self) -> Arrays:
-        return {_EARLY_STOP + name: value for name, value in self.early_stop.weights.items()}
+        return {_EARLY_STOP + name: value for name, value in (self.early_stop.weights or {}).items()}
 
     def restore(self, kept: Mapping[str, Any], arrays: Arrays) -> None:
         weights = {

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_lottery.arrays import Arrays
@@ -174,16 +175,28 @@ class Trainer(DenseEngine):
             examples: The number of examples, drawn without replacement; all of them if there are fewer.
             seed: Seed of the draw.
         """
+        batch = draw_examples(self._parts[-1].train, examples, seed)
+        return self.probe_on(weights, batch["x"], batch["y"])
+
+    def probe_on(self, weights: Arrays, x: np.ndarray, y: np.ndarray) -> KerasProbe:
+        """Return what measures gradients at some weights, on a given batch.
+
+        Args:
+            weights: All weights by name.
+            x: The batch's inputs, as the feed gives them.
+            y: The batch's labels.
+        """
         model, training, dataset = self._parts
         return KerasProbe(
             build=lambda policy: _build(model, policy, dataset, 0),
             loss=self.loss,
             weights=weights,
+            x=x,
+            y=y,
             kernels=self.kernels,
             precision="float64" if training.precision == "float64" else "float32",
             outputs=optimizers.outputs_of(training),
             agree=partial(check_agreement, self.strategy),
-            **draw_examples(dataset.train, examples, seed),
         )
 
     def named(self, arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
