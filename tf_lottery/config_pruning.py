@@ -116,6 +116,18 @@ class RewindConfig(Strict):
         return self
 
 
+class EarlyBirdConfig(Strict):
+    """When a round of the search ends early: its next pruning has settled (You et al. 2020)."""
+
+    distance: float = Field(0.1, gt=0, lt=1)
+    """How far apart the masks that the next pruning would give at two successive looks may be: the share of
+    the weights that remain for which one of them decides otherwise than the other."""
+    masks: int = Field(5, ge=1, le=1000)
+    """How many times in a row they must be that near."""
+    every: PositiveSteps = "1ep"
+    """The steps from one look to the next."""
+
+
 class SearchConfig(Strict):
     """A cheaper search: how the rounds that find masks are trained. The arm `final` trains what they find."""
 
@@ -123,11 +135,15 @@ class SearchConfig(Strict):
     """How long these rounds train (the article's k). Default: `training.steps`."""
     data: float | None = Field(None, gt=0, le=1)
     """The share of the training examples that they train on. Default: `data.share`."""
+    early_bird: EarlyBirdConfig | None = None
+    """What ends these rounds before their last step, `{}` for You et al.'s rule. Default: nothing does."""
 
     @model_validator(mode="after")
     def _any(self):
-        if self.steps is None and self.data is None:
-            raise ValueError("expected steps or data; leave `search` out to train every round in full")
+        if self.steps is None and self.data is None and self.early_bird is None:
+            raise ValueError(
+                "expected steps, data or early_bird; leave `search` out to train all rounds in full"
+            )
         return self
 
 

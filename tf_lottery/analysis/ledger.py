@@ -98,9 +98,22 @@ def _words(records: Sequence[Finished], entries: Sequence[Entry]) -> list[str]:
     if dense is None or not dense.own.steps:
         return [f"{sentence}."]
     sentence += f": {total.steps / dense.own.steps:.1f} times the dense network's steps."
-    if last is dense or last.search.steps is None:
-        return [sentence]
-    return [sentence, _search(last, dense.own)]
+    told = [sentence, *_spared(records)]
+    return told if last is dense or last.search.steps is None else [*told, _search(last, dense.own)]
+
+
+def _spared(records: Sequence[Finished]) -> list[str]:
+    """Return what Early-Bird stops spared, in a sentence; none if no run could end early."""
+    by_key = {record.key: record.checks.get("early_bird_steps_saved") for record in records}
+    spared = [steps for steps in by_key.values() if steps is not None]
+    if not spared:
+        return []
+    ended, steps = sum(steps > 0 for steps in spared), sum(spared)
+    planned = steps + sum(r.last_step - r.first_step for r in records if by_key[r.key] is not None)
+    return [
+        f"{ended} of {len(spared)} runs of the search ended early, once their next pruning had settled: "
+        f"{steps:,} of {planned:,} steps were spared."
+    ]
 
 
 def _search(last: Line, dense: Spending) -> str:

@@ -18,6 +18,7 @@ from tf_lottery.method.building import (
     restarted,
     run,
 )
+from tf_lottery.method.early_bird import until
 from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Edit
 from tf_lottery.method.spec import RunSpec
@@ -33,6 +34,7 @@ def ticket(place: Place) -> RunSpec:
         root=place.dense.key,
         parent=place.before.key,
         pruning=pruned_further(place),
+        until=until(place.study, place.replicate, place.round),
         **back(place.study),
     )
 
@@ -193,8 +195,10 @@ def settings_of(study: StudyConfig, arm: str) -> StudyConfig:
     The chains that find masks are trained as `search` says, all others in full.
     """
     settings = in_full(study, arm)
-    if study.search is None or not is_chain(study, arm) or function_name(study, arm) in FOLLOWING:
+    if study.search is None:
         return settings
+    if not is_chain(study, arm) or function_name(study, arm) in FOLLOWING:
+        return settings.model_copy(update={"search": None})
     steps, share = study.search.steps, study.search.data
     training = settings.training.model_copy(update={"steps": steps} if steps else {})
     data = settings.data.model_copy(update={"share": share} if share else {})

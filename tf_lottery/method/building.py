@@ -5,10 +5,10 @@ from typing import Any
 from tf_lottery.config import PruningConfig, StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.dense import order_seed
+from tf_lottery.method.early_bird import of_round, pruned_by
 from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Pruning
 from tf_lottery.method.spec import RunSpec
-from tf_lottery.pruning.criteria import DRAWING, LOOKING
 from tf_lottery.seeding import derive
 
 
@@ -22,29 +22,15 @@ def back(study: StudyConfig) -> dict[str, Any]:
 
 def pruned_further(place: Place) -> Pruning:
     """Return the recipe of masks that are pruned one round further."""
-    seed = derive(place.study.seed, place.replicate, "prune", place.round)
-    return _recipe(place, place.study.pruning, seed)
+    return of_round(place.study, place.replicate, place.round)
 
 
 def pruning_at_once(place: Place) -> Pruning:
     """Return the recipe of masks with as many weights as another arm's prunings leave, one after another."""
     seed = derive(place.study.seed, place.replicate, f"prune/{place.function}", place.trial)
-    recipe = _recipe(place, place.matched, seed)
+    recipe = pruned_by(place.study.pruning, place.matched, seed)
     counted = _counting(place.matched) if _counting(place.matched) != _counting(place.study.pruning) else None
     return recipe.model_copy(update={"rounds": place.round, "counted": counted})
-
-
-def _recipe(place: Place, counted: PruningConfig, seed: int) -> Pruning:
-    pruning, looks = place.study.pruning, place.study.pruning.criterion in LOOKING
-    return Pruning(
-        criterion=pruning.criterion,
-        scope=pruning.scope,
-        rate=counted.rate,
-        layer_rates=counted.layer_rates,
-        seed=seed if looks or pruning.criterion in DRAWING else 0,
-        min_density=pruning.min_density,
-        examples=pruning.examples if looks else 0,
-    )
 
 
 def _counting(pruning: PruningConfig) -> str:
@@ -74,7 +60,13 @@ def edited(place: Place, **changes: Any) -> RunSpec:
         masks_of = same.masks_of or same.key
         taken = {"masks_of": masks_of, "parent": None, "pruning": None, "updates": None}
         changes = {"root": same.root or same.key} | taken | changes
-    own = {"data": study.data, "model": study.model, "training": study.training, "snapshots": ()}
+    own = {
+        "data": study.data,
+        "model": study.model,
+        "training": study.training,
+        "snapshots": (),
+        "until": None,
+    }
     if study.data.order == "replay":  # the order of the run that is edited, which may be a fork
         own["order_seed"] = same.order_seed
     return same.model_copy(update=_labels(place) | own | changes)

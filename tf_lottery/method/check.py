@@ -15,10 +15,11 @@ from tf_lottery.method.arms import (
     is_chain,
     matched,
     scope_of,
+    searched,
     settings_of,
 )
 from tf_lottery.method.dense import PRETRAIN
-from tf_lottery.pruning.criteria import CRITERIA, of_weights
+from tf_lottery.pruning.criteria import CRITERIA, DRAWING, of_weights
 from tf_lottery.pruning.scopes import check_scope
 
 TAKES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,9 @@ _OF_CHAINS = tuple(section for section in OVERLAID if section != "updates")
 _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
 
+
+SETTLING = tuple(name for name in of_weights() if name not in DRAWING)
+"""Criteria that look at the present weights alone and draw nothing, so that their masks settle."""
 
 _CHANGES = {"magnitude_increase", "movement"}
 """Criteria that are 0 for every weight before any training."""
@@ -225,6 +229,14 @@ def _check_search(study: StudyConfig) -> None:
             "search.steps and rewind.steps both say how long the rounds of the search train. Leave one of "
             "them out."
         )
+    if study.search is not None and study.search.early_bird is not None:
+        for arm, _ in searched(study):
+            criterion = settings_of(study, arm).pruning.criterion
+            if criterion not in SETTLING:
+                raise LotteryError(
+                    f"search.early_bird takes criterion {' or '.join(SETTLING)}. Received: {criterion!r} of "
+                    f"arm {arm!r}. Choose one of these, or leave early_bird out."
+                )
     if study.search is not None and not finals:
         raise LotteryError(
             "The study has a cheaper search, but no arm trains in full what it finds. Add final: {} to arms, "

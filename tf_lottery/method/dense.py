@@ -1,6 +1,7 @@
 """Round 0 of every arm, and the run before it."""
 
 from tf_lottery.config import RewindConfig, StudyConfig
+from tf_lottery.method.early_bird import until
 from tf_lottery.method.recipe import WeightsFile
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.seeding import derive
@@ -31,6 +32,7 @@ def dense(study: StudyConfig, replicate: int, arm: str = "ticket", before: RunSp
         init_seed=derive(study.seed, replicate, "init"),
         pretrained=before.key if before else None,
         weights=WeightsFile(path=file, digest=study.pretrain.digest or "unknown") if file else None,
+        until=until(study, replicate, 0),
         snapshots=rewind_points(study.rewind),
     )
 

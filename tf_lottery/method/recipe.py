@@ -50,6 +50,19 @@ class Updates(Strict):
     """The pruning that the updates come to in the end; None where as many weights grow as are dropped."""
 
 
+class EarlyBird(Strict):
+    """What ends a training before its last step: the next pruning has settled."""
+
+    pruning: Pruning
+    """The next pruning."""
+    distance: float
+    """The largest distance between the masks that it would give at two successive looks."""
+    masks: int
+    """How many masks in a row must be that near to the one before."""
+    every: str
+    """The steps from one look to the next, such as `1ep`."""
+
+
 class WeightsFile(Strict):
     """A file of weights that a run starts from."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
-from tf_lottery.method.recipe import Edit, Pruning, Updates, WeightsFile
+from tf_lottery.method.recipe import EarlyBird, Edit, Pruning, Updates, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
@@ -84,6 +84,8 @@ class RunSpec(_FromJson):
     """Changes of these masks, one after another."""
     updates: Updates | None = None
     """How the masks change within the training; None if they don't."""
+    until: EarlyBird | None = None
+    """What ends the training before its last step; None if nothing does."""
     small: Pruning | None = None
     """The pruning whose number of weights a narrower dense network has, as nearly as possible."""
     snapshots: tuple[Steps, ...] = ()
@@ -103,7 +105,7 @@ class RunSpec(_FromJson):
             del weights["path"]
         if augment := settings["data"].get("augment"):
             settings["data"]["augment"] = list(augment.items())
-        recipes = (settings, settings.get("updates", {}))
+        recipes = (settings, settings.get("updates", {}), settings.get("until", {}))
         for pruning in (*(holder.get("pruning", {}) for holder in recipes), settings.get("small", {})):
             if rates := pruning.get("layer_rates"):
                 pruning["layer_rates"] = list(rates.items())  # the first match counts

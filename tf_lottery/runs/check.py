@@ -15,6 +15,7 @@ from tf_lottery.models.build import build
 from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
+from tf_lottery.runs.settling import check_looks
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.runs.updating import update_steps
@@ -71,6 +72,8 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         check_start(each)
         if each.updates is not None:
             update_steps(each.updates, lengths[each.arm])
+        if each.until is not None:
+            check_looks(each, lengths[each.arm])
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
         raise LotteryError(

@@ -8,6 +8,7 @@ from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs import engines, resume
 from tf_lottery.runs.keep import Training, keep_run
 from tf_lottery.runs.observe import StudyObserver
+from tf_lottery.runs.settling import early_bird, told
 from tf_lottery.runs.start import start_run
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.runs.updating import mask_updates, update_steps
@@ -77,7 +78,8 @@ def execute(
     early_stop = EarlyStop(max(update_steps(spec.updates, length)) if spec.updates else 0)
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     # Masks change first, so that what is measured at the same step is measured with the new ones.
-    measuring = [*([updates] if updates else []), rewind_points, evaluations]
+    settling = early_bird(spec, engine, length, snapshots)
+    measuring = [stop for stop in (updates, rewind_points, evaluations, settling) if stop is not None]
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, measuring)
     stops = [*measuring, checkpoints, Reports(observer)]
@@ -90,7 +92,7 @@ def execute(
         rewind_points,
         evaluations,
         optimizer,
-        start.checks | checks,
+        start.checks | checks | told(settling, last),
         tester,
         choice.resolved,
         updates.changes if updates else [],

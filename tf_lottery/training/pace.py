@@ -53,6 +53,10 @@ def pace(
             passed = Passed()
             for stop in planned[end]:
                 stop.act(end, passed)
+            if end < last and any(stop.ends() for stop in stops):
+                for stop in (each for each in planned[last] if each not in planned[end]):
+                    stop.act(end, passed)  # what is done at the last step
+                return
         for stop in unplanned:
             stop.act(end, passed)
         began = time.perf_counter()

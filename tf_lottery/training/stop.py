@@ -41,6 +41,10 @@ class Stop:
             passed: What passed since the last planned pause; nothing at a planned step itself.
         """
 
+    def ends(self) -> bool:
+        """Return whether the training ends here, before its last step. It is asked at planned pauses."""
+        return False
+
     def kept(self) -> dict[str, Any]:
         """Return what a checkpoint must keep of this stop, as JSON holds it, under names of its own."""
         return {}
