@@ -53,7 +53,7 @@ def _key(data, model, training, dataset):
     if dataset.train.mapped or training.strategy not in ("auto", "one_device"):
         return None
     try:
-        builder = build._builder(model)
+        builder = build.builder_of(model)
     except LotteryError:
         return None
     if training.learning_rate_schedule == LearningRateConfig():

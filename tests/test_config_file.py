@@ -3,6 +3,9 @@ import pytest
 from tf_lottery import config_file
 from tf_lottery.config_file import dump, load_config, shipped, validate
 from tf_lottery.errors import LotteryError
+from tf_lottery.method.check import check_arms
+from tf_lottery.models.build import MODELS
+from tf_lottery.training.learning_rates import make_learning_rates
 
 MINIMAL = "pruning: {rounds: 3}\n"
 
@@ -25,14 +28,32 @@ def refused(path, *overrides):
 
 
 def test_there_are_shipped_configs():
-    assert {"digits_quick", "mnist_lenet", "mnist_lenet_demo"} <= set(shipped())
+    assert {"digits_quick", "mnist_lenet", "mnist_lenet_demo", "papers/vgg19"} <= set(shipped())
 
 
 @pytest.mark.parametrize("name", shipped())
 def test_every_shipped_config_validates_under_its_own_name(name):
     study = load_config(name)
-    assert study.name == name
+    assert study.name == name.rpartition("/")[2]
     assert study.description
+    assert study == load_config(shipped()[name])
+    check_arms(study)
+    make_learning_rates(study.training, steps_per_epoch=351)
+    assert study.training.engine == "auto"
+    assert study.model.name in MODELS
+
+
+def test_no_two_shipped_configs_share_a_directory():
+    names = [load_config(name).name for name in shipped()]
+    assert len(set(names)) == len(names)
+
+
+def test_configs_of_an_installed_package_lie_within_it(tmp_path, monkeypatch):
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers/vgg19.yaml").write_text(MINIMAL)
+    monkeypatch.setattr(config_file, "_PACKAGED", tmp_path)
+    assert load_config("papers/vgg19").pruning.rounds == 3
+    assert list(shipped()) == ["papers/vgg19"]
 
 
 def test_the_name_defaults_to_that_of_the_file(write):
@@ -103,6 +124,8 @@ def test_what_is_no_yaml_is_refused_in_one_line(write, text):
 
 def test_an_unknown_config_suggests_the_nearest_shipped_one():
     assert "Did you mean 'mnist_lenet_demo'?" in refused("mnist_lenet_dmo")
+    assert "Did you mean 'papers/vgg19'?" in refused("vgg19")
+    assert "Did you mean 'papers/vgg19'?" in refused("paper/vgg_19")
 
 
 def test_a_directory_is_no_config(tmp_path):

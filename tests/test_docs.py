@@ -10,6 +10,7 @@ from tf_lottery import config_file
 from tf_lottery.method.arms import ARMS, CHAINS
 from tf_lottery.method.check import check_arms
 from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.models.build import MODELS
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.ticket import Ticket
@@ -76,6 +77,26 @@ def test_the_paper_protocol_is_what_the_paper_says():
     assert study.data.validation == 5000
 
 
+def test_the_protocols_of_papers_are_what_the_papers_say():
+    def told(name):
+        study = config_file.load_config(f"papers/{name}")
+        training = study.training
+        assert (training.optimizer, training.optimizer_options["momentum"]) == ("sgd", 0.9)
+        schedule = training.learning_rate_schedule
+        steps = (training.steps, training.batch_size, training.learning_rate, schedule.warmup)
+        return (*steps, schedule.drops, schedule.factor, training.weight_decay, study.rewind.to)
+
+    epochs = ["80ep", "120ep"]
+    assert told("vgg19") == ("160ep", 64, 0.1, "10000it", epochs, 0.1, 1e-4, "0it")
+    assert told("vgg16") == ("160ep", 128, 0.1, "0it", epochs, 0.1, 1e-4, "1000it")
+    assert told("resnet18") == ("30000it", 128, 0.01, "0it", ["20000it", "25000it"], 0.1, 1e-4, "0it")
+    assert told("resnet56") == ("182ep", 128, 0.1, "0it", ["91ep", "136ep"], 0.1, 2e-4, "12ep")
+    drops = [f"{number}0000it" for number in (3, 6, 9)]
+    assert told("wrn22_2") == ("97656it", 128, 0.1, "0it", drops, 0.2, 5e-4, "0it")
+    drops = ["25000it", "50000it", "75000it"]
+    assert told("lenet5") == ("100000it", 100, 0.1, "0it", drops, 0.1, 5e-4, "0it")
+
+
 def test_the_demo_is_what_it_is_said_to_be():
     study = config_file.load_config("mnist_lenet_demo")
     assert int(study.training.steps.removesuffix("it")) >= 6000
@@ -106,9 +127,9 @@ def test_make_help_names_every_target():
     } <= described
 
 
-def test_the_page_of_the_method_lists_every_arm_criterion_scope_and_its_examples_are_sound():
+def test_the_page_of_the_method_lists_every_arm_criterion_scope_network_and_its_examples_are_sound():
     page = (ROOT / "docs/method.md").read_text()
-    for name in (*CHAINS, *ARMS, *CRITERIA, *SCOPES):
+    for name in (*CHAINS, *ARMS, *CRITERIA, *SCOPES, *MODELS):
         assert f"`{name}`" in page, name
     for text in re.findall(r"```yaml\n(.*?)```", page, re.S):
         settings = yaml.load(text, config_file._Loader)

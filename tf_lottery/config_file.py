@@ -89,16 +89,20 @@ _Loader.add_implicit_resolver(
 
 
 def shipped() -> dict[str, Path]:
-    """Return the configs that come with the package, as a mapping of name -> file."""
+    """Return the configs that come with the package, as a mapping of name -> file.
+
+    Those in a folder are named with it: `papers/vgg19`.
+    """
     folder = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))]
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
 
 
 def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfig:
     """Read and validate a study config.
 
     Args:
-        config: The name of a shipped config such as `mnist_lenet_demo`, or a YAML file.
+        config: The name of a shipped config such as `mnist_lenet_demo` or `papers/vgg19`, or a YAML file.
         overrides: Settings to override, each written `a.b=value`. The value is read as YAML.
 
     Raises:
@@ -160,8 +164,9 @@ def _find(config: str | Path) -> Path:
     path = Path(config)
     if path.is_file():
         return path
-    near = difflib.get_close_matches(str(config), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    names = {name.rpartition("/")[2]: name for name in reversed(known)}
+    near = difflib.get_close_matches(str(config).rpartition("/")[2], names, n=1)
+    hint = f" Did you mean {names[near[0]]!r}?" if near else ""
     raise LotteryError(f"Expected a YAML file or one of {', '.join(known)}. Received: {str(config)!r}.{hint}")
 
 

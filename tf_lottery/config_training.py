@@ -99,7 +99,7 @@ class ModelConfig(Strict):
     """`package.module:function`. The function is called with `input_shape`, `classes` and `kwargs`, and
     returns a new Keras model each time."""
     kwargs: dict[str, Any] = {}
-    """Further arguments of the builder."""
+    """Further arguments of the builder, such as `width`, the factor of all hidden layers."""
     frozen: bool = False
     """Whether kernels of layers that the builder froze are pruned, too."""
 

@@ -106,7 +106,7 @@ def test_the_users_own_builder_keeps_its_automatic_names():
         (ModelConfig(build=f"{__name__}:unbuilt"), "Sequential"),
         (ModelConfig(build=f"{__name__}:wrong_outputs"), r"\(None, 6\)"),
         (ModelConfig(build=f"{__name__}:failing"), "no such thing"),
-        (ModelConfig(kwargs={"width": 3}), "width"),
+        (ModelConfig(kwargs={"depth": 3}), "depth"),
     ],
 )
 def test_builders_that_do_not_work_are_named_in_one_line(config, received):

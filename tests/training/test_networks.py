@@ -22,6 +22,14 @@ VIT = ModelConfig(name="vit", kwargs={"patch": 2, "width": 32, "depth": 2, "mlp"
             marks=pytest.mark.slow,
             id="resnet20",
         ),
+        pytest.param(
+            ModelConfig(name="wrn22_2", kwargs={"width": 0.25}),
+            60,
+            {"shortcut*": 0, "output": 0},
+            marks=pytest.mark.slow,
+            id="wrn22_2",
+        ),
+        pytest.param(ModelConfig(name="mlp", kwargs={"sizes": [40, 30, 20]}), 150, {"output": 0}, id="mlp"),
         pytest.param(VIT, 100, {"output": 0}, id="vit"),
     ],
 )

@@ -13,19 +13,32 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.importing import import_function
 from tf_lottery.layers.paths import named_variables
 from tf_lottery.models.conv import conv2, conv4, conv6
-from tf_lottery.models.lenet import lenet_300_100
-from tf_lottery.models.resnet import resnet20
+from tf_lottery.models.lenet import lenet5, lenet_300_100
+from tf_lottery.models.mlp import mlp
+from tf_lottery.models.resnet import resnet20, resnet32, resnet56
 from tf_lottery.models.seeded import seeded
+from tf_lottery.models.vgg import vgg11, vgg16, vgg19
 from tf_lottery.models.vit import vit
+from tf_lottery.models.wide_resnet import wrn22_2
 
 MODELS: dict[str, Callable[..., keras.Model]] = {
     "conv2": conv2,
     "conv4": conv4,
     "conv6": conv6,
+    "lenet5": lenet5,
     "lenet_300_100": lenet_300_100,
+    "mlp": mlp,
     "resnet20": resnet20,
+    "resnet32": resnet32,
+    "resnet56": resnet56,
+    "vgg11": vgg11,
+    "vgg16": vgg16,
+    "vgg19": vgg19,
     "vit": vit,
+    "wrn22_2": wrn22_2,
 }
+"""Networks by name. All but `vit` take `width`, a factor of their hidden layers; that of `vit` is a number of
+features."""
 
 
 def build(
@@ -52,7 +65,7 @@ def build(
         LotteryError: If the name is unknown, or the user's function can't be imported, fails, or
             doesn't return a built Keras model with `classes` outputs.
     """
-    builder = _builder(config)
+    builder = builder_of(config)
     policy = keras.config.dtype_policy()
     # Automatic names start from zero again. A scope that was already entered would be lost here.
     keras.utils.clear_session(free_memory=False)
@@ -110,7 +123,12 @@ def _description(operation: keras.Operation) -> list[str]:
     return [operation.name, f"{kind.__module__}.{kind.__qualname__}", *inbound, settings]
 
 
-def _builder(config: ModelConfig) -> Callable[..., keras.Model]:
+def builder_of(config: ModelConfig) -> Callable[..., keras.Model]:
+    """Return the function that builds a network.
+
+    Raises:
+        LotteryError: If the name is unknown, or the user's function can't be imported.
+    """
     if config.build is None:
         if config.name not in MODELS:
             raise LotteryError(

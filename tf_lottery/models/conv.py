@@ -8,31 +8,41 @@ zeros, and the outputs are logits.
 import keras
 from keras import layers
 
-
-def conv2(input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Return Conv-2: 4.3M weights on CIFAR-10, 38K of them in convolutions."""
-    return _conv("conv2", (64,), input_shape, classes)
+from tf_lottery.models.scaled import scaled
 
 
-def conv4(input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Return Conv-4: 2.4M weights on CIFAR-10, 260K of them in convolutions."""
-    return _conv("conv4", (64, 128), input_shape, classes)
+def conv2(input_shape: tuple[int, ...], classes: int, width: float = 1.0) -> keras.Model:
+    """Return Conv-2: 4.3M weights on CIFAR-10, 38K of them in convolutions.
+
+    Args:
+        input_shape: Shape of an image: (height, width, channels).
+        classes: Number of classes.
+        width: Factor of the numbers of channels and hidden units.
+    """
+    return _conv("conv2", (64,), input_shape, classes, width)
 
 
-def conv6(input_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Return Conv-6: 2.26M weights on CIFAR-10, 1.1M of them in convolutions.
+def conv4(input_shape: tuple[int, ...], classes: int, width: float = 1.0) -> keras.Model:
+    """Return Conv-4: 2.4M weights on CIFAR-10, 260K of them in convolutions. Arguments as of `conv2`."""
+    return _conv("conv4", (64, 128), input_shape, classes, width)
+
+
+def conv6(input_shape: tuple[int, ...], classes: int, width: float = 1.0) -> keras.Model:
+    """Return Conv-6: 2.26M weights on CIFAR-10, 1.1M of them in convolutions. Arguments as of `conv2`.
 
     The paper prints 1.7M, which its own layer sizes don't give.
     """
-    return _conv("conv6", (64, 128, 256), input_shape, classes)
+    return _conv("conv6", (64, 128, 256), input_shape, classes, width)
 
 
-def _conv(name: str, pairs: tuple[int, ...], input_shape: tuple[int, ...], classes: int) -> keras.Model:
+def _conv(
+    name: str, pairs: tuple[int, ...], input_shape: tuple[int, ...], classes: int, width: float
+) -> keras.Model:
     model = keras.Sequential([keras.Input(input_shape)], name=name)
     for pair, channels in enumerate(pairs):
         for index in (1, 2):
             convolution = layers.Conv2D(
-                channels,
+                scaled(channels, width),
                 3,
                 padding="same",
                 activation="relu",
@@ -43,6 +53,7 @@ def _conv(name: str, pairs: tuple[int, ...], input_shape: tuple[int, ...], class
         model.add(layers.MaxPooling2D(name=f"pool{pair + 1}"))
     model.add(layers.Flatten(name="flatten"))
     for index in (1, 2):
-        model.add(layers.Dense(256, "relu", kernel_initializer="glorot_normal", name=f"hidden{index}"))
+        units = scaled(256, width)
+        model.add(layers.Dense(units, "relu", kernel_initializer="glorot_normal", name=f"hidden{index}"))
     model.add(layers.Dense(classes, kernel_initializer="glorot_normal", name="output"))
     return model
