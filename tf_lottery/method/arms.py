@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tf_lottery.config import PruningConfig, RewindConfig, StudyConfig
 from tf_lottery.errors import LotteryError
-from tf_lottery.method.baselines import drawn_scope, gradual, rigl, set_, static
+from tf_lottery.method.baselines import drawn_scope, gradual, rigl, set_, small_dense, static
 from tf_lottery.method.building import (
     back,
     edited,
@@ -148,7 +148,7 @@ FOLLOWING = frozenset({"dense_longer"})
 DRAWN = frozenset({"smart_ratio", "static", "set", "rigl"})
 """Arms that begin with random masks, whatever `pruning.criterion` says."""
 
-AT_ONCE = frozenset({"one_shot", "at_init", "gradual"}) | DRAWN
+AT_ONCE = frozenset({"one_shot", "at_init", "gradual", "small_dense"}) | DRAWN
 """Arms that come to the density that another arm reaches in several rounds in one training."""
 
 ARMS: dict[str, Arm] = {
@@ -159,6 +159,7 @@ ARMS: dict[str, Arm] = {
     "static": static,
     "set": set_,
     "rigl": rigl,
+    "small_dense": small_dense,
     "random_reinit": random_reinit,
     "keep_signs": keep_signs,
     "constant_sign": constant_sign,

@@ -36,6 +36,18 @@ def rigl(place: Place) -> RunSpec:
     return _drawn(place, _updates(place, begin=0.0, fraction=place.study.updates.fraction))
 
 
+def small_dense(place: Place) -> RunSpec:
+    """A narrower dense network, of as nearly as possible the weights that so many rounds leave.
+
+    It is the baseline `Small-Dense` of Evci et al. 2020.
+    """
+    study = place.study
+    pruning = study.pruning.model_copy(update={"criterion": "magnitude"})  # only the number counts
+    place = place.with_study(study.model_copy(update={"pruning": pruning}))
+    seed = derive(study.seed, place.replicate, "init/small_dense", place.trial)
+    return run(place, start="initialize", init_seed=seed, small=pruning_at_once(place))
+
+
 def drawn_scope(study: StudyConfig, arm: str) -> str:
     """Return the scope of the random masks that an arm begins with: its own one, or else ERK."""
     return study.arms[arm].pruning.get("scope", SCOPE)

@@ -56,6 +56,11 @@ def restarted(place: Place, start: str, seed: int | None) -> RunSpec:
 def edited(place: Place, **changes: Any) -> RunSpec:
     """Return another run with some changes. It waits for that run only if no recipe gives its masks."""
     same, study = place.same, place.study
+    if same.small is not None:
+        raise LotteryError(
+            f"Arm {place.arm!r} edits another arm's masks, but arm {place.on!r} trains a narrower network "
+            "without masks. Name another arm with `on`."
+        )
     if same.learns_masks or (same.parent is None and same.pruning is None):
         masks_of = same.masks_of or same.key
         taken = {"masks_of": masks_of, "parent": None, "pruning": None, "updates": None}

@@ -30,6 +30,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "static": ("pruning", "training"),
     "set": ("pruning", "updates", "training"),
     "rigl": ("pruning", "updates", "training"),
+    "small_dense": ("training",),
     "transfer": ("training", "data"),
 }
 """Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections

@@ -12,6 +12,7 @@ from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
+from tf_lottery.models.width import with_width
 from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
@@ -72,9 +73,12 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         check_start(each)
         if each.updates is not None:
             update_steps(each.updates, lengths[each.arm])
+        if each.small is not None:
+            with_width(each.model, 1.0)
         if each.until is not None:
             check_looks(each, lengths[each.arm])
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
+    own = [record for record in own if record.spec.small is None]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
         raise LotteryError(
             f"{study.model.build or study.model.name} builds another network than the one that this study "

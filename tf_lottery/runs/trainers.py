@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from tf_lottery.config import DataConfig, Strict
+from tf_lottery.config import DataConfig, ModelConfig, Strict
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.method.spec import RunSpec
+from tf_lottery.runs.small import narrowed
 from tf_lottery.training import compile_rule
 from tf_lottery.training.trainer import Trainer
 
@@ -22,6 +23,7 @@ class Trainers:
 
     def __init__(self):
         self._datasets: dict[str, Dataset] = {}
+        self._narrower: dict[str, tuple[ModelConfig, dict[str, Any]]] = {}
         self._trainers: dict[str, Trainer] = {}
 
     def dataset(self, config: DataConfig) -> Dataset:
@@ -31,17 +33,23 @@ class Trainers:
 
     def trainer(self, spec: RunSpec) -> Trainer:
         """Return a trainer for a run, compiled unless another engine may train the run."""
-        parts: tuple[Strict, ...] = (spec.data, spec.model, spec.training)
+        model, narrower = (spec.model, {}) if spec.small is None else self._narrowed(spec)
+        parts: tuple[Strict, ...] = (spec.data, model, spec.training)
         key = "".join(part.model_dump_json() for part in parts)
 
         def make() -> Trainer:
             compile_rule.configure(spec.training)
             trainer = Trainer(*parts, self.dataset(spec.data))
+            trainer.resolved |= narrower
             if spec.training.engine == "dense":
                 trainer.compile()  # what can't be compiled ends the study, not a run
             return trainer
 
         return _latest(self._trainers, key, make)
+
+    def _narrowed(self, spec: RunSpec) -> tuple[ModelConfig, dict[str, Any]]:
+        key = "".join(part.model_dump_json() for part in (spec.data, spec.model, spec.small))
+        return _latest(self._narrower, key, lambda: narrowed(spec, self.dataset(spec.data)))
 
 
 def _latest(kept: dict[str, Any], key: str, make: Callable[[], Any]) -> Any:

@@ -31,7 +31,7 @@ def make_ticket(study: StudyConfig, store: Store, record: Record) -> Ticket:
         LotteryError: If the run didn't train a ticket, or one of its files fails its checksum.
     """
     spec = record.spec
-    if spec.start not in STARTED_FROM or not spec.round:
+    if spec.start not in STARTED_FROM or not spec.round or spec.small:
         raise LotteryError(
             f"Expected a pruned run whose starting weights are kept. Received: {spec.describe()}, with "
             f"start {spec.start!r}"

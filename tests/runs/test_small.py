@@ -1,0 +1,87 @@
+"""The narrower dense network of as many weights: its width, its record, what can't be built on it."""
+
+import pytest
+
+from tests.fakes import fake_study
+from tf_lottery import config_file
+from tf_lottery.drivers.run_study import run_study
+from tf_lottery.errors import LotteryError
+from tf_lottery.method.plan import foreseen
+from tf_lottery.paths import StudyPaths
+from tf_lottery.runs.attempt import check
+from tf_lottery.runs.trainers import Trainers
+from tf_lottery.store.store import Store
+from tf_lottery.store.study_file import prepare
+from tf_lottery.store.tickets import make_ticket
+
+SETTINGS = {
+    "name": "small",
+    "data": {"name": "digits", "validation": 200},
+    "training": {"steps": "60it", "evaluate_every": "30it", "learning_rate": 0.003},
+    "pruning": {"rate": 0.5, "layer_rates": {"output": 0.25}, "rounds": 3},
+    "arms": {"ticket": {}, "small_dense": {"rounds": [1, 3]}},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    paths = StudyPaths(tmp_path_factory.mktemp("small") / "study")
+    study = config_file.validate(SETTINGS)
+    records = run_study(study, paths.root)
+    return paths, study, {(record.spec.arm, record.spec.round): record for record in records}
+
+
+def weights(width):
+    """Of LeNet-300-100 on 64 inputs and 10 classes, with rounded layers."""
+    first, second = max(1, round(300 * width)), max(1, round(100 * width))
+    return 64 * first + first * second + second * 10
+
+
+@pytest.mark.parametrize("round", [1, 3])
+def test_no_width_comes_nearer_to_the_tickets_weights(trained, round):
+    *_, found = trained
+    record, ticket = found["small_dense", round], found["ticket", round]
+    assert record.resolved["weights_wanted"] == ticket.weights_remaining
+    assert record.weights_total == record.weights_remaining == weights(record.resolved["width"])
+    difference = record.resolved["weights_difference"]
+    assert difference == record.weights_total - ticket.weights_remaining
+    nearest = min(abs(weights(k / 3000) - ticket.weights_remaining) for k in range(1, 3001))
+    assert abs(difference) == nearest
+    assert record.density == 1.0
+
+
+def test_it_is_trained_from_weights_of_its_own(trained):
+    *_, found = trained
+    for round in (1, 3):
+        record = found["small_dense", round]
+        assert record.spec.start == "initialize"
+        assert (record.first_step, record.last_step) == (0, 60)
+        assert record.spent.flops_dense == record.spent.flops_remaining == 60 * 60 * 6 * record.weights_total
+        assert record.final_test_accuracy > 0.6
+    assert found["small_dense", 1].key != found["small_dense", 3].key
+
+
+def test_the_study_goes_on_with_its_records(trained):
+    paths, study, found = trained
+    again = run_study(study, paths.root)
+    assert [record.key for record in again] == [record.key for record in found.values()]
+
+
+def test_its_runs_make_no_tickets(trained):
+    paths, study, found = trained
+    with pytest.raises(LotteryError, match="Expected a pruned run"):
+        make_ticket(study, Store(paths), found["small_dense", 1])
+
+
+def test_controls_of_it_are_refused():
+    arms = {"small_dense": {}, "reinit": {"like": "random_reinit", "on": "small_dense"}}
+    with pytest.raises(LotteryError, match="a narrower network without masks"):
+        foreseen(fake_study(arms=arms))
+
+
+def test_a_builder_without_a_width_is_refused_before_anything_is_trained(tmp_path):
+    model = {"build": "tests.training.networks:with_dropout"}
+    paths = StudyPaths(tmp_path / "study")
+    study = prepare(config_file.validate(SETTINGS | {"model": model}), paths)
+    wrong = check(study, Store(paths), Trainers())
+    assert "`width`" in wrong
