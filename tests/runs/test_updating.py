@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.drivers.test_run_study import results
+from tests.training.sparse.engines import difference
 from tf_lottery import arrays, config_file
 from tf_lottery.drivers.run_study import run_study
 from tf_lottery.length import Length
@@ -221,15 +222,61 @@ def test_masks_that_would_never_change_are_refused_before_anything_is_trained(ar
     assert "updates.every" in wrong
 
 
-def test_the_sparse_engine_steps_aside(tmp_path):
-    short = {"engine": "auto", "steps": "40it"}
-    config = study(training=short, arms={"gradual": {}}, updates={"every": "5it"})
-    record = run_study(config, tmp_path / "study")[-1]
-    assert record.resolved["engine"] == "dense"
-    assert record.resolved["engine_reason"] == "the masks change within the training"
-    paths = StudyPaths(tmp_path / "other")
-    sparse = prepare(study(training={"engine": "sparse"}, arms={"gradual": {}}), paths)
-    assert "masks that change within the training" in check(sparse, Store(paths), Trainers())
+FILES = ("weights_last", "masks")
+
+
+def of_engine(engine, directory, **training):
+    """Last weights, masks and record by arm: LeNet under an engine, arms whose masks change."""
+    settings = {"engine": engine, "steps": "40it", "evaluate_every": "10it"} | training
+    arms = {"gradual": {}, "set": {}, "rigl": {}}
+    config = study(training=settings, model={"name": "lenet_300_100"}, updates={"every": "7it"}, arms=arms)
+    records = {
+        record.spec.arm: record for record in run_study(config, directory / "study") if record.spec.round
+    }
+    return {
+        arm: (
+            records[arm],
+            *(loaded(directory / "study", records[arm], n) for n in ("weights_last", "masks")),
+        )
+        for arm in arms
+    }
+
+
+def test_the_sparse_engine_trains_the_same(tmp_path):
+    exact = {"precision": "float64", "learning_rate": 0.002}
+    ours, theirs = (of_engine(engine, tmp_path / engine, **exact) for engine in ("sparse", "dense"))
+    for arm in theirs:
+        (mine, weights, masks), (other, expected, expected_masks) = ours[arm], theirs[arm]
+        assert (mine.resolved["engine"], other.resolved.get("engine")) == ("sparse", None)
+        assert all((masks[path] == expected_masks[path]).all() for path in expected_masks)
+        assert difference(weights, expected) < 1e-9
+        assert mine.checks | {"units_computed": None} == other.checks | {"units_computed": None}
+        assert mine.spent.flops_remaining == other.spent.flops_remaining
+
+
+def test_the_engine_that_is_chosen_where_masks_change(tmp_path):
+    found = of_engine("auto", tmp_path)
+    assert found["gradual"][0].resolved["engine_reason"] == "the masks shrink within the training"
+    assert [found[arm][0].resolved["engine"] for arm in ("gradual", "set", "rigl")] == [
+        "dense",
+        *["sparse"] * 2,
+    ]
+
+
+@pytest.mark.slow
+def test_the_sparse_engine_killed_between_updates(tmp_path):
+    settings = {"engine": "sparse", "steps": "200it"}
+    arms = {"gradual": {}, "set": {}, "rigl": {}}
+    whole = study(training=settings, arms=arms)
+    run_study(whole, tmp_path / "whole" / "study")
+    often = config_file.validate(whole.model_dump() | {"storage": {"checkpoint_every": "7it"}})
+    observer = Interrupted({"gradual": 70, "set": 110, "rigl": 105})
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run_study(often, tmp_path / "killed" / "study", observer=observer)
+    run_study(often, tmp_path / "killed" / "study", observer=observer)
+    assert all(observer.firsts[arm][1] % EVERY for arm in arms), "between two updates"
+    assert results(tmp_path / "killed" / "study") == results(tmp_path / "whole" / "study")
 
 
 def test_a_grown_weight_starts_at_zero_with_slots_of_zero(tmp_path, monkeypatch):

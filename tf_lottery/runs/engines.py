@@ -70,8 +70,8 @@ def steps_aside(spec: RunSpec, trainer: Trainer) -> str | None:
     """
     if spec.training.engine == "auto" and not spec.has_masks:
         return "the run has no masks"
-    if spec.updates is not None and spec.training.engine == "auto":
-        return "the masks change within the training"
+    if spec.updates is not None and spec.updates.pruning and spec.training.engine == "auto":
+        return "the masks shrink within the training"
     if (lacks := lacking(spec, trainer)) is not None:
         return f"the sparse engine lacks {lacks}"
     from tf_lottery.training.sparse.choice import pays
@@ -89,7 +89,7 @@ def lacking(spec: RunSpec, trainer: Trainer) -> str | None:
     """
     from tf_lottery.training.sparse.choice import lacking as of
 
-    lacks = "masks that change within the training" if spec.updates else of(trainer, spec.training)
+    lacks = of(trainer, spec.training)
     if lacks is not None and spec.training.engine == "sparse":
         raise LotteryError(
             f"Expected training.engine auto or dense, since the sparse engine lacks {lacks}. Received: sparse"
@@ -105,11 +105,13 @@ def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]
     """
     if engine is trainer:
         return trainer, {}
-    trainer.set_weights(engine.weights())
     trainer.compile_seconds += engine.compile_seconds
-    if not isinstance(engine, CompactTrainer):
-        return engine, {}
-    return trainer, {"units_computed": engine.units}
+    if isinstance(engine, CompactTrainer):
+        trainer.set_weights(engine.weights())
+        return trainer, {"units_computed": engine.units}
+    trainer.set_masks(engine.masks())  # they may have changed within the training
+    trainer.set_weights(engine.weights())
+    return engine, {}
 
 
 def _dense(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:

@@ -73,7 +73,7 @@ def execute(
     choice = engines.choose(spec, trainer, dataset, last - start.first_step)
     engine = choice.engine
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
-    updates = mask_updates(spec, trainer, length, order)
+    updates = mask_updates(spec, engine, trainer, length, order)
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
     early_stop = EarlyStop(max(update_steps(spec.updates, length)) if spec.updates else 0)
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)

@@ -20,7 +20,7 @@ from tf_lottery.runs.masks import counts_of
 from tf_lottery.runs.subject import MODEL
 from tf_lottery.seeding import derive
 from tf_lottery.training.batch_gradients import BatchGradients
-from tf_lottery.training.mask_updates import MaskUpdates
+from tf_lottery.training.mask_updates import Changing, MaskUpdates
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.trainer import Trainer
 
@@ -52,12 +52,15 @@ def update_steps(updates: Updates, length: Length) -> list[int]:
     return steps
 
 
-def mask_updates(spec: RunSpec, trainer: Trainer, length: Length, order: BatchOrder) -> MaskUpdates | None:
+def mask_updates(
+    spec: RunSpec, engine: Changing, trainer: Trainer, length: Length, order: BatchOrder
+) -> MaskUpdates | None:
     """Return the stop that changes a run's masks; None if they don't change.
 
     Args:
         spec: The run's spec.
-        trainer: The engine that trains it.
+        engine: The engine that trains it.
+        trainer: The whole network.
         length: The length of its training.
         order: The order of its examples.
     """
@@ -65,7 +68,7 @@ def mask_updates(spec: RunSpec, trainer: Trainer, length: Length, order: BatchOr
         return None
     agree = partial(check_agreement, trainer.strategy)
     return MaskUpdates(
-        trainer, update_steps(spec.updates, length), _update(spec, trainer, length, order), agree
+        engine, update_steps(spec.updates, length), _update(spec, trainer, length, order), agree
     )
 
 

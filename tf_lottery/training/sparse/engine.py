@@ -46,15 +46,13 @@ class SparseEngine:
     """
 
     def __init__(self, trainer: Trainer, training: TrainingConfig, dataset: Dataset):
-        self._masks = trainer.masks()
         whole = trainer.state()
         self._whole = {name: value.copy() for name, value in whole.items()}
         self._model_names = list(state.model_variables(trainer.model))
         dtype = np.dtype("float64" if training.precision == "float64" else "float32")
         self._network = network = Network(trainer.model, training.batch_size, dtype)
-        network.start(self._masks)
-        self._parameters = network.context.parameters
-        self._update = make_update(training, self._parameters)
+        self._training = training
+        self._start(trainer.masks())
         path_of = {id(variable): name for name, variable in state.model_variables(trainer.model).items()}
         trainable = trainer.model.trainable_variables
         names = [path_of[id(variable)] for variable in trainable]
@@ -70,10 +68,8 @@ class SparseEngine:
             self._rates = make_learning_rates(training, Length.of(training, len(dataset.train)).per_epoch)
         self._feed, self._dataset = trainer.feed, dataset
         self._loss = LOSSES[training.loss]
-        self._at, outputs = network.inputs.features(), network.outputs
-        self._outputs = outputs.starts(), outputs.groups, outputs.group_step
         self._share = dtype.type(1 / training.batch_size)
-        self._batch, self._lanes = training.batch_size, outputs.groups * LANES
+        self._batch, self._lanes = training.batch_size, network.outputs.groups * LANES
         try:
             self.compile_seconds = self._compile()
         except (pickle.UnpicklingError, EOFError) as error:
@@ -93,6 +89,15 @@ class SparseEngine:
                 yield lambda sums=sums: sums
 
         pace(first, last, stops, passed, self._feed.steps_per_call, calls)
+
+    def _start(self, masks: Masks) -> None:
+        """Allocate everything for the weights that remain; `_take` gives them their values."""
+        self._masks, network = masks, self._network
+        network.start(masks)
+        self._parameters = network.context.parameters
+        self._update = make_update(self._training, self._parameters)
+        self._at, outputs = network.inputs.features(), network.outputs
+        self._outputs = outputs.starts(), outputs.groups, outputs.group_step
 
     def _compile(self) -> float:
         """Take a step on zeros, which compiles kernels or loads them from disk; return the seconds."""
@@ -177,6 +182,12 @@ class SparseEngine:
     def masks(self) -> Masks:
         """Return the masks by kernel path."""
         return {path: mask.copy() for path, mask in self._masks.items()}
+
+    def set_masks(self, masks: Masks) -> None:
+        """Replace the masks, as in `Changing`: what is pruned is forgotten, what grows starts at 0.0."""
+        state = self.state()
+        self._start({path: mask.copy() for path, mask in masks.items()})
+        self._take(state)
 
     def weights(self) -> Arrays:
         """Return copies of all weights of the whole network."""
