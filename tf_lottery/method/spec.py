@@ -1,7 +1,5 @@
 """`RunSpec` and `Record`: the contract between the planner, whoever trains, and whoever reads."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
@@ -10,14 +8,12 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
+from tf_lottery.method.keys import digest
 from tf_lottery.method.recipe import EarlyBird, Edit, Pruning, Updates, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
 
-KEY_VERSION = 2
-"""Raise this when the same spec would give other results, or when a default in
-`tf_lottery.config` changes; a new field with a default needs no change here."""
 RECORD_VERSION = 1
 """Raise this when records lose a field, or a field changes its meaning; they may gain fields."""
 
@@ -99,23 +95,11 @@ class RunSpec(_FromJson):
         data's digest stands for its name, its location and the function that loads it.
         """
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
-        for name in ("name", "path", "load", "pipeline"):
-            settings["data"].pop(name, None)
-        if weights := settings.get("weights"):
-            del weights["path"]
-        if augment := settings["data"].get("augment"):
-            settings["data"]["augment"] = list(augment.items())
-        recipes = (settings, settings.get("updates", {}), settings.get("until", {}))
-        for pruning in (*(holder.get("pruning", {}) for holder in recipes), settings.get("small", {})):
-            if rates := pruning.get("layer_rates"):
-                pruning["layer_rates"] = list(rates.items())  # the first match counts
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
         if self.training.engine == "auto" and not self.has_masks:  # the dense engine trains it
             del settings["training"]["engine"]
-        settings["version"] = KEY_VERSION
-        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return digest(settings)
 
     @property
     def has_masks(self) -> bool:
