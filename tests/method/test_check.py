@@ -112,7 +112,7 @@ def test_settings_that_go_together_are_taken(settings):
         ({"rewind": {"to": "end"}}, "weights: trained, since the rewind point is the end"),
         ({"rewind": {"to": "end", "weights": "trained"}}, "expected steps, such as 20ep"),
         ({"rewind": {"to": "ends"}}, "'ends'"),
-        ({"search": {}}, "expected steps or data"),
+        ({"search": {}}, "expected steps, data or early_bird"),
         ({"pretrain": {"file": "a.keras", "steps": "5it"}}, "expected file, or steps"),
         ({"pretrain": {"digest": "a"}}, "expected digest with a file"),
         ({"pretrain": {"training": {"stepz": "2it"}}}, r"pretrain\.training\.stepz"),

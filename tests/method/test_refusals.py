@@ -13,15 +13,17 @@ from tf_lottery.method.plan import foreseen
 
 EVERY = (*CHAINS, *ARMS)
 PRUNED = ("ticket", "one_shot", "at_init")
+DRAWN = ("static", "set", "rigl")
+CHANGING = ("gradual", "set", "rigl")
 REWOUND = ("ticket", "dense_longer", "one_shot")
 SINGLE = tuple(ARMS)
 OTHER_DATA = {"name": "fashion_mnist", "digest": "e" * 64}
 
 GOOD = [  # settings, the arms that read them
-    ({"pruning": {"criterion": "random"}}, PRUNED),
-    ({"pruning": {"scope": "erk"}}, PRUNED),
+    ({"pruning": {"criterion": "random"}}, (*PRUNED, "gradual")),
+    ({"pruning": {"scope": "erk"}}, (*PRUNED, "gradual", *DRAWN)),
     ({"pruning": {"scope": "global", "criterion": "snip", "examples": 50}}, PRUNED),
-    ({"pruning": {"min_density": 0.05}}, PRUNED),
+    ({"pruning": {"min_density": 0.05}}, (*PRUNED, "gradual", *DRAWN)),
     ({"pruning": {"rate": 0.5}}, ("ticket",)),
     ({"pruning": {"rounds": 2}}, ("ticket",)),
     ({"pruning": {"layer_rates": {"output": 0.1}}}, ("ticket",)),
@@ -31,6 +33,7 @@ GOOD = [  # settings, the arms that read them
     ({"rewind": {"to": "5it", "optimizer": "restore"}}, REWOUND),
     ({"rewind": {"weights": "trained"}}, REWOUND),
     ({"rewind": {"weights": "trained", "to": "end", "steps": "5it"}}, REWOUND),
+    ({"updates": {"every": "5it", "end": 0.5}}, CHANGING),
     ({"training": {"learning_rate": 0.1}}, EVERY),
     ({"training": {"steps": "70it"}}, EVERY),
     ({"data": OTHER_DATA}, ("ticket", "transfer")),
@@ -40,7 +43,8 @@ GOOD = [  # settings, the arms that read them
     ({"on": "chain"}, (*SINGLE, "dense_longer")),
 ]
 """Settings that some arms read."""
-OPEN = {("trials", arm) for arm in ("one_shot", "at_init", "constant_sign", "inverted", "final", "transfer")}
+NOT_DRAWN = ("one_shot", "at_init", "gradual", "constant_sign", "inverted", "final", "transfer")
+OPEN = {("trials", arm) for arm in NOT_DRAWN}
 """Whether trials are refused where nothing is drawn is left open here."""
 
 BAD = [
@@ -51,6 +55,10 @@ BAD = [
     {"pruning": {"rounds": -1}},
     {"pruning": {"min_density": 1.0}},
     {"pruning": {"examples": 0}},
+    {"updates": {"every": "0it"}},
+    {"updates": {"begin": 0.8}},
+    {"updates": {"fraction": 1.0}},
+    {"updates": {"end": 1.5}},
     {"rewind": {"to": "end"}},
     {"rewind": {"weights": "trained", "to": "end"}},
     {"rewind": {"to": "5"}},
@@ -148,7 +156,8 @@ def arm_of(function):
 
 REDRAWN = ("random_reinit", "keep_signs", "constant_sign", "reshuffle")
 IMPOSSIBLE = [
-    *(("inverted", on) for on in ("shuffled", "inverted", "transfer", "dense_longer")),
+    *(("inverted", on) for on in ("shuffled", "inverted", "transfer", "dense_longer", *CHANGING)),
+    *product((*REDRAWN, "shuffled", "inverted", "fork", "transfer"), ("small_dense",)),
     *(("transfer", on) for on in (*REDRAWN, "dense_longer", "transfer")),
     ("shuffled", "dense_longer"),
     *product(REDRAWN, REDRAWN),

@@ -50,7 +50,8 @@ def small_dense(place: Place) -> RunSpec:
 
 def drawn_scope(study: StudyConfig, arm: str) -> str:
     """Return the scope of the random masks that an arm begins with: its own one, or else ERK."""
-    return study.arms[arm].pruning.get("scope", SCOPE)
+    own = study.arms.get(arm)
+    return own.pruning.get("scope", SCOPE) if own else SCOPE
 
 
 def _drawn(place: Place, updates: Updates | None = None) -> RunSpec:
