@@ -20,6 +20,7 @@ from tf_lottery.method.building import (
 from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Edit
 from tf_lottery.method.spec import RunSpec
+from tf_lottery.method.strong import supermask
 from tf_lottery.seeding import derive
 
 Arm = Callable[[Place], RunSpec]
@@ -96,7 +97,7 @@ def shuffled(place: Place) -> RunSpec:
 
 def inverted(place: Place) -> RunSpec:
     """Another arm's run whose last pruning took the highest scores, in each layer (Frankle et al. 2021)."""
-    if place.same.pruning is None or place.same.edits:
+    if place.same.pruning is None or place.same.edits or place.same.supermask:
         raise LotteryError(
             f"Arm {place.arm!r} inverts the scores of the last pruning, but the masks of arm {place.on!r} "
             "don't come from scores alone. Name another arm with `on`."
@@ -142,13 +143,14 @@ CHAINS: dict[str, Arm] = {"ticket": ticket, "dense_longer": dense_longer}
 FOLLOWING = frozenset({"dense_longer"})
 """Chains that prune nothing. They have as many rounds as the chain that they are `on`."""
 
-AT_ONCE = frozenset({"one_shot", "at_init", "smart_ratio"})
+AT_ONCE = frozenset({"one_shot", "at_init", "smart_ratio", "supermask"})
 """Arms that prune once, to the density that another arm reaches in several rounds."""
 
 ARMS: dict[str, Arm] = {
     "one_shot": one_shot,
     "at_init": at_init,
     "smart_ratio": smart_ratio,
+    "supermask": supermask,
     "random_reinit": random_reinit,
     "keep_signs": keep_signs,
     "constant_sign": constant_sign,

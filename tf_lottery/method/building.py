@@ -70,7 +70,10 @@ def restarted(place: Place, start: str, seed: int | None) -> RunSpec:
 def edited(place: Place, **changes: Any) -> RunSpec:
     """Return another run with some changes. It waits for that run only if no recipe gives its masks."""
     same, study = place.same, place.study
-    if same.parent is None and same.pruning is None:
+    if same.supermask is not None:  # its masks exist only after its training
+        known = {"masks_of": same.key, "parent": None, "pruning": None, "edits": (), "supermask": None}
+        changes = known | changes
+    elif same.parent is None and same.pruning is None:
         changes = {"root": same.root or same.key, "masks_of": same.masks_of or same.key} | changes
     own = {"data": study.data, "model": study.model, "training": study.training, "snapshots": ()}
     if study.data.order == "replay":  # the order of the run that is edited, which may be a fork

@@ -15,6 +15,7 @@ from tf_lottery.method.arms import (
     matched,
     settings_of,
 )
+from tf_lottery.method.check_strong import check_supermask
 from tf_lottery.method.dense import PRETRAIN
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.scopes import check_scope
@@ -23,10 +24,13 @@ TAKES: dict[str, tuple[str, ...]] = {
     "dense_longer": ("rewind", "training"),
     "one_shot": ("pruning", "rewind", "training"),
     "at_init": ("pruning", "training"),
+    "supermask": ("pruning", "training", "supermask"),
     "transfer": ("training", "data"),
 }
-"""Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections,
-other functions `training`."""
+"""Arm's function -> the sections in which it reads settings of its own. Default: chains read all
+sections but `supermask`, other functions `training`."""
+
+_OF_CHAINS = tuple(section for section in OVERLAID if section != "supermask")
 
 _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
@@ -54,6 +58,7 @@ def check_arms(study: StudyConfig) -> None:
         _check_rounds(study, arm)
         _check_pruning(study, arm)
         _check_rewinding(study, arm)
+        check_supermask(study, arm)
     _check_search(study)
 
 
@@ -75,7 +80,7 @@ def _check_function(study: StudyConfig, arm: str) -> None:
 
 def _check_sections(study: StudyConfig, arm: str) -> None:
     settings, function = study.arms[arm], function_name(study, arm)
-    takes = TAKES.get(function, OVERLAID if function in CHAINS else ("training",))
+    takes = TAKES.get(function, _OF_CHAINS if function in CHAINS else ("training",))
     given = [section for section in OVERLAID if getattr(settings, section)]
     if refused := [section for section in given if section not in takes]:
         what = f"takes no {' or '.join(refused)} of its own"

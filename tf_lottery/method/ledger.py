@@ -171,11 +171,11 @@ def _built_on(spec: RunSpec, by_key: Mapping[str, Finished]) -> set[str | None]:
     """Return the keys of the runs whose training a run builds on."""
     built_on = {getattr(spec, link) for link in LINKS}
     root, masks_of = by_key.get(spec.root), by_key.get(spec.masks_of)
-    untrained = spec.parent is None and (spec.pruning or spec.masks_of)
+    untrained = spec.parent is None and spec.has_masks
     if root is not None and untrained and (spec.rewind is None or spec.rewind.to == "0it"):
         # It takes the dense run's weights at step 0, which cost no training of that run.
         built_on = built_on - {root.key} | {root.spec.pretrained}
-    if masks_of is not None and (masks_of.spec.pruning or masks_of.spec.parent):
+    if masks_of is not None and masks_of.spec.starts_masked and not masks_of.spec.masks_of:
         # These masks are known before that run's own training.
         built_on = built_on - {masks_of.key} | _built_on(masks_of.spec, by_key)
     return built_on

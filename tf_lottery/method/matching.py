@@ -85,7 +85,7 @@ def _rounds_of_choice(records: list[Finished], arm: str) -> set[int]:
     return {
         spec.round
         for spec in (record.spec for record in own)
-        if spec.parent in others or (spec.parent is None and (spec.pruning or spec.masks_of))
+        if spec.parent in others or (spec.parent is None and spec.has_masks)
     }
 
 

@@ -1,4 +1,4 @@
-"""The recipes in a run's spec: how masks are pruned and edited, and which file weights come from."""
+"""The recipes in a run's spec: how masks are pruned, edited and trained, and which file weights come from."""
 
 from tf_lottery.config import Strict
 
@@ -29,6 +29,21 @@ class Edit(Strict):
     """A key of `tf_lottery.pruning.edits.EDITS`."""
     seed: int = 0
     """The seed of an edit that draws; 0 for others."""
+
+
+class Supermask(Strict):
+    """A mask that is trained, by scores, while all weights stay as they are."""
+
+    kind: str
+    """A key of `tf_lottery.layers.supermasks.SUPERMASKS`."""
+    seed: int
+    """The seed of the scores at first, and of the draws in training."""
+    constant: bool = False
+    """Whether kernels have one size a layer."""
+    rescale: bool = False
+    """Whether the weights that are used are scaled by the number of all over that of those."""
+    threshold: float = 0.01
+    """The size of a score, above which a weight of the kind `signed` is used."""
 
 
 class WeightsFile(Strict):

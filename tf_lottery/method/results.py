@@ -136,7 +136,8 @@ class Results(Generic[Run]):
 
 def _recipe(record: Finished) -> tuple[Any, ...]:
     """Return what a run's masks follow from."""
-    return record.spec.parent, record.spec.pruning, record.spec.masks_of, record.spec.edits
+    spec = record.spec
+    return spec.parent, spec.pruning, spec.masks_of, spec.edits, spec.supermask
 
 
 def _nearest(rounds: dict[int, Run], density: float) -> Run:

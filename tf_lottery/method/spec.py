@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
-from tf_lottery.method.recipe import Edit, Pruning, WeightsFile
+from tf_lottery.method.recipe import Edit, Pruning, Supermask, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
@@ -82,6 +82,8 @@ class RunSpec(_FromJson):
     for this network, so that they exist only after that run's training."""
     edits: tuple[Edit, ...] = ()
     """Changes of these masks, one after another."""
+    supermask: Supermask | None = None
+    """The mask that this run trains in place of weights. A `pruning` beside it says how many weights stay."""
     snapshots: tuple[Steps, ...] = ()
     """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
@@ -103,7 +105,7 @@ class RunSpec(_FromJson):
             settings["pruning"]["layer_rates"] = list(rates.items())  # the first match counts
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
-        if self.training.engine == "auto" and not self.has_masks:  # the dense engine trains it
+        if self.training.engine == "auto" and not self.starts_masked:  # the dense engine trains it
             del settings["training"]["engine"]
         settings["version"] = KEY_VERSION
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
@@ -112,7 +114,12 @@ class RunSpec(_FromJson):
     @property
     def has_masks(self) -> bool:
         """Whether weights of this run are pruned."""
-        return any((self.parent, self.pruning, self.masks_of))
+        return any((self.parent, self.pruning, self.masks_of, self.supermask))
+
+    @property
+    def starts_masked(self) -> bool:
+        """Whether weights are pruned before this run's training; masks that are trained come after it."""
+        return self.has_masks and self.supermask is None
 
     @property
     def begins(self) -> RewindConfig | None:

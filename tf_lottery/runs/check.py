@@ -16,9 +16,11 @@ from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evi
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
 from tf_lottery.runs.start import check_start
+from tf_lottery.runs.strong import check_kind
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.training.optimizers import make_optimizer, outputs_of
 from tf_lottery.training.state import model_variables
+from tf_lottery.training.supermask import is_constant
 from tf_lottery.training.trainer import Trainer
 
 
@@ -68,6 +70,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         )
     for each in specs:
         check_start(each)
+        check_kind(each)
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
         raise LotteryError(
@@ -77,7 +80,10 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
     if study.replicates > 1 or len(study.arms) > 1:
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
         redraw(trainer.model, trainer.kernels, first, second, "model/")
-        _check_constant({spec.start: spec.arm for spec in specs}, trainer, first)
+        starts = {spec.start: spec.arm for spec in specs}
+        masked = [spec for spec in specs if spec.supermask]
+        starts |= {"constant_sign": spec.arm for spec in masked if is_constant(spec.supermask)}
+        _check_constant(starts, trainer, first)
 
 
 def _check_outputs(arm: str, study: StudyConfig) -> None:

@@ -10,7 +10,12 @@ from tf_lottery.method.spent import Spent, training_flops
 
 
 def spent(
-    model: keras.Model, steps: int, batch_size: int | None, seconds: float, seconds_total: float
+    model: keras.Model,
+    steps: int,
+    batch_size: int | None,
+    seconds: float,
+    seconds_total: float,
+    masked: bool = True,
 ) -> Spent:
     """Return what a training cost.
 
@@ -20,6 +25,8 @@ def spent(
         batch_size: The number of examples in a step; None if it isn't known.
         seconds: The time of the training steps, in seconds.
         seconds_total: The time of the run, in seconds.
+        masked: Whether the masks held from the first step on. If not, as where they are what was trained, all
+            weights were computed with and got gradients, so `flops_remaining` is `flops_dense`.
     """
     forward = flops(model)
     examples = None if batch_size is None else steps * batch_size
@@ -27,7 +34,7 @@ def spent(
         steps=steps,
         examples=examples,
         flops_dense=training_flops(forward.dense, examples),
-        flops_remaining=training_flops(forward.remaining, examples),
+        flops_remaining=training_flops(forward.remaining if masked else forward.dense, examples),
         uncounted=list(forward.uncounted),
         seconds=seconds,
         seconds_total=seconds_total,

@@ -13,6 +13,7 @@ from tf_lottery.runs.trainers import Trainers
 from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
 from tf_lottery.training.checkpoint import Cadence
+from tf_lottery.training.early_stop import EarlyStop, LastStep
 from tf_lottery.training.measured import train
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
@@ -70,7 +71,8 @@ def execute(
     choice = engines.choose(spec, trainer, dataset, last - start.first_step)
     engine = choice.engine
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
-    evaluations = Evaluations(engine, length.evaluate_every, observer)
+    early_stop = LastStep() if spec.supermask else EarlyStop()
+    evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, [rewind_points, evaluations])
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)

@@ -63,7 +63,14 @@ def keep_run(
     last = evaluations.points[-1].step
     total = time.perf_counter() - began
     seconds = evaluations.seconds | {"compile": compiled, "total": total}
-    cost = spent(trainer.model, last - first, spec.training.batch_size, seconds["train"], total)
+    cost = spent(
+        trainer.model,
+        last - first,
+        spec.training.batch_size,
+        seconds["train"],
+        total,
+        masked=spec.supermask is None,
+    )
     return store.finish(
         Record(
             key=spec.key,

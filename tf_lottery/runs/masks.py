@@ -31,7 +31,7 @@ def masks_of(spec: RunSpec, store: Store, subject: Subject) -> Masks:
         DamagedError: If a file of another run fails its checksum.
         LotteryError: If scores aren't finite, or a layer would be emptied.
     """
-    if spec.masks_of is None and spec.pruning is None and spec.parent is None:
+    if not spec.starts_masked:
         return masks_.ones(subject.shapes())
     pruned = _pruned(spec, store, subject)
     for each in spec.edits:
@@ -48,7 +48,7 @@ def _pruned(spec: RunSpec, store: Store, subject: Subject) -> Pruned:
     if spec.pruning is None:
         return Pruned(masks, seed=0)
     evidence = _evidence(spec, store, subject, masks)
-    counts = _counts(spec.pruning, masks)
+    counts = counts_of(spec.pruning, masks)
     pruned, scores = _prune(spec.pruning, evidence, counts)
     if not masks_.shrinks(masks, pruned):
         raise RuntimeError("a pruned weight came back: please report this")
@@ -74,7 +74,13 @@ def _looks_back(spec: RunSpec) -> bool:
     return spec.parent is None or spec.pruning.criterion in FROM_INITIAL
 
 
-def _counts(pruning: Pruning, masks: Masks) -> Kept:
+def counts_of(pruning: Pruning, masks: Masks) -> Kept:
+    """Return how many weights a pruning leaves in which groups of layers.
+
+    Args:
+        pruning: The recipe.
+        masks: The masks before it.
+    """
     rates = layer_rates(list(masks), pruning.rate, pruning.layer_rates)
     return kept(
         {path: mask.shape for path, mask in masks.items()},

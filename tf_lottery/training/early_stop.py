@@ -22,6 +22,14 @@ class EarlyStop:
         self.point, self.weights = point, weights
 
 
+class LastStep(EarlyStop):
+    """Keeps the last point, of trainings whose masks change until then."""
+
+    def improves(self, point: Point) -> bool:
+        """Return True: a later point replaces all before it."""
+        return True
+
+
 def diverged(point: Point) -> bool:
     """Return whether a training has diverged, so that its loss is NaN or infinite."""
     losses = [loss for loss in (point.train_loss, point.validation_loss) if loss is not None]
