@@ -83,6 +83,9 @@ class ScoredNetwork(keras.Layer):
         # Not tracked: the kernels belong to the network, and settings aren't variables.
         self.__dict__ |= {"kernels": own, "scores": scores}
         self.__dict__ |= {"_supermask": supermask, "_counts": counts, "_draw": draw}
+        self.__dict__["_decide"] = tf.function(
+            self._hard
+        )  # eager, its loops would take a hundred times longer
         self.built = True
 
     def _score(self, path: str, kernel: keras.Variable) -> keras.Variable:
@@ -117,12 +120,12 @@ class ScoredNetwork(keras.Layer):
 
     def masks(self) -> Masks:
         """Return which weights are used outside of training."""
-        return {path: value.numpy() != 0 for path, value in self._hard().items()}
+        return {path: value.numpy() != 0 for path, value in self._decide().items()}
 
     def baked(self) -> dict[str, np.ndarray]:
         """Return kernel path -> the weights that are used outside of training, +0.0 where they are pruned."""
         found = {}
-        for path, hard in self._hard().items():
+        for path, hard in self._decide().items():
             kernel = keras.ops.convert_to_numpy(self.kernels[path])
             factor = self._scaled(hard).numpy().astype(kernel.dtype)
             found[path] = np.where(hard.numpy() != 0, kernel * factor, np.zeros_like(kernel))
