@@ -96,7 +96,7 @@ class RewindConfig(Strict):
 
 
 class SupermaskConfig(Strict):
-    """How the arm `supermask` trains masks: scores are trained, while all weights stay as they are at step 0."""
+    """How the arm `supermask` trains masks, by scores, while all weights stay as they are at step 0."""
 
     kind: str = "edge_popup"
     """A name in `tf_lottery.layers.supermasks.SUPERMASKS`. `edge_popup`: the highest scores stay, as many as

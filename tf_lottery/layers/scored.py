@@ -83,9 +83,7 @@ class ScoredNetwork(keras.Layer):
         # Not tracked: the kernels belong to the network, and settings aren't variables.
         self.__dict__ |= {"kernels": own, "scores": scores}
         self.__dict__ |= {"_supermask": supermask, "_counts": counts, "_draw": draw}
-        self.__dict__["_decide"] = tf.function(
-            self._hard
-        )  # eager, its loops would take a hundred times longer
+        self.__dict__["_decide"] = tf.function(self._hard)  # its loops are slow where they are eager
         self.built = True
 
     def _score(self, path: str, kernel: keras.Variable) -> keras.Variable:

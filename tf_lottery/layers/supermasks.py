@@ -25,7 +25,7 @@ class Kind:
         first: Function of a kernel's shape and a generator that returns the scores at first, float64.
         soft: Function of a kernel's scores, to whose value the gradient of the mask passes straight through.
         hard: Function of kernel path -> scores, the settings and the counts of weights that returns kernel
-            path -> what each weight is multiplied by: 0 where it is pruned, else 1 or -1, in the scores' type.
+            path -> what each weight is multiplied by, in the scores' type: 0 if it is pruned, else 1 or -1.
         drawn: Function of a kernel's scores and of as many uniform numbers in [0, 1) that returns what its
             weights are multiplied by in a training step. Default: what `hard` returns.
         constant: Whether kernels always have one size a layer.
@@ -39,7 +39,7 @@ class Kind:
 
 
 def kaiming_uniform(shape: Sequence[int], generator: np.random.Generator) -> np.ndarray:
-    """Return scores between -b and b, b = 1 / sqrt(inputs of a unit), as the code of edge-popup draws them."""
+    """Return scores between -b and b, b = 1 / sqrt(inputs of a unit), as edge-popup's code draws them."""
     bound = 1 / math.sqrt(max(1, math.prod(shape[:-1])))
     return generator.uniform(-bound, bound, shape)
 
@@ -76,7 +76,7 @@ def likelier(scores: Tensors, supermask: Supermask, counts: Kept) -> dict[str, t
 
 
 def signs(scores: Tensors, supermask: Supermask, counts: Kept) -> dict[str, tf.Tensor]:
-    """Keep a weight whose score is above the threshold, invert it below minus the threshold, else prune it."""
+    """Keep a weight whose score is above the threshold, invert one below its negative, else prune it."""
     return {
         path: tf.cast(value > supermask.threshold, value.dtype)
         - tf.cast(value < -supermask.threshold, value.dtype)

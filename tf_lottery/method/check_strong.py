@@ -28,8 +28,8 @@ def check_supermask(study: StudyConfig, arm: str) -> None:
             )
         if own.rounds is None or len(set(own.rounds)) != 1:
             raise LotteryError(
-                f"Arm {arm!r} learns its density (supermask.kind {kind}), so all its rounds would be the same "
-                f"run. Name one round that it stands at, such as arms.{arm}.rounds: [1]."
+                f"Arm {arm!r} learns its density (supermask.kind {kind}), so all its rounds would be the "
+                f"same run. Name one round that it stands at, such as arms.{arm}.rounds: [1]."
             )
     elif settings.pruning.min_density and settings.pruning.scope != "layer":
         raise LotteryError(

@@ -8,7 +8,7 @@ from tf_lottery.method.spec import RunSpec
 from tf_lottery.seeding import derive
 
 LEARNED = frozenset({"learned", "signed"})
-"""Kinds of supermasks whose density is learned. Those of the others are those of the arm that they are `on`."""
+"""Kinds of supermasks whose density is learned. Others have the densities of the arm that they are `on`."""
 
 
 def supermask(place: Place) -> RunSpec:

@@ -81,8 +81,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
         redraw(trainer.model, trainer.kernels, first, second, "model/")
         starts = {spec.start: spec.arm for spec in specs}
-        masked = [spec for spec in specs if spec.supermask]
-        starts |= {"constant_sign": spec.arm for spec in masked if is_constant(spec.supermask)}
+        starts.update(("constant_sign", s.arm) for s in specs if s.supermask and is_constant(s.supermask))
         _check_constant(starts, trainer, first)
 
 

@@ -55,8 +55,8 @@ def bake(engine: SupermaskEngine, trainer: Trainer) -> dict[str, Any]:
     masks, weights = engine.masks(), engine.weights()
     if empty := [path for path, mask in masks.items() if not mask.any()]:
         raise LotteryError(
-            f"The mask that was trained prunes all of {empty[0]}, and every layer must keep a weight. Train it "
-            "longer, with another learning rate or less weight decay."
+            f"The mask that was trained prunes all of {empty[0]}, and every layer must keep a weight. Train "
+            "it longer, with another learning rate or less weight decay."
         )
     trainer.begin(masks, weights, 0, None)
     trainer.compile_seconds += engine.compile_seconds

@@ -41,7 +41,7 @@ class SupermaskEngine(DenseEngine):
     """Trains the scores of a network of its own, which has the trainer's weights, by the compiled loop.
 
     The network is built anew by the same builder: the trainer's holds pruned weights at 0.0 for good. The
-    learning rate, its schedule and the weight decay are those of the training, for scores in place of weights.
+    learning rate, its schedule and the weight decay are those of the training, for scores, not for weights.
     Scores are float32 under mixed precision. Replicas hold the same scores, and so the same masks: updates
     come from gradients that were added up over all of them, and draws from a seed that they share; both are
     compared in every check.
@@ -108,8 +108,8 @@ class SupermaskEngine(DenseEngine):
         for path, value in state.capture(self._staying).items():
             if value.tobytes() != self._first[path].tobytes():
                 raise LotteryError(
-                    f"The weights {path} have changed, which have to stay while scores are trained. Use a network "
-                    "whose layers don't write to their weights."
+                    f"The weights {path} have changed, which have to stay while scores are trained. Use a "
+                    "network whose layers don't write to their weights."
                 )
 
     def masks(self) -> Masks:
