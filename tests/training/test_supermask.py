@@ -15,12 +15,13 @@ from tf_lottery.training.supermask import SupermaskEngine
 
 KINDS = ("edge_popup", "learned", "signed")
 DROPOUT = ModelConfig(build="tests.training.networks:with_dropout")
+SLOW = pytest.mark.slow
 CONVOLUTIONAL = ModelConfig(build="tests.training.networks:convolutional")
 SETTINGS = {"xla": False, "optimizer": "adam", "learning_rate": 0.02}
 
 
 def made(digits, kind, model=DROPOUT, share=3, **training):
-    """A trainer at weights of its own, and an engine that trains masks of them; a third of the weights stay."""
+    """A trainer at weights of its own, and an engine that trains masks of them."""
     setup = trainer(digits, model, **SETTINGS | training)
     setup.set_weights(setup.initial_weights(4))
     return setup, engine_of(setup, digits, kind, share)
@@ -56,7 +57,7 @@ def test_scores_are_trained_and_weights_stay_bit_for_bit(kind, digits):
     assert ("scores/seeds" in moved) == (kind == "learned")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["signed", *(pytest.param(kind, marks=SLOW) for kind in KINDS[:2])])
 def test_a_ticket_of_the_masks_and_weights_computes_what_the_engine_measured(kind, digits):
     setup, engine = made(digits, kind)
     train(engine, digits)
@@ -77,8 +78,13 @@ def test_a_ticket_of_the_masks_and_weights_computes_what_the_engine_measured(kin
     assert setup.measure("validation") == pytest.approx(measured, rel=1e-6)
 
 
-@pytest.mark.parametrize("xla", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "xla"),
+    [
+        ("learned", False),
+        *(pytest.param(kind, xla, marks=SLOW) for kind in KINDS for xla in (False, True)),
+    ],
+)
 def test_a_state_that_is_restored_goes_on_to_the_same_bits(kind, xla, digits):
     setup, engine = made(digits, kind, xla=xla)
     begun = engine.state()
@@ -91,6 +97,7 @@ def test_a_state_that_is_restored_goes_on_to_the_same_bits(kind, xla, digits):
     assert again.weights().keys() == setup.weights().keys()
 
 
+@SLOW
 def test_weights_may_have_one_size_a_layer(digits):
     setup, _ = made(digits, "learned")
     engine = engine_of(setup, digits, "learned", constant=True)
@@ -101,6 +108,7 @@ def test_weights_may_have_one_size_a_layer(digits):
     engine.check()
 
 
+@SLOW
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "float64"])
 def test_scores_are_as_precise_as_the_weights(precision, digits):
     _, engine = made(digits, "signed", precision=precision)
@@ -111,6 +119,7 @@ def test_scores_are_as_precise_as_the_weights(precision, digits):
     engine.check()
 
 
+@SLOW
 def test_a_convolutional_network_too(digits):
     _, engine = made(digits, "edge_popup", CONVOLUTIONAL)
     loss, _ = engine.measure("validation")
@@ -119,7 +128,7 @@ def test_a_convolutional_network_too(digits):
     assert engine.measure("validation")[0] < loss
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["edge_popup", *(pytest.param(kind, marks=SLOW) for kind in KINDS[1:])])
 def test_two_replicas_have_the_same_masks_and_train_as_one_device_does(kind, digits):
     settings = {"optimizer": "sgd", "learning_rate": 0.5}
     scores = []
