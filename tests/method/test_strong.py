@@ -157,6 +157,15 @@ def test_what_does_not_fit_is_refused_in_one_line(arm, message):
     assert_helps(str(caught.value).splitlines()[0])
 
 
+def test_a_study_that_restores_its_optimizer_may_train_scores_with_another():
+    study = fake_study(
+        rewind={"to": "5it", "optimizer": "restore"},
+        arms={"supermask": {"training": {"optimizer": "sgd"}}},
+    )
+    check_arms(study)
+    assert {spec.rewind for spec in specs_of("supermask", study)} == {RewindConfig()}
+
+
 def test_masks_that_were_trained_have_no_scores_to_invert():
     study = fake_study(arms={"supermask": {}, "inverted": {"on": "supermask"}})
     with pytest.raises(LotteryError, match="'inverted' inverts .* arm 'supermask'"):

@@ -184,6 +184,8 @@ def _check_rewinding(study: StudyConfig, arm: str) -> None:
             f"Arm {arm!r} has training.precision {training.precision}, and the weights that it starts from "
             f"have {before.precision}. Give both the same."
         )
+    if function_name(study, arm) == "supermask":
+        return  # its optimizer is one of scores, and begins with them
     optimizers = [(each.optimizer, each.optimizer_options) for each in (training, before)]
     if rewind.optimizer == "restore" and optimizers[0] != optimizers[1]:
         raise LotteryError(

@@ -61,8 +61,8 @@ def check_new(model: keras.Model, another: keras.Model) -> None:
     """
     if {id(variable) for variable in model.variables} & {id(variable) for variable in another.variables}:
         raise LotteryError(
-            "Expected a builder that returns a new model each time, since gradients are measured on a "
-            "network of their own. Received: one that returns the same weights again."
+            "Expected a builder that returns a new model each time, since gradients are measured, and masks "
+            "are trained, on a network of their own. Received: one that returns the same weights again."
         )
 
 
