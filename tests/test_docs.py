@@ -24,7 +24,7 @@ def test_the_contracts_are_frozen():
     assert set(RunSpec.model_fields) == {
         *("arm", "replicate", "round", "trial", "data", "model", "training", "order_seed", "start"),
         *("init_seed", "pretrained", "weights", "rewind", "root", "parent", "pruning", "masks_of", "edits"),
-        *("snapshots", "transfer_seed", "updates", "until", "small"),
+        *("snapshots", "transfer_seed", "updates", "until", "small", "supermask"),
     }
     assert {*Record.model_fields, *Record.model_computed_fields} == {
         *(

@@ -17,6 +17,7 @@ from tf_lottery.config_pruning import (
     PruningConfig,
     RewindConfig,
     SearchConfig,
+    SupermaskConfig,
     UpdatesConfig,
 )
 from tf_lottery.config_training import (  # noqa: F401 - all sections can be imported from here
@@ -57,6 +58,8 @@ class ArmConfig(Strict):
     """Settings of `training` that differ in this arm, such as `{optimizer: sgd, learning_rate: 0.1}`."""
     data: dict[str, Any] = {}
     """Settings of `data` that differ in this arm, such as `{name: fashion_mnist}`."""
+    supermask: dict[str, Any] = {}
+    """Settings of `supermask` that differ in this arm, such as `{kind: learned}`."""
     rounds: list[Round] | None = None
     """The rounds at which the arm is trained. Default: every round from 1 on."""
     trials: int = Field(1, ge=1, le=1000)
@@ -83,7 +86,7 @@ class StorageConfig(Strict):
     state."""
 
 
-OVERLAID = ("pruning", "rewind", "updates", "training", "data")
+OVERLAID = ("pruning", "rewind", "updates", "training", "data", "supermask")
 """The sections of a study that an arm may have settings of its own in."""
 
 _SOURCE = {"name", "path", "load"}
@@ -143,6 +146,8 @@ class StudyConfig(Strict):
     """Where the dense network's first weights come from. Default: they are drawn."""
     search: SearchConfig | None = None
     """A cheaper search. Default: the rounds that find masks are trained in full, too."""
+    supermask: SupermaskConfig = SupermaskConfig()
+    """How the arm `supermask` trains masks. Other arms don't read it."""
     arms: dict[ArmName, ArmConfig] = {"ticket": ArmConfig(), "random_reinit": ArmConfig()}
     """What is compared: lines of `tf_lottery.method.arms.CHAINS` and `ARMS`, or further arms that are
     `like` one of those. `ticket` comes first; it is left out only if no arm needs it."""

@@ -128,6 +128,32 @@ class EarlyBirdConfig(Strict):
     """The steps from one look to the next."""
 
 
+class SupermaskConfig(Strict):
+    """How the arm `supermask` trains masks, by scores, while all weights stay as they are at step 0."""
+
+    kind: str = "edge_popup"
+    """A name in `tf_lottery.layers.supermasks.SUPERMASKS`. `edge_popup`: the highest scores stay, as many as
+    the arm's round leaves (Ramanujan et al. 2020). `learned`: each step draws a mask whose probabilities are
+    learned, and so is the density (Zhou et al. 2019). `signed`: weights are kept, pruned or inverted by a
+    threshold of the scores, so the density is learned, too (Koster et al. 2022)."""
+    constant: bool = False
+    """Whether kernels have one size a layer, their standard deviation at step 0, with the signs of step 0
+    (Zhou's signed constant). Kernels of the kind `signed` always have."""
+    rescale: bool = False
+    """Whether a layer's weights that are used are scaled by the number of all its weights over that of those
+    (Zhou's dynamic weight rescaling)."""
+    threshold: float = Field(0.01, ge=0)
+    """For `signed`: the size of a score above which a weight is used."""
+
+    @model_validator(mode="after")
+    def _of_its_kind(self):
+        if self.threshold != 0.01 and self.kind != "signed":
+            raise ValueError("expected threshold with kind: signed only")
+        if self.constant and self.kind == "signed":
+            raise ValueError("expected no constant with kind: signed, whose kernels always have one size")
+        return self
+
+
 class SearchConfig(Strict):
     """A cheaper search: how the rounds that find masks are trained. The arm `final` trains what they find."""
 

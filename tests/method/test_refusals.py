@@ -21,9 +21,11 @@ OTHER_DATA = {"name": "fashion_mnist", "digest": "e" * 64}
 
 GOOD = [  # settings, the arms that read them
     ({"pruning": {"criterion": "random"}}, (*PRUNED, "gradual")),
-    ({"pruning": {"scope": "erk"}}, (*PRUNED, "gradual", *DRAWN)),
+    ({"pruning": {"scope": "erk"}}, (*PRUNED, "gradual", *DRAWN, "supermask")),
     ({"pruning": {"scope": "global", "criterion": "snip", "examples": 50}}, PRUNED),
-    ({"pruning": {"min_density": 0.05}}, (*PRUNED, "gradual", *DRAWN)),
+    ({"pruning": {"min_density": 0.05}}, (*PRUNED, "gradual", *DRAWN, "supermask")),
+    ({"supermask": {"constant": True}}, ("supermask",)),
+    ({"rounds": [1], "supermask": {"kind": "learned"}}, ("supermask",)),
     ({"pruning": {"rate": 0.5}}, ("ticket",)),
     ({"pruning": {"rounds": 2}}, ("ticket",)),
     ({"pruning": {"layer_rates": {"output": 0.1}}}, ("ticket",)),
@@ -75,6 +77,8 @@ BAD = [
     {"data": {"share": 1.5}},
     {"data": {"name": "npz", "load": "a:b"}},
     {"data": {"path": "here.npz"}},
+    {"supermask": {"kind": 3}},
+    {"supermask": {"threshold": 0.1}},
     {"rounds": []},
     {"rounds": [0]},
     {"trials": 0},
@@ -156,7 +160,10 @@ def arm_of(function):
 
 REDRAWN = ("random_reinit", "keep_signs", "constant_sign", "reshuffle")
 IMPOSSIBLE = [
-    *(("inverted", on) for on in ("shuffled", "inverted", "transfer", "dense_longer", *CHANGING)),
+    *(
+        ("inverted", on)
+        for on in ("shuffled", "inverted", "transfer", "dense_longer", *CHANGING, "supermask")
+    ),
     *product((*REDRAWN, "shuffled", "inverted", "fork", "transfer"), ("small_dense",)),
     *(("transfer", on) for on in (*REDRAWN, "dense_longer", "transfer")),
     ("shuffled", "dense_longer"),

@@ -285,6 +285,7 @@ TICKET = {"like": "ticket"}
     [
         ({"final": {}}, "arms.final needs a cheaper search"),
         ({"moved": {"like": "transfer", "training": {"optimizer": "sgd"}}}, "arms.moved needs other data"),
+        ({"supermask": {}}, "arms.supermask needs scores that are trained in place of weights"),
         ({"long": TICKET | {"training": {"steps": "9ep"}}}, "arms.long needs training or data"),
         ({"other": TICKET | {"data": {"name": "digits"}}}, "arms.other needs training or data"),
         ({"snip": TICKET | {"pruning": {"criterion": "snip"}}}, "arms.snip needs gradients"),

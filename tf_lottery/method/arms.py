@@ -22,6 +22,7 @@ from tf_lottery.method.early_bird import until
 from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Edit
 from tf_lottery.method.spec import RunSpec
+from tf_lottery.method.strong import supermask
 from tf_lottery.seeding import derive
 
 Arm = Callable[[Place], RunSpec]
@@ -148,7 +149,7 @@ FOLLOWING = frozenset({"dense_longer"})
 DRAWN = frozenset({"smart_ratio", "static", "set", "rigl"})
 """Arms that begin with random masks, whatever `pruning.criterion` says."""
 
-AT_ONCE = frozenset({"one_shot", "at_init", "gradual", "small_dense"}) | DRAWN
+AT_ONCE = frozenset({"one_shot", "at_init", "gradual", "small_dense", "supermask"}) | DRAWN
 """Arms that come to the density that another arm reaches in several rounds in one training."""
 
 ARMS: dict[str, Arm] = {
@@ -160,6 +161,7 @@ ARMS: dict[str, Arm] = {
     "set": set_,
     "rigl": rigl,
     "small_dense": small_dense,
+    "supermask": supermask,
     "random_reinit": random_reinit,
     "keep_signs": keep_signs,
     "constant_sign": constant_sign,

@@ -63,7 +63,7 @@ def edited(place: Place, **changes: Any) -> RunSpec:
         )
     if same.learns_masks or (same.parent is None and same.pruning is None):
         masks_of = same.masks_of or same.key
-        taken = {"masks_of": masks_of, "parent": None, "pruning": None, "updates": None}
+        taken = {"masks_of": masks_of, "parent": None, "pruning": None, "updates": None, "supermask": None}
         changes = {"root": same.root or same.key} | taken | changes
     own = {
         "data": study.data,

@@ -18,6 +18,7 @@ from tf_lottery.method.arms import (
     searched,
     settings_of,
 )
+from tf_lottery.method.check_strong import check_supermask
 from tf_lottery.method.dense import PRETRAIN
 from tf_lottery.pruning.criteria import CRITERIA, DRAWING, of_weights
 from tf_lottery.pruning.scopes import check_scope
@@ -31,12 +32,13 @@ TAKES: dict[str, tuple[str, ...]] = {
     "set": ("pruning", "updates", "training"),
     "rigl": ("pruning", "updates", "training"),
     "small_dense": ("training",),
+    "supermask": ("pruning", "training", "supermask"),
     "transfer": ("training", "data"),
 }
 """Arm's function -> the sections in which it reads settings of its own. Default: chains read all sections
-but `updates`, other functions `training`."""
+but `updates` and `supermask`, other functions `training`."""
 
-_OF_CHAINS = tuple(section for section in OVERLAID if section != "updates")
+_OF_CHAINS = tuple(section for section in OVERLAID if section not in ("updates", "supermask"))
 
 _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
@@ -67,6 +69,7 @@ def check_arms(study: StudyConfig) -> None:
         _check_rounds(study, arm)
         _check_pruning(study, arm)
         _check_rewinding(study, arm)
+        check_supermask(study, arm)
     _check_search(study)
 
 
@@ -201,6 +204,8 @@ def _check_rewinding(study: StudyConfig, arm: str) -> None:
             f"Arm {arm!r} has training.precision {training.precision}, and the weights that it starts from "
             f"have {before.precision}. Give both the same."
         )
+    if function_name(study, arm) == "supermask":
+        return  # its optimizer is one of scores, and begins with them
     optimizers = [(each.optimizer, each.optimizer_options) for each in (training, before)]
     if rewind.optimizer == "restore" and optimizers[0] != optimizers[1]:
         raise LotteryError(

@@ -1,4 +1,4 @@
-"""The recipes in a run's spec: how masks are pruned and edited, and which file weights come from."""
+"""The recipes in a run's spec: how masks are pruned, edited and trained, and which file weights come from."""
 
 from tf_lottery.config import Strict
 
@@ -61,6 +61,21 @@ class EarlyBird(Strict):
     """How many masks in a row must be that near to the one before."""
     every: str
     """The steps from one look to the next, such as `1ep`."""
+
+
+class Supermask(Strict):
+    """A mask that is trained, by scores, while all weights stay as they are."""
+
+    kind: str
+    """A key of `tf_lottery.layers.supermasks.SUPERMASKS`."""
+    seed: int
+    """The seed of the scores at first, and of the draws in training."""
+    constant: bool = False
+    """Whether kernels have one size a layer."""
+    rescale: bool = False
+    """Whether the weights that are used are scaled by the number of all over that of those."""
+    threshold: float = 0.01
+    """The size of a score, above which a weight of the kind `signed` is used."""
 
 
 class WeightsFile(Strict):

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, computed_field, model_validator
 
 from tf_lottery.config import DataConfig, ModelConfig, RewindConfig, Steps, Strict, TrainingConfig
 from tf_lottery.method.keys import digest
-from tf_lottery.method.recipe import EarlyBird, Edit, Pruning, Updates, WeightsFile
+from tf_lottery.method.recipe import EarlyBird, Edit, Pruning, Supermask, Updates, WeightsFile
 from tf_lottery.method.spent import FIGURES, Spent
 from tf_lottery.paths import ARTEFACT
 from tf_lottery.pruning import masks as masks_
@@ -84,6 +84,8 @@ class RunSpec(_FromJson):
     """What ends the training before its last step; None if nothing does."""
     small: Pruning | None = None
     """The pruning whose number of weights a narrower dense network has, as nearly as possible."""
+    supermask: Supermask | None = None
+    """The mask that this run trains in place of weights. A `pruning` beside it says how many weights stay."""
     snapshots: tuple[Steps, ...] = ()
     """The rewind points that this run keeps; not part of the key, since keeping them changes no bit."""
 
@@ -97,29 +99,35 @@ class RunSpec(_FromJson):
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
-        if self.training.engine == "auto" and not self.has_masks:  # the dense engine trains it
+        if self.training.engine == "auto" and not self.starts_masked:  # the dense engine trains it
             del settings["training"]["engine"]
         return digest(settings)
 
     @property
     def has_masks(self) -> bool:
         """Whether weights of this run are pruned."""
-        return any((self.parent, self.pruning, self.masks_of, self.updates))
+        return any((self.parent, self.pruning, self.masks_of, self.updates, self.supermask))
+
+    @property
+    def starts_masked(self) -> bool:
+        """Whether this run trains weights under masks; masks that are scored come after the training."""
+        return self.has_masks and self.supermask is None
 
     @property
     def learns_masks(self) -> bool:
         """Whether the run's masks exist only after its training."""
-        return self.updates is not None
+        return self.updates is not None or self.supermask is not None
 
     @property
     def recipe(self) -> tuple[Any, ...]:
         """What the run's masks follow from; all None or empty for a dense run."""
-        return self.parent, self.pruning, self.masks_of, self.edits, self.updates, self.small
+        parts = (self.parent, self.pruning, self.masks_of, self.edits)
+        return (*parts, self.updates, self.small, self.supermask)
 
     @property
     def from_initial(self) -> bool:
         """Whether the run is a pruned one that builds on no training but that of its masks."""
-        return self.parent is None and any((self.pruning, self.masks_of, self.updates, self.small))
+        return self.parent is None and (self.has_masks or self.small is not None)
 
     @property
     def begins(self) -> RewindConfig | None:

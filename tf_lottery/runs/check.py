@@ -18,10 +18,12 @@ from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
 from tf_lottery.runs.settling import check_looks
 from tf_lottery.runs.start import check_start
+from tf_lottery.runs.strong import check_kind
 from tf_lottery.runs.trainers import Trainers
 from tf_lottery.runs.updating import update_steps
 from tf_lottery.training.optimizers import make_optimizer, outputs_of
 from tf_lottery.training.state import model_variables
+from tf_lottery.training.supermask import is_constant
 from tf_lottery.training.trainer import Trainer
 
 
@@ -77,6 +79,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
             with_width(each.model, 1.0)
         if each.until is not None:
             check_looks(each, lengths[each.arm])
+        check_kind(each)
     own = [r for r in records if (r.spec.data.digest, r.spec.model) == (spec.data.digest, spec.model)]
     own = [record for record in own if record.spec.small is None]
     if any(r.resolved["architecture"] != trainer.resolved["architecture"] for r in own):
@@ -87,7 +90,9 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
     if study.replicates > 1 or len(study.arms) > 1:
         first, second = (trainer.initial_weights(seed) for seed in (0, 1))
         redraw(trainer.model, trainer.kernels, first, second, "model/")
-        _check_constant({spec.start: spec.arm for spec in specs}, trainer, first)
+        starts = {spec.start: spec.arm for spec in specs}
+        starts.update(("constant_sign", s.arm) for s in specs if s.supermask and is_constant(s.supermask))
+        _check_constant(starts, trainer, first)
 
 
 def _check_outputs(arm: str, study: StudyConfig) -> None:

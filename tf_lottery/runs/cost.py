@@ -14,7 +14,12 @@ from tf_lottery.training.mask_updates import Change
 
 
 def spent(
-    model: keras.Model, steps: int, batch_size: int | None, seconds: float, seconds_total: float
+    model: keras.Model,
+    steps: int,
+    batch_size: int | None,
+    seconds: float,
+    seconds_total: float,
+    masked: bool = True,
 ) -> Spent:
     """Return what a training cost.
 
@@ -24,6 +29,8 @@ def spent(
         batch_size: The number of examples in a step; None if it isn't known.
         seconds: The time of the training steps, in seconds.
         seconds_total: The time of the run, in seconds.
+        masked: Whether the masks held from the first step on. If not, as where they are what was trained, all
+            weights were computed with and got gradients, so `flops_remaining` is `flops_dense`.
     """
     forward = flops(model)
     examples = None if batch_size is None else steps * batch_size
@@ -31,7 +38,7 @@ def spent(
         steps=steps,
         examples=examples,
         flops_dense=training_flops(forward.dense, examples),
-        flops_remaining=training_flops(forward.remaining, examples),
+        flops_remaining=training_flops(forward.remaining if masked else forward.dense, examples),
         uncounted=list(forward.uncounted),
         seconds=seconds,
         seconds_total=seconds_total,

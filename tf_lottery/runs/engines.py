@@ -7,8 +7,10 @@ from typing import Any
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import RunSpec
+from tf_lottery.runs import strong
 from tf_lottery.training.dead_units import CompactTrainer, without_dead_units
 from tf_lottery.training.engine import Engine
+from tf_lottery.training.supermask import SupermaskEngine
 from tf_lottery.training.trainer import Trainer
 
 
@@ -22,7 +24,7 @@ class Choice:
     """
 
     engine: Engine
-    resolved: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, Any] = field(default_factory=dict)
 
 
 def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Choice:
@@ -42,6 +44,11 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Cho
         LotteryError: If the sparse engine is asked for and lacks something.
     """
     setting = spec.training.engine
+    if spec.supermask is not None:
+        reason = None if setting == "dense" else steps_aside(spec, trainer)
+        aside = {"engine": "dense", "engine_reason": reason} if reason else {}
+        engine = strong.mask_engine(spec, trainer, dataset)
+        return Choice(engine, aside | strong.resolved(spec, engine))
     if setting == "dense":
         return Choice(_dense(spec, trainer, dataset, steps))
     reason = steps_aside(spec, trainer)
@@ -54,7 +61,7 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Cho
 
 def packages(spec: RunSpec) -> dict[str, str]:
     """Return the versions of packages that decide a run's bits where the sparse engine may train it."""
-    may = spec.training.engine == "sparse" or (spec.training.engine == "auto" and spec.has_masks)
+    may = spec.training.engine == "sparse" or (spec.training.engine == "auto" and spec.starts_masked)
     return {name: metadata.version(name) for name in ("numba", "llvmlite")} if may else {}
 
 
@@ -89,7 +96,7 @@ def lacking(spec: RunSpec, trainer: Trainer) -> str | None:
     """
     from tf_lottery.training.sparse.choice import lacking as of
 
-    lacks = of(trainer, spec.training)
+    lacks = "masks that are trained" if spec.supermask else of(trainer, spec.training)
     if lacks is not None and spec.training.engine == "sparse":
         raise LotteryError(
             f"Expected training.engine auto or dense, since the sparse engine lacks {lacks}. Received: sparse"
@@ -105,6 +112,8 @@ def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]
     """
     if engine is trainer:
         return trainer, {}
+    if isinstance(engine, SupermaskEngine):
+        return trainer, strong.bake(engine, trainer)
     trainer.compile_seconds += engine.compile_seconds
     if isinstance(engine, CompactTrainer):
         trainer.set_weights(engine.weights())

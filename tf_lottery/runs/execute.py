@@ -75,7 +75,7 @@ def execute(
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
     updates = mask_updates(spec, engine, trainer, length, order)
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
-    early_stop = EarlyStop(max(update_steps(spec.updates, length)) if spec.updates else 0)
+    early_stop = EarlyStop(_masks_are_last_at(spec, length))
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     # Masks change first, so that what is measured at the same step is measured with the new ones.
     settling = early_bird(spec, engine, length, snapshots)
@@ -100,3 +100,10 @@ def execute(
     record = keep_run(spec, store, trainer, training, began)
     observer.finished(record)
     return record
+
+
+def _masks_are_last_at(spec: RunSpec, length: Length) -> int:
+    """Return the first step at which a run has its last masks."""
+    if spec.supermask is not None:
+        return length.last
+    return max(update_steps(spec.updates, length)) if spec.updates else 0

@@ -68,7 +68,8 @@ def keep_run(
     last = evaluations.points[-1].step
     total = time.perf_counter() - began
     seconds = evaluations.seconds | {"compile": compiled, "total": total}
-    cost = spent(trainer.model, last - first, spec.training.batch_size, seconds["train"], total)
+    masked = spec.supermask is None
+    cost = spent(trainer.model, last - first, spec.training.batch_size, seconds["train"], total, masked)
     if training.changes:
         looking = spec.updates.kind in LOOKING
         cost = changing(cost, trainer.model, training.changes, last, spec.training.batch_size, looking)

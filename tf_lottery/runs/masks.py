@@ -31,7 +31,7 @@ def masks_of(spec: RunSpec, store: Store, subject: Subject) -> Masks:
         DamagedError: If a file of another run fails its checksum.
         LotteryError: If scores aren't finite, or a layer would be emptied.
     """
-    if spec.masks_of is None and spec.pruning is None and spec.parent is None:
+    if not spec.starts_masked:
         return masks_.ones(subject.shapes())
     pruned = _pruned(spec, store, subject)
     for each in spec.edits:

@@ -20,6 +20,7 @@ MAIN = "ticket"
 
 NEEDS: dict[str, str] = {
     "final": "a cheaper search for masks",
+    "supermask": "scores that are trained in place of weights",
     "transfer": "other data or another optimizer",
 }
 """Arm's function -> what it needs that `fit` doesn't give."""

@@ -40,11 +40,7 @@ def own_network(
             the policy's, or the weights are those of another network.
     """
     model, another = build(policy), build(policy)
-    if {id(variable) for variable in model.variables} & {id(variable) for variable in another.variables}:
-        raise LotteryError(
-            "Expected a builder that returns a new model each time, since gradients are measured on a "
-            "network of their own. Received: one that returns the same weights again."
-        )
+    check_new(model, another)
     check_plain(model)
     _check_types(model, policy)
     variables = state.model_variables(model)
@@ -55,6 +51,19 @@ def own_network(
         if "recurrent_dropout" in vars(layer):  # cells draw their masks in inference, too, and don't use them
             layer.dropout = layer.recurrent_dropout = 0.0
     return model
+
+
+def check_new(model: keras.Model, another: keras.Model) -> None:
+    """Check that a builder's two models share no weights.
+
+    Raises:
+        LotteryError: If they do.
+    """
+    if {id(variable) for variable in model.variables} & {id(variable) for variable in another.variables}:
+        raise LotteryError(
+            "Expected a builder that returns a new model each time, since gradients are measured, and masks "
+            "are trained, on a network of their own. Received: one that returns the same weights again."
+        )
 
 
 def in_batch_mode(model: keras.Model) -> None:

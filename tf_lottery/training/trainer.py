@@ -237,6 +237,7 @@ def make_loop(
     scope: tf.distribute.Strategy,
     xla: bool,
     examples: int,
+    of: type[Loop] = Loop,
 ) -> Loop:
     """Return the loop that a config asks for, not yet compiled.
 
@@ -244,11 +245,12 @@ def make_loop(
         training: The settings, among them learning rates and weight decay.
         model, optimizer, loss, feed, scope, xla: As in `Loop`, where `scope` is its `strategy`.
         examples: The number of training examples.
+        of: The class of the loop.
     """
     rates = make_learning_rates(training, Length.of(training, examples).per_epoch)
     scheduled = training.learning_rate_schedule != LearningRateConfig()
     l2 = training.weight_decay if training.weight_decay_kind == "l2" else 0.0
-    return Loop(model, optimizer, loss, feed, scope, xla, rates if scheduled else None, l2)
+    return of(model, optimizer, loss, feed, scope, xla, rates if scheduled else None, l2)
 
 
 def _build(
