@@ -284,19 +284,7 @@ class Record(Finished):
     def row(self) -> dict[str, Any]:
         """Return the record as one flat row, which `show --json` prints; None stands for what isn't known."""
         labels = {label: getattr(self.spec, label) for label in LABELS}
-        nested = {
-            "key",
-            "version",
-            "spec",
-            "layers",
-            "seconds",
-            "resolved",
-            "checks",
-            "digests",
-            "files",
-            "environment",
-            "spent",
-            "effective",
-        }
+        nested = {"key", "version", "spec", "layers", "seconds", "resolved", "checks", "digests", "files"}
+        nested |= {"environment", "spent", "effective"}
         spent = {f"spent_{name}": getattr(self.spent, name, None) for name in FIGURES}
         return labels | self.model_dump(mode="json", exclude=nested) | spent | {"key": self.key}
