@@ -15,6 +15,7 @@ from tf_lottery.method.arms import (
     matched,
     settings_of,
 )
+from tf_lottery.method.check_pattern import check_pattern
 from tf_lottery.method.dense import PRETRAIN
 from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.pruning.scopes import check_scope
@@ -53,6 +54,7 @@ def check_arms(study: StudyConfig) -> None:
         _check_sections(study, arm)
         _check_rounds(study, arm)
         _check_pruning(study, arm)
+        check_pattern(study, arm, where(study, arm, "pruning"))
         _check_rewinding(study, arm)
     _check_search(study)
 
