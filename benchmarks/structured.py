@@ -46,10 +46,12 @@ NETWORKS: dict[str, tuple[str, int, list[str], dict[str, dict[str, Any]]]] = {
         1,
         [
             "replicates=1",
-            "training.steps=600it",
+            "training.steps=400it",
+            "training.evaluate_every=200it",
             "training.learning_rate=0.001",
-            "data.share=0.2",
             "training.threads=1",
+            "data.share=0.2",
+            "data.validation=1000",
         ],
         {
             "structured": {"pattern": "units", "rate": 0.5, "layer_rates": {"output": 0}},
