@@ -16,7 +16,7 @@ from tf_lottery.store.study_file import prepare
 
 SIZES = {"hidden1/kernel": (64, 300), "hidden2/kernel": (300, 100), "output/kernel": (100, 10)}
 UNITS = {"pattern": "units", "rate": 0.3, "layer_rates": {"output": 0}, "rounds": 2}
-ARMS = {"ticket": {}, "shuffled": {}, "one_shot": {}, "at_init": {"pruning": {"criterion": "snip"}}}
+ARMS = {"ticket": {}, "shuffled": {}, "one_shot": {}, "at_init": {"rounds": [2]}}
 
 
 def study(pruning, **groups):
@@ -52,7 +52,7 @@ def units(tmp_path_factory):
 
 def test_each_run_keeps_whole_units_by_exact_counts(units):
     _, records, masks = units
-    assert len(records) == 1 + 2 * len(ARMS)
+    assert len(records) == 1 + 2 + 2 + 2 + 1
     for (arm, round), each in masks.items():
         left = {0: (300, 100), 1: (210, 70), 2: (147, 49)}[round]  # each time less round(.3 x n)
         assert tuple(whole(each[f"hidden{layer}/kernel"]).sum() for layer in (1, 2)) == left, (arm, round)
@@ -123,6 +123,14 @@ def test_units_over_all_layers_are_counted_together(tmp_path):
     assert sum(left) == 400 - 120
     assert left[0] >= 30
     assert left[1] >= 10
+
+
+@pytest.mark.slow
+def test_units_are_scored_and_pruned_many_times_by_synflow(tmp_path):
+    own = {"criterion": "synflow"}
+    records = run_study(study(UNITS, arms={"at_init": {"rounds": [2], "pruning": own}}), tmp_path / "study")
+    masks = masks_of(records, tmp_path / "study")["at_init", 2]
+    assert [int(whole(masks[path]).sum()) for path in SIZES] == [147, 49, 10]
 
 
 REFUSED = [
