@@ -14,6 +14,7 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ NETWORKS: dict[str, tuple[str, int, list[str], dict[str, dict[str, Any]]]] = {
         1,
         [
             "replicates=1",
-            "training.steps=400it",
+            "training.steps=200it",
             "training.evaluate_every=200it",
             "training.learning_rate=0.001",
             "training.threads=1",
@@ -74,11 +75,10 @@ def train(network: str, output: Path) -> dict[str, list]:
     return records
 
 
-def exported(network: str, output: Path, threads: int) -> list[tuple[str, Any]]:
-    """Export both tickets of replicate 0; return pairs of a name and a row of an export's report."""
-    rounds, rows = NETWORKS[network][1], []
+def exported(network: str, output: Path, threads: int) -> Iterator[tuple[str, Any]]:
+    """Export both tickets of replicate 0; yield a name and a row of an export's report."""
     for name, formats in FORMATS.items():
-        run = trained_run(StudyPaths(output / f"{network}_{name}"), rounds)
+        run = trained_run(StudyPaths(output / f"{network}_{name}"), NETWORKS[network][1])
         test = run.dataset.test
         with tempfile.TemporaryDirectory() as temporary:
             for format, weights in formats:
@@ -93,8 +93,7 @@ def exported(network: str, output: Path, threads: int) -> list[tuple[str, Any]]:
                     threads=threads,
                     noted=lambda line: print(f"  {line}", file=sys.stderr),
                 )
-                rows.append((name, report.rows[0]))
-    return rows
+                yield name, report.rows[0]
 
 
 def print_records(network: str, records: dict[str, list]) -> None:
@@ -112,7 +111,7 @@ def print_records(network: str, records: dict[str, list]) -> None:
             )
 
 
-def print_rows(rows: list[tuple[str, Any]]) -> None:
+def print_rows(rows: Iterator[tuple[str, Any]]) -> None:
     """Print what was measured of the exports."""
     at = "".join(f"{'us at ' + batch:>13}{'gain':>7}" for batch in BATCHES)
     print(f"  {'replicate 0':14}{'':19}{'weights':>11}{'kB':>9}{'.tar.gz':>9}{'of dense':>9}{'test':>8}{at}")
@@ -121,7 +120,8 @@ def print_rows(rows: list[tuple[str, Any]]) -> None:
         print(
             f"  {name:14}{row.name:19}{row.cost.surviving_weights:11,}{row.bytes / 1e3:9,.1f}"
             f"{row.compressed_bytes / 1e3:9,.1f}{row.bytes / row.dense_bytes:9.1%}"
-            f"{row.verified.accuracy:8.2%}{latency}"
+            f"{row.verified.accuracy:8.2%}{latency}",
+            flush=True,
         )
 
 
