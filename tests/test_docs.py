@@ -12,6 +12,7 @@ from tf_lottery.method.check import check_arms
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import MODELS
 from tf_lottery.pruning.criteria import CRITERIA
+from tf_lottery.pruning.patterns import PATTERNS
 from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.ticket import Ticket
 
@@ -131,6 +132,8 @@ def test_the_page_of_the_method_lists_every_arm_criterion_scope_network_and_its_
     page = (ROOT / "docs/method.md").read_text()
     for name in (*CHAINS, *ARMS, *CRITERIA, *SCOPES, *MODELS):
         assert f"`{name}`" in page, name
+    for name in PATTERNS:
+        assert re.search(f"`{name}[`:]", page), name
     for text in re.findall(r"```yaml\n(.*?)```", page, re.S):
         settings = yaml.load(text, config_file._Loader)
         check_arms(config_file.validate({"name": "page", "pruning": {"rounds": 15}} | settings))

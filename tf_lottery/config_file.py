@@ -24,10 +24,10 @@ DEEPEST = 50
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with four changes.
+    """PyYAML's safe loader with five changes.
 
-    1e-4 is a number and the key `on` is a text, as in YAML 1.2. A key that appears twice is an error. So is a
-    text whose values are so many or so deeply nested that reading it could take hours.
+    1e-4 is a number, and the key `on` and the value 2:4 are texts, as in YAML 1.2. A key that appears twice
+    is an error. So is a text whose values are so many or so deeply nested that reading it could take hours.
     """
 
     def __init__(self, stream):
@@ -81,6 +81,11 @@ def _refuse(loader: _Loader, node: yaml.Node) -> None:
     raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    return node.value if ":" in node.value else loader.construct_yaml_int(node)  # not 2 * 60 + 4
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 for _kind_of_value in ("timestamp", "binary", "set", "omap", "pairs"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_kind_of_value}", _refuse)
 _Loader.add_implicit_resolver(

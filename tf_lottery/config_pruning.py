@@ -20,6 +20,11 @@ class PruningConfig(Strict):
     scope: str = "layer"
     """A name in `tf_lottery.pruning.scopes.SCOPES`: scores compete within each `layer`, over all layers
     (`global`), or within each layer with the weights distributed by `erk` or `smart_ratio`."""
+    pattern: str = "single"
+    """What is pruned together, of `tf_lottery.pruning.patterns.PATTERNS`: `single` weights, whole `units`
+    (of Dense layers and convolutions), blocks such as `block:4x4` (inputs x outputs), or `N:M` such as `2:4`:
+    the N highest of each M consecutive inputs stay. Of units and blocks `rate` prunes a fraction of their
+    number; N:M takes one round at the rate 1 - N/M."""
     rate: Rate = 0.2
     """The fraction of the remaining weights that is pruned each round (the article's p)."""
     layer_rates: dict[str, LayerRate] = {}

@@ -4,6 +4,8 @@ import pytest
 from tf_lottery.errors import LotteryError
 from tf_lottery.pruning import edits
 from tf_lottery.pruning.edits import Pruned, edit
+from tf_lottery.pruning.groups import groups
+from tf_lottery.pruning.masks import ones
 from tf_lottery.pruning.select import select
 
 RANDOM = np.random.default_rng(0)
@@ -48,6 +50,19 @@ def test_inverted_masks_lose_the_highest_scores_of_what_remained():
 def test_masks_that_come_from_no_pruning_cannot_be_inverted():
     with pytest.raises(LotteryError, match="no pruning by scores"):
         edit("inverted", Pruned(MASKS, 0))
+
+
+def test_masks_of_units_are_shuffled_by_units_and_not_inverted():
+    units = groups("units", {p: s.shape for p, s in SCORES.items()}, {"a": 0.5, "b": 0}, {"a": 1})
+    before = ones(units.shapes)
+    masks = units.prune(SCORES, before, units.kept(before, "layer"))
+    given = Pruned(masks, 0, before, SCORES, units)
+    found = edit("shuffled", given)
+    assert (found["a"] == found["a"][0]).all()
+    assert counts(found) == counts(masks)
+    assert (found["a"] != masks["a"]).any()
+    with pytest.raises(LotteryError, match="can't be inverted"):
+        edit("inverted", given)
 
 
 def test_an_unknown_edit_and_one_that_changes_counts_are_noticed(monkeypatch):

@@ -10,10 +10,13 @@ from keras import ops
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.kernels import unfit
 from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
+from tf_lottery.layers.units import check_units, unit_axes
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, Evidence, of_weights
+from tf_lottery.pruning.groups import check_fixed, groups
+from tf_lottery.pruning.patterns import SINGLE
+from tf_lottery.pruning.patterns import pattern as read_pattern
 from tf_lottery.pruning.schedules import layer_rates as rates_of
-from tf_lottery.pruning.select import select
 
 
 def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variable]]:
@@ -125,6 +128,7 @@ def prune(
     layer_rates: Mapping[str, float] | None = None,
     seed: int = 0,
     min_density: float = 0.0,
+    pattern: str = "single",
 ) -> None:
     """Prune the remaining weights of a model that have the lowest scores, in place.
 
@@ -139,9 +143,14 @@ def prune(
         seed: Seed for the random criterion.
         min_density: Fraction of each layer's weights that is always kept. Without it, layers whose weights
             are small by initialization may collapse with scope `global`.
+        pattern: What is pruned together: `single` weights; whole `units` of Dense layers and convolutions;
+            blocks such as `block:4x4`, of inputs by outputs; or N of each M consecutive inputs that stay,
+            such as `2:4`, which takes rate=0.5. Of units and blocks, `rate` and `min_density` are fractions
+            of their number, and a group's score is the mean of its weights'. Their scope is `layer` or
+            `global`.
 
     Raises:
-        LotteryError: If the criterion or scope is unknown, a rate is out of range, a pattern
+        LotteryError: If the criterion, scope or pattern is unknown, a rate is out of range, a pattern
             matches no layer, or a layer would be left empty.
 
     Example:
@@ -162,9 +171,12 @@ def prune(
             )
     if not isinstance(min_density, Real) or not 0 <= min_density < 1:
         raise LotteryError(f"Expected min_density of at least 0 and less than 1. Received: {min_density!r}")
-    prune_at(
-        model, rates_of(list(get_masks(model)), rate, layer_rates or {}), criterion, scope, seed, min_density
-    )
+    kind = read_pattern(pattern)
+    check_fixed(kind, rate, (layer_rates or {}).values(), scope, min_density, "")
+    rates = rates_of(list(get_masks(model)), rate, layer_rates or {})
+    if kind.kind != SINGLE:
+        check_units(model, kind, rates, f"Pattern {pattern}")
+    prune_at(model, rates, criterion, scope, seed, min_density, pattern)
 
 
 def prune_at(
@@ -174,12 +186,17 @@ def prune_at(
     scope: str,
     seed: int = 0,
     min_density: float = 0.0,
+    pattern: str = SINGLE,
 ) -> None:
     """Prune like `prune`, with a rate for each kernel: path -> rate in [0, 1)."""
     if criterion not in of_weights():
         raise LotteryError(f"Expected a criterion from {', '.join(of_weights())}. Received: {criterion!r}")
-    scores = CRITERIA[criterion](Evidence(get_kernels(model), masks=get_masks(model), seed=seed))
-    set_masks(model, select(scores, get_masks(model), rates, scope, min_density))
+    masks = get_masks(model)
+    scores = CRITERIA[criterion](Evidence(get_kernels(model), masks=masks, seed=seed))
+    shapes = {path: mask.shape for path, mask in masks.items()}
+    grouped = groups(pattern, shapes, rates, {} if pattern == SINGLE else unit_axes(model))
+    counts = grouped.kept(masks, scope)
+    set_masks(model, grouped.prune(scores, masks, counts, min_density, criterion))
 
 
 def sparsity(model: keras.Model, over: str = "prunable") -> float:

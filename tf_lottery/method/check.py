@@ -18,9 +18,11 @@ from tf_lottery.method.arms import (
     searched,
     settings_of,
 )
+from tf_lottery.method.check_pattern import check_pattern
 from tf_lottery.method.check_strong import check_supermask
 from tf_lottery.method.dense import PRETRAIN
 from tf_lottery.pruning.criteria import CRITERIA, DRAWING, of_weights
+from tf_lottery.pruning.patterns import SINGLE
 from tf_lottery.pruning.scopes import check_scope
 
 TAKES: dict[str, tuple[str, ...]] = {
@@ -68,6 +70,7 @@ def check_arms(study: StudyConfig) -> None:
         _check_sections(study, arm)
         _check_rounds(study, arm)
         _check_pruning(study, arm)
+        check_pattern(study, arm, where(study, arm, "pruning"))
         _check_rewinding(study, arm)
         check_supermask(study, arm)
     _check_search(study)
@@ -237,11 +240,16 @@ def _check_search(study: StudyConfig) -> None:
         )
     if study.search is not None and study.search.early_bird is not None:
         for arm, _ in searched(study):
-            criterion = settings_of(study, arm).pruning.criterion
-            if criterion not in SETTLING:
+            pruning = settings_of(study, arm).pruning
+            if pruning.pattern != SINGLE:
                 raise LotteryError(
-                    f"search.early_bird takes criterion {' or '.join(SETTLING)}. Received: {criterion!r} of "
-                    f"arm {arm!r}. Choose one of these, or leave early_bird out."
+                    f"search.early_bird looks at single weights. Received: pattern {pruning.pattern!r} of arm "
+                    f"{arm!r}. Leave early_bird out."
+                )
+            if pruning.criterion not in SETTLING:
+                raise LotteryError(
+                    f"search.early_bird takes criterion {' or '.join(SETTLING)}. Received: "
+                    f"{pruning.criterion!r} of arm {arm!r}. Choose one of these, or leave early_bird out."
                 )
     if study.search is not None and not finals:
         raise LotteryError(

@@ -20,6 +20,7 @@ def pruned_by(pruning: PruningConfig, counted: PruningConfig, seed: int) -> Prun
         scope=pruning.scope,
         rate=counted.rate,
         layer_rates=counted.layer_rates,
+        pattern=pruning.pattern,
         seed=seed if looks or pruning.criterion in DRAWING else 0,
         min_density=pruning.min_density,
         examples=pruning.examples if looks else 0,

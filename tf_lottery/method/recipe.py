@@ -18,6 +18,8 @@ class Pruning(Strict):
     """How many rounds are pruned at once; the counting is repeated round by round."""
     counted: str | None = None
     """The scope of the prunings whose count of weights is matched. Default: `scope`."""
+    pattern: str = "single"
+    """What is pruned together; weights are counted in that."""
     examples: int = 0
     """How many training examples a criterion that needs gradients looks at; 0 for others."""
 

@@ -49,6 +49,7 @@ def keep(
     masks: Mapping[str, np.ndarray],
     counts: Kept,
     min_density: float = 0.0,
+    noun: str = "weights",
 ) -> Masks:
     """Keep so many of the remaining weights, those with the highest scores.
 
@@ -57,6 +58,7 @@ def keep(
         masks: Kernel path -> current mask.
         counts: Group of kernel paths, in the order of `masks` -> how many of its weights stay.
         min_density: As in `select`.
+        noun: What the scores are of, for the error message.
 
     Raises:
         LotteryError: As `select` does.
@@ -69,7 +71,7 @@ def keep(
             )
     pruned = dict(masks)
     for paths, count in counts.items():
-        pruned |= _prune_group(scores, masks, list(paths), count, min_density)
+        pruned |= _prune_group(scores, masks, list(paths), count, min_density, noun)
     for path, mask in pruned.items():
         if masks[path].any() and not mask.any():
             raise LotteryError(
@@ -79,7 +81,7 @@ def keep(
     return pruned
 
 
-def _prune_group(scores, masks, paths: list[str], count: int, min_density: float) -> Masks:
+def _prune_group(scores, masks, paths: list[str], count: int, min_density: float, noun: str) -> Masks:
     flat_masks = np.concatenate([masks[path].ravel() for path in paths])
     values = np.concatenate([scores[path].ravel() for path in paths])
     going = np.count_nonzero(flat_masks) - count
@@ -87,7 +89,7 @@ def _prune_group(scores, masks, paths: list[str], count: int, min_density: float
     alive = np.flatnonzero(competing)
     if going > len(alive):
         raise LotteryError(
-            f"Expected at most {len(alive)} weights to prune, since {min_density:.1%} of each layer remain. "
+            f"Expected at most {len(alive)} {noun} to prune, since {min_density:.1%} of each layer remain. "
             f"Received: {going} in {', '.join(paths[:3])}{', ...' if len(paths) > 3 else ''}"
         )
     flat_masks[alive[np.argsort(values[alive], kind="stable")[:going]]] = False

@@ -7,6 +7,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.data.split import Dataset
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.redraw import redraw
+from tf_lottery.layers.units import check_units, unit_axes
 from tf_lottery.length import Length
 from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
@@ -14,6 +15,7 @@ from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
 from tf_lottery.models.width import with_width
 from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
+from tf_lottery.pruning.patterns import SINGLE, pattern
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
 from tf_lottery.runs.engines import lacking
 from tf_lottery.runs.settling import check_looks
@@ -53,11 +55,13 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         pruned = next((spec for spec in specs if spec.arm == arm and spec.round > 0), None)
         if pruned is not None:
             check_span(pruned, lengths[arm], lengths[chain_below(study, arm)])
-        check_rates(study, arm, trainer.kernels)
+        rates, what = check_rates(study, arm, trainer.kernels), pattern(each.pruning.pattern)
+        if what.kind != SINGLE:
+            check_units(trainer.model, what, rates, f"Pattern {each.pruning.pattern} of arm {arm!r}")
         _check_outputs(arm, each)
         if each.data.digest != settings[chain_below(study, arm)].data.digest:
             _check_transfer(arm, each, trainers.dataset(settings[chain_below(study, arm)].data), trainers)
-    check_counts(study, trainer.shapes())
+    check_counts(study, trainer.shapes(), unit_axes(trainer.model))
     for criterion in {each.pruning.criterion for each in settings.values()} & (PROBING - LOOKING):
         weights = trainer.initial_weights(0)
         kernels = {path: weights["model/" + path] for path in trainer.kernels}

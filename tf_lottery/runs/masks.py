@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from tf_lottery.errors import LotteryError
+from tf_lottery.layers.units import unit_axes
 from tf_lottery.method.recipe import Pruning
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning import masks as masks_
 from tf_lottery.pruning.criteria import CRITERIA, FROM_INITIAL, ITERATED, PROBING, Evidence, Scores
 from tf_lottery.pruning.edits import Pruned, edit
+from tf_lottery.pruning.groups import Groups, groups
 from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.patterns import SINGLE
 from tf_lottery.pruning.schedules import layer_rates
 from tf_lottery.pruning.scopes import Kept, kept
-from tf_lottery.pruning.select import keep
 from tf_lottery.runs.subject import MODEL, Subject, part
 from tf_lottery.runs.transferred import fitted
 from tf_lottery.store.store import Store
@@ -48,11 +50,12 @@ def _pruned(spec: RunSpec, store: Store, subject: Subject) -> Pruned:
     if spec.pruning is None:
         return Pruned(masks, seed=0)
     evidence = _evidence(spec, store, subject, masks)
-    counts = counts_of(spec.pruning, masks)
-    pruned, scores = _prune(spec.pruning, evidence, counts)
+    grouped = _grouped(spec.pruning, shapes, subject)
+    counts = grouped.kept(masks, spec.pruning.scope, spec.pruning.rounds, spec.pruning.counted)
+    pruned, scores = _prune(spec.pruning, evidence, grouped, counts)
     if not masks_.shrinks(masks, pruned):
         raise RuntimeError("a pruned weight came back: please report this")
-    return Pruned(pruned, seed=0, before=masks, scores=scores)
+    return Pruned(pruned, seed=0, before=masks, scores=scores, groups=grouped)
 
 
 def _evidence(spec: RunSpec, store: Store, subject: Subject, masks: Masks) -> Evidence:
@@ -75,7 +78,7 @@ def _looks_back(spec: RunSpec) -> bool:
 
 
 def counts_of(pruning: Pruning, masks: Masks) -> Kept:
-    """Return how many weights a pruning leaves in which groups of layers.
+    """Return how many weights a pruning of single weights leaves in which groups of layers.
 
     Args:
         pruning: The recipe.
@@ -92,12 +95,19 @@ def counts_of(pruning: Pruning, masks: Masks) -> Kept:
     )
 
 
-def _prune(pruning: Pruning, evidence: Evidence, counts: Kept) -> tuple[Masks, Scores]:
+def _grouped(pruning: Pruning, shapes: dict[str, tuple[int, ...]], subject: Subject) -> Groups:
+    rates = layer_rates(list(shapes), pruning.rate, pruning.layer_rates)
+    axes = {} if pruning.pattern == SINGLE else unit_axes(subject.model)
+    return groups(pruning.pattern, shapes, rates, axes)
+
+
+def _prune(pruning: Pruning, evidence: Evidence, grouped: Groups, counts: Kept) -> tuple[Masks, Scores]:
     """Return the pruned masks and the scores of the first scoring.
 
     An iterated criterion scores again after each of many small prunings, by an exponential schedule.
     """
-    before = {group: sum(int(np.count_nonzero(evidence.masks[path])) for path in group) for group in counts}
+    remaining = grouped.remaining(evidence.masks)
+    before = {paths: sum(remaining[path] for path in paths) for paths in counts}
     times = ITERATED.get(pruning.criterion, 1)
     masks, first = dict(evidence.masks), None
     for time in range(1, times + 1):
@@ -105,7 +115,8 @@ def _prune(pruning: Pruning, evidence: Evidence, counts: Kept) -> tuple[Masks, S
         first = first or scores
         share = {group: (counts[group] / total) ** (time / times) for group, total in before.items()}
         staying = {group: round(total * share[group]) for group, total in before.items()}
-        masks = keep(scores, masks, counts if time == times else staying, pruning.min_density)
+        going_on = counts if time == times else staying
+        masks = grouped.prune(scores, masks, going_on, pruning.min_density, pruning.criterion)
     return masks, first
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import keras
+
 from tf_lottery.arrays import Arrays
 from tf_lottery.layers.redraw import Redrawn
 from tf_lottery.length import Length
@@ -20,9 +22,11 @@ class Subject(Protocol):
     """The network that a run is started on: a study's trainer, or the network of a search.
 
     Attributes:
+        model: The prunable network, whose layers say which weights lead to which units.
         frozen: The paths of the weights that aren't trained, except statistics of normalization.
     """
 
+    model: keras.Model
     frozen: Sequence[str]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

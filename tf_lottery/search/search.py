@@ -13,10 +13,13 @@ from tf_lottery.errors import LotteryError, StudyError
 from tf_lottery.layers.access import get_masks
 from tf_lottery.layers.convert import check_kind
 from tf_lottery.layers.kernels import PrunableChoice, Rule
+from tf_lottery.layers.units import check_units
 from tf_lottery.lock import held
 from tf_lottery.method.arms import settings_of
 from tf_lottery.method.plan import collect
 from tf_lottery.paths import StudyPaths
+from tf_lottery.pruning.patterns import SINGLE
+from tf_lottery.pruning.patterns import pattern as read_pattern
 from tf_lottery.pruning.schedules import layer_rates as rates_of
 from tf_lottery.search import fit_arguments
 from tf_lottery.search.alone import alone
@@ -75,6 +78,9 @@ class LotterySearch:
         rewind_weights: What the remaining weights return to: `rewound`, those at the rewind point; `trained`
             keeps the last round's weights, while learning rates and callbacks go on from the rewind point
             (learning-rate rewinding, Renda et al. 2020).
+        pattern: What is pruned together, as in a study: `single` weights; whole `units` (of Dense layers and
+            convolutions), which `lottery.compact` then removes; blocks such as `block:4x4`; or `2:4`, which
+            takes rate=0.5 and one round. `rate` is then the fraction of units or blocks.
         rewind_optimizer: `reset` starts each round with a fresh optimizer, `restore` brings back its state at
             the rewind point.
         seed: The seed of the order of examples, of dropout, and of everything else that is drawn.
@@ -130,6 +136,7 @@ class LotterySearch:
         frozen: bool = False,
         arms: Mapping[str, Mapping[str, Any]] | None = None,
         rewind_weights: Literal["rewound", "trained"] = "rewound",
+        pattern: str = "single",
     ):
         if isinstance(model, keras.Model) or hasattr(model, "fit"):  # tf_keras models can be called too
             check_kind(model)
@@ -145,6 +152,7 @@ class LotterySearch:
             rewind_to=rewind_to,
             criterion=criterion,
             scope=scope,
+            pattern=pattern,
             layer_rates=layer_rates,
             min_density=min_density,
             monitor=monitor,
@@ -193,8 +201,11 @@ class LotterySearch:
 
     def _search(self, network: Network, arguments: Mapping[str, Any], per_epoch: int | None) -> SearchResult:
         kernels, study = list(get_masks(network.model)), self._study(network, arguments)
-        for pruning in (settings_of(study, arm).pruning for arm in study.arms):
-            rates_of(kernels, pruning.rate, pruning.layer_rates)
+        for arm in study.arms:
+            pruning = settings_of(study, arm).pruning
+            rates, kind = rates_of(kernels, pruning.rate, pruning.layer_rates), read_pattern(pruning.pattern)
+            if kind.kind != SINGLE:
+                check_units(network.model, kind, rates, f"Pattern {pruning.pattern} of arm {arm!r}")
         temporary = None if self._directory else Temporary()
         paths = StudyPaths(Path(self._directory or temporary.name))
         check_directory(paths.root)

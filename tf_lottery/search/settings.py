@@ -12,6 +12,7 @@ from tf_lottery.config import PruningConfig, RewindConfig, Seed, Strict
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.arms import REWINDS
 from tf_lottery.pruning.criteria import CRITERIA, PROBING
+from tf_lottery.pruning.patterns import pattern as read_pattern
 from tf_lottery.pruning.scopes import SCOPES
 from tf_lottery.search.arms import Arms
 from tf_lottery.search.monitor import Monitor
@@ -88,6 +89,7 @@ class SearchSettings:
         rewind_to: Any,
         criterion: Any,
         scope: Any,
+        pattern: Any,
         layer_rates: Mapping[str, Any] | None,
         min_density: Any,
         monitor: Any,
@@ -111,6 +113,9 @@ class SearchSettings:
             raise LotteryError(f"Expected a criterion of {', '.join(criteria)}. Received: {criterion!r}{why}")
         if not isinstance(scope, str) or scope not in SCOPES:
             raise LotteryError(f"Expected a scope of {', '.join(SCOPES)}. Received: {scope!r}")
+        is_fixed = not read_pattern(pattern).is_whole
+        if rounds is None and is_fixed:
+            rounds = 1
         if rounds is None and until is None and target_density is None:
             rounds = DEFAULT_ROUNDS
         if layer_rates is not None and not isinstance(layer_rates, Mapping):
@@ -120,6 +125,7 @@ class SearchSettings:
         settings = {
             "criterion": criterion,
             "scope": scope,
+            "pattern": pattern,
             "rate": _number(rate),
             "layer_rates": {name: _number(value) for name, value in (layer_rates or {}).items()},
             "rounds": rounds,
