@@ -243,8 +243,8 @@ def _check_search(study: StudyConfig) -> None:
             pruning = settings_of(study, arm).pruning
             if pruning.pattern != SINGLE:
                 raise LotteryError(
-                    f"search.early_bird looks at single weights. Received: pattern {pruning.pattern!r} of arm "
-                    f"{arm!r}. Leave early_bird out."
+                    f"search.early_bird looks at single weights. Received: pattern {pruning.pattern!r} of "
+                    f"arm {arm!r}. Leave early_bird out."
                 )
             if pruning.criterion not in SETTLING:
                 raise LotteryError(
