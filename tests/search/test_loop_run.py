@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import tf_lottery as lottery
+from tf_lottery.training.sparse.engine import SparseEngine
 
 
 def build():
@@ -53,6 +54,72 @@ def test_records_say_what_a_run_spent(results, data):
     assert loop.spent.examples == loop.spent.steps * 32
     assert loop.spent.flops_dense == 3 * 2 * loop.weights_total * loop.spent.examples
     assert (fit.spent.examples, fit.spent.flops_dense) == (None, None)
+
+
+def test_the_sparse_engine_finds_what_the_loop_finds(results, data, monkeypatch):
+    trained = []
+    engine = SparseEngine.__init__
+
+    def begin(self, *arguments):
+        engine(self, *arguments)
+        trained.append(self)
+
+    monkeypatch.setattr(SparseEngine, "__init__", begin)
+    settings = {"rate": 0.5, "rounds": 2, "controls": 1, "rewind_to": "1ep", "verbose": 0}
+    ours = lottery.LotterySearch(build, engine="sparse", **settings).fit(**data, epochs=4)
+    loop, _ = results
+    assert len(trained) == 4, "two rounds and their controls; round 0 has no masks"
+    assert ours.densities == loop.densities
+    for mine, other in zip(ours.records, loop.records, strict=True):
+        assert (mine.spec.arm, mine.spec.round) == (other.spec.arm, other.spec.round)
+        assert (mine.first_step, mine.last_step) == (other.first_step, other.last_step)
+        assert mine.value == pytest.approx(other.value, abs=0.03)
+        assert mine.history["loss"] == pytest.approx(other.history["loss"], rel=0.05)
+    masks, weights = (ours.ticket(round=2), loop.ticket(round=2))
+    differing = sum(int((masks.masks[path] != weights.masks[path]).sum()) for path in masks.masks)
+    assert differing < 0.02 * sum(mask.size for mask in masks.masks.values())
+    dense = [result._store.weights(result.rounds[0].key) for result in (ours, loop)]
+    assert all(dense[0][name].tobytes() == dense[1][name].tobytes() for name in dense[0])
+
+
+def unusual(what):
+    def make():
+        model = build()
+        optimizer = {
+            "lion": lambda: keras.optimizers.Lion(0.001),
+            "schedule": lambda: keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.01, 100)),
+            "excluded": lambda: keras.optimizers.AdamW(0.01),
+        }.get(what, lambda: keras.optimizers.Adam(0.01))()
+        if what == "excluded":
+            optimizer.exclude_from_weight_decay(var_names=["bias"])
+        if what == "layer":
+            model = keras.Sequential(
+                [*model.layers[:1], layers.LayerNormalization(name="norm"), *model.layers[1:]]
+            )
+            model.build((None, 64))
+        model.compile(
+            optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+        )
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("lion", "optimizer lion"),
+        ("schedule", "a learning rate that isn't a number"),
+        ("excluded", "excluded from weight decay"),
+        ("layer", "'norm' .LayerNormalization"),
+    ],
+)
+def test_what_the_sparse_engine_lacks_is_refused_in_one_line(what, named, data):
+    search = lottery.LotterySearch(unusual(what), rounds=1, engine="sparse", verbose=0)
+    with pytest.raises(lottery.LotteryError, match=named) as caught:
+        search.fit(**data, epochs=1)
+    assert "engine='loop'" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_both_start_from_the_same_weights(results):

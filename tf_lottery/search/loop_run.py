@@ -20,8 +20,9 @@ from tf_lottery.search.record import SearchStore
 from tf_lottery.training import compile_rule
 from tf_lottery.training.dense import DenseEngine
 from tf_lottery.training.early_stop import EarlyStop
+from tf_lottery.training.engine import Engine
 from tf_lottery.training.evaluate import make_evaluate
-from tf_lottery.training.feed import make_feed
+from tf_lottery.training.feed import Feed, make_feed
 from tf_lottery.training.loop import Loop
 from tf_lottery.training.measured import train
 from tf_lottery.training.observe import Point, TrainingObserver
@@ -67,17 +68,30 @@ class LoopRun(FitRun):
         feed = make_feed(examples, self._batch_size, None)
         loop = Loop(model, model.optimizer, loss, feed, strategy, xla)
         evaluate = {"validation": make_evaluate(model, loss, validation, xla)}
-        self.engine = DenseEngine(model, model.optimizer, loop, evaluate)
+        self.engine = self._make_engine(loop, evaluate, feed, examples, validation)
+
+    def _make_engine(
+        self, loop: Loop, evaluate: Mapping[str, Callable], feed: Feed, examples: Split, validation: Split
+    ) -> DenseEngine:
+        """Return the engine of the whole network."""
+        return DenseEngine(self.network.model, self.network.model.optimizer, loop, evaluate)
+
+    def _engine(self) -> Engine:
+        """Return the engine that trains a run. The network is in the state in which the run begins."""
+        return self.engine
 
     def _train(self, spec: RunSpec, run: RunPaths, first: int) -> Trained:
         points_kept = {steps.iterations(point, self._per_epoch) for point in spec.snapshots}
         last = self._epochs * self._per_epoch
         best = _BestMonitored(self.monitor, first)
         watched = _Watched(self._watch, self._per_epoch, self._epochs)
-        snapshots = Snapshots(self.engine, RewindManager(run.rewind), points_kept)
-        evaluations = Evaluations(self.engine, self._per_epoch, watched, best)
+        engine = self._engine()
+        snapshots = Snapshots(engine, RewindManager(run.rewind), points_kept)
+        evaluations = Evaluations(engine, self._per_epoch, watched, best)
         order = BatchOrder(spec.order_seed, self._examples, self._batch_size)
-        train(self.engine, first, last, order, [snapshots, evaluations])
+        train(engine, first, last, order, [snapshots, evaluations])
+        if engine is not self.engine:
+            self.engine.restore(engine.state())
         points = [point for point in evaluations.points if point.step > first]
         return Trained(
             self.monitor,
@@ -160,12 +174,18 @@ def _loss(model: keras.Model) -> Callable:
     config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
     if config.get("ignore_class") is not None:
         raise _refused("a loss with ignore_class")
-    from_logits = bool(config.get("from_logits", False))
+    logits = from_logits(model)
 
     def crossentropy(labels, outputs):
-        return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=from_logits)
+        return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=logits)
 
     return crossentropy
+
+
+def from_logits(model: keras.Model) -> bool:
+    """Return whether a compiled model's loss takes logits."""
+    config = model.loss.get_config() if isinstance(model.loss, keras.losses.Loss) else {}
+    return bool(config.get("from_logits", False))
 
 
 def _refused(received: str) -> LotteryError:

@@ -87,7 +87,9 @@ class LotterySearch:
         directory: The directory that keeps the runs. Called again with the same one, the search goes on after
             its last finished run. Default: a temporary directory that lives as long as the result.
         engine: `fit`, or `loop` for the library's compiled loop, which is faster for small models (classes as
-            integers, arrays, one input and one output, no callbacks).
+            integers, arrays, one input and one output, no callbacks). `sparse` is `loop`, but rounds with
+            masks are trained on kernels that touch the weights that remain alone, where that is expected to
+            be faster (networks of Dense, Conv2D and layers between them; SGD, Adam, AdamW; one thread).
         verbose: 1 shows the search's progress, 0 shows nothing.
 
     Raises:
@@ -131,7 +133,7 @@ class LotterySearch:
         rewind_optimizer: Literal["reset", "restore"] = "reset",
         seed: int = 0,
         directory: str | Path | None = None,
-        engine: Literal["fit", "loop"] = "fit",
+        engine: Literal["fit", "loop", "sparse"] = "fit",
         verbose: int = 1,
         frozen: bool = False,
         arms: Mapping[str, Mapping[str, Any]] | None = None,
@@ -243,6 +245,10 @@ class LotterySearch:
         return None
 
     def _runner(self, network, store, arguments, per_epoch, watch) -> FitRun:
+        if self._settings.engine == "sparse":
+            from tf_lottery.search.sparse_run import SparseRun  # it imports numba
+
+            return SparseRun(network, store, self._settings.monitor, arguments, watch.callback)
         if self._settings.engine == "loop":
             return LoopRun(network, store, self._settings.monitor, arguments, watch.callback)
         return FitRun(network, store, self._settings.monitor, arguments, per_epoch, watch.callback)

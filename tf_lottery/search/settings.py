@@ -40,7 +40,7 @@ class _ArmPruning(SearchPruning):
 
 
 class _Engine(Strict):
-    engine: Literal["fit", "loop"]
+    engine: Literal["fit", "loop", "sparse"]
     controls: int = Field(ge=0, le=1000)
 
 
@@ -53,7 +53,7 @@ _WHAT = {
     "min_density": "min_density from 0 up to, not including, 1",
     "to": "rewind_to such as '0it', '500it' or '2ep'",
     "optimizer": "rewind_optimizer 'reset' or 'restore'",
-    "engine": "engine 'fit' or 'loop'",
+    "engine": "engine 'fit', 'loop' or 'sparse'",
     "controls": "controls, a whole number from 0 to 1,000",
 }
 """Setting -> what is expected of the argument that it comes from."""
@@ -68,7 +68,7 @@ class SearchSettings:
         rewind: The rewind point, and what happens to weights and optimizer there.
         arms: What is trained besides the tickets, and what it takes.
         seed: The search's seed.
-        engine: `fit` or `loop`.
+        engine: `fit`, `loop` or `sparse`.
         monitor: The quantity that rounds are compared by; None if only the logs of `fit` can tell.
     """
 
