@@ -19,6 +19,10 @@ MAIN = "ticket"
 """The arm whose settings are the arguments of `LotterySearch` themselves."""
 
 NEEDS: dict[str, str] = {
+    "gradual": "masks that change within a training",
+    "set": "masks that change within a training",
+    "rigl": "masks that change within a training",
+    "small_dense": "a narrower network",
     "final": "a cheaper search for masks",
     "supermask": "scores that are trained in place of weights",
     "transfer": "other data or another optimizer",
