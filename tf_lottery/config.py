@@ -119,8 +119,9 @@ def _laid_over(before: Strict, own: dict[str, Any], where: str, kind: type[Stric
             near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
             raise ValueError(f"unknown key {key!r}: {hint}") from error
-        received = "" if isinstance(first["input"], dict | Strict) else f". Received: {first['input']!r:.200}"
         message = first["msg"].removeprefix("Value error, ")
+        is_complete = "eceived" in message or isinstance(first["input"], dict | Strict)
+        received = "" if is_complete else f". Received: {first['input']!r:.200}"
         raise ValueError(f"{key}: {message[0].lower() + message[1:]}{received}") from error
 
 

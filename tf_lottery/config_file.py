@@ -227,6 +227,8 @@ def _model_at(where: list[str]) -> type[BaseModel]:
             model = model.model_fields[part].annotation
         else:
             model = get_args(model)[-1]
+        if type(None) in get_args(model):  # a section that may be left out
+            (model,) = (each for each in get_args(model) if each is not type(None))
     return model
 
 

@@ -36,6 +36,8 @@ GOOD = [  # settings, the arms that read them
     ({"rewind": {"weights": "trained"}}, REWOUND),
     ({"rewind": {"weights": "trained", "to": "end", "steps": "5it"}}, REWOUND),
     ({"updates": {"every": "5it", "end": 0.5}}, CHANGING),
+    ({"updates": {"begin": 0.2}}, ("gradual",)),
+    ({"updates": {"fraction": 0.2}}, ("set", "rigl")),
     ({"training": {"learning_rate": 0.1}}, EVERY),
     ({"training": {"steps": "70it"}}, EVERY),
     ({"data": OTHER_DATA}, ("ticket", "transfer")),

@@ -38,7 +38,7 @@ def test_a_run_starts_from_step_0_and_says_how_many_weights_stay_but_by_no_crite
         assert (spec.pruning.scope, spec.pruning.counted, spec.pruning.rate) == ("erk", None, 0.3)
         assert (spec.supermask.kind, spec.supermask.rescale) == ("edge_popup", True)
         assert spec.has_masks
-        assert not spec.starts_masked
+        assert not spec.trains_under_masks
     assert len({spec.supermask.seed for spec in runs}) == 1
     assert len({spec.key for spec in runs}) == 3
 

@@ -12,8 +12,9 @@ from tf_lottery.analysis.ledger import describe
 from tf_lottery.drivers.run_study import run_study
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.arms import settings_of
-from tf_lottery.method.check import SETTLING
+from tf_lottery.method.check_early_bird import SETTLING
 from tf_lottery.method.early_bird import of_round
+from tf_lottery.method.matching import dense_runs
 from tf_lottery.method.plan import foreseen
 from tf_lottery.paths import StudyPaths
 from tf_lottery.pruning import masks as masks_
@@ -130,6 +131,64 @@ def test_it_ends_after_the_last_rewind_point(tmp_path):
     dense, ticket, *_ = (r for r in run_study(late, tmp_path / "study") if r.spec.until)
     assert dense.last_step == 120
     assert (ticket.first_step, ticket.last_step) == (120, 150)
+
+
+ONCE = SETTINGS["pruning"] | {"rounds": 1}
+
+
+@pytest.mark.parametrize(
+    ("arms", "rewind", "needed"),
+    [
+        (
+            {"other": {"like": "ticket", "pruning": {"criterion": "movement"}}},
+            {},
+            "takes criterion magnitude",
+        ),
+        ({"other": {"like": "ticket", "pruning": {"pattern": "units"}}}, {}, "single weights"),
+        ({"late": {"like": "one_shot", "rewind": {"to": "100it"}}}, {}, "may end the dense run before"),
+        ({}, {"weights": "trained", "to": "end", "steps": "50it"}, "goes on from their end"),
+    ],
+)
+def test_what_a_search_that_ends_early_cant_give_is_refused(arms, rewind, needed):
+    config = study(arms={"ticket": {}, "final": {}, **arms}, rewind=rewind)
+    with pytest.raises(LotteryError, match=needed):
+        foreseen(config.with_digests(lambda data: "d" * 64))
+
+
+def test_chains_with_other_rewind_points_have_dense_runs_of_their_own():
+    arms = {"ticket": {}, "final": {}, "late": {"like": "ticket", "rewind": {"to": "100it"}}}
+    specs = foreseen(study(arms=arms).with_digests(lambda data: "d" * 64))
+    dense = [spec for spec in specs if spec.round == 0 and spec.until]
+    assert {spec.until.after: spec.snapshots for spec in dense} == {
+        "0it": ("0it",),
+        "100it": ("0it", "100it"),
+    }
+
+
+def test_a_round_whose_next_pruning_would_empty_a_layer_goes_on_to_its_end(tmp_path):
+    pruning = {"rate": 0.5, "layer_rates": {"output": 0.97}, "rounds": 1}
+    records = run_study(study(pruning=pruning, arms={"ticket": {}, "final": {}}), tmp_path / "study")
+    found = {(record.spec.arm, record.spec.round): record for record in records}
+    assert found["ticket", 0].last_step < 300
+    assert found["ticket", 1].last_step == 300
+    assert found["ticket", 1].checks["early_bird_distances"] == []
+
+
+def test_the_dense_engine_computes_all_units_of_a_search_that_ends_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("tf_lottery.training.dead_units.SAVED", 0)
+    monkeypatch.setattr("tf_lottery.training.dead_units.COMPUTED", 1.0)
+    config = study(
+        model={"name": "lenet_300_100"}, pruning=ONCE | {"rate": 0.98}, arms={"ticket": {}, "final": {}}
+    )
+    records = run_study(config, tmp_path / "study")
+    assert "units_computed" not in next(r for r in records if r.spec.until and r.spec.round).checks
+    assert "units_computed" in next(r for r in records if r.spec.arm == "final" and r.spec.round).checks
+
+
+def test_full_trainings_are_compared_with_the_full_dense_run(whole):
+    _, found = whole
+    (dense,) = dense_runs(found.values(), [found["random_reinit", 2]])
+    assert (dense.spec.arm, dense.spec.until) == ("final", None)
 
 
 @pytest.mark.parametrize("criterion", ["random", "snip", "movement"])

@@ -50,6 +50,20 @@ def test_no_width_comes_nearer_to_the_tickets_weights(trained, round):
     assert record.density == 1.0
 
 
+def test_networks_of_one_width_say_what_each_was_wanted_for(trained):
+    *_, found = trained
+    spec, trainers = found["small_dense", 3].spec, Trainers()
+    near = spec.small.model_copy(update={"rate": 0.5005})
+    told = [
+        trainers.narrowed(each)[1]
+        for each in (spec, spec.model_copy(update={"small": near}), found["ticket", 0].spec)
+    ]
+    assert told[0]["width"] == told[1]["width"]
+    assert told[0]["weights_wanted"] != told[1]["weights_wanted"]
+    assert told[2] == {}
+    assert "width" not in found["ticket", 3].resolved
+
+
 def test_it_is_trained_from_weights_of_its_own(trained):
     *_, found = trained
     for round in (1, 3):
@@ -77,6 +91,25 @@ def test_controls_of_it_are_refused():
     arms = {"small_dense": {}, "reinit": {"like": "random_reinit", "on": "small_dense"}}
     with pytest.raises(LotteryError, match="a narrower network without masks"):
         foreseen(fake_study(arms=arms))
+
+
+def test_a_density_that_no_width_comes_near_is_refused(trained):
+    *_, found = trained
+    spec = found["small_dense", 3].spec
+    few = spec.small.model_copy(update={"rate": 0.9, "layer_rates": {}, "rounds": 4})
+    with pytest.raises(LotteryError, match="wants a dense network of 5 weights"):
+        Trainers().narrowed(spec.model_copy(update={"small": few}))
+
+
+def test_a_network_that_starts_pretrained_has_no_narrower_one():
+    with pytest.raises(LotteryError, match="pretrain"):
+        foreseen(fake_study(arms={"small_dense": {}}, pretrain={"steps": "5it"}))
+
+
+@pytest.mark.parametrize("arm", ["one_shot", "static"])
+def test_it_has_no_densities_for_other_arms(arm):
+    with pytest.raises(LotteryError, match="densities of a pruning"):
+        foreseen(fake_study(arms={"small_dense": {}, "other": {"like": arm, "on": "small_dense"}}))
 
 
 def test_a_builder_without_a_width_is_refused_before_anything_is_trained(tmp_path):

@@ -104,12 +104,12 @@ def _words(records: Sequence[Finished], entries: Sequence[Entry]) -> list[str]:
 
 def _spared(records: Sequence[Finished]) -> list[str]:
     """Return what Early-Bird stops spared, in a sentence; none if no run could end early."""
-    by_key = {record.key: record.checks.get("early_bird_steps_saved") for record in records}
-    spared = [steps for steps in by_key.values() if steps is not None]
+    runs = {record.key: record for record in records if "early_bird_steps_saved" in record.checks}.values()
+    spared = [record.checks["early_bird_steps_saved"] for record in runs]
     if not spared:
         return []
     ended, steps = sum(steps > 0 for steps in spared), sum(spared)
-    planned = steps + sum(r.last_step - r.first_step for r in records if by_key[r.key] is not None)
+    planned = steps + sum(record.last_step - record.first_step for record in runs)
     return [
         f"{ended} of {len(spared)} runs of the search ended early, once their next pruning had settled: "
         f"{steps:,} of {planned:,} steps were spared."

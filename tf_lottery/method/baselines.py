@@ -6,7 +6,6 @@ from tf_lottery.method.place import Place
 from tf_lottery.method.recipe import Pruning, Updates
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.pruning.criteria import DRAWING
-from tf_lottery.pruning.updates import UPDATES
 from tf_lottery.seeding import derive
 
 SCOPE = "erk"
@@ -45,7 +44,8 @@ def small_dense(place: Place) -> RunSpec:
     pruning = study.pruning.model_copy(update={"criterion": "magnitude"})  # only the number counts
     place = place.with_study(study.model_copy(update={"pruning": pruning}))
     seed = derive(study.seed, place.replicate, "init/small_dense", place.trial)
-    return run(place, start="initialize", init_seed=seed, small=pruning_at_once(place))
+    small = pruning_at_once(place)
+    return run(place, root=place.dense.key, start="initialize", init_seed=seed, small=small)
 
 
 def drawn_scope(study: StudyConfig, arm: str) -> str:
@@ -71,8 +71,6 @@ def _masks(place: Place) -> Pruning:
 
 def _updates(place: Place, begin: float | None = None, draws: bool = False, fraction: float = 0.0) -> Updates:
     own, kind = place.study.updates, place.function
-    if kind not in UPDATES:
-        raise RuntimeError(f"there is no update {kind!r}: please report this")
     purpose = f"updates/{kind}/{place.round}"
     return Updates(
         kind=kind,

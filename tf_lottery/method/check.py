@@ -15,14 +15,13 @@ from tf_lottery.method.arms import (
     is_chain,
     matched,
     scope_of,
-    searched,
     settings_of,
 )
+from tf_lottery.method.check_early_bird import check_early_bird
 from tf_lottery.method.check_pattern import check_pattern
 from tf_lottery.method.check_strong import check_supermask
 from tf_lottery.method.dense import PRETRAIN
-from tf_lottery.pruning.criteria import CRITERIA, DRAWING, of_weights
-from tf_lottery.pruning.patterns import SINGLE
+from tf_lottery.pruning.criteria import CRITERIA, of_weights
 from tf_lottery.pruning.scopes import check_scope
 
 TAKES: dict[str, tuple[str, ...]] = {
@@ -46,9 +45,6 @@ _MATCHED = {"criterion", "scope", "min_density", "examples"}
 """Settings of pruning that may differ in an arm whose densities are those of another one."""
 
 
-SETTLING = tuple(name for name in of_weights() if name not in DRAWING)
-"""Criteria that look at the present weights alone and draw nothing, so that their masks settle."""
-
 _CHANGES = {"magnitude_increase", "movement"}
 """Criteria that are 0 for every weight before any training."""
 
@@ -68,6 +64,7 @@ def check_arms(study: StudyConfig) -> None:
             raise LotteryError(str(error)) from error
     for arm in study.arms:
         _check_sections(study, arm)
+        _check_updates(study, arm)
         _check_rounds(study, arm)
         _check_pruning(study, arm)
         check_pattern(study, arm, where(study, arm, "pruning"))
@@ -108,6 +105,18 @@ def _check_sections(study: StudyConfig, arm: str) -> None:
         raise LotteryError(
             f"Arm {arm!r} needs data or training of its own to transfer to. Give it some, such as data: "
             "{name: fashion_mnist}."
+        )
+
+
+_UNREAD = {"gradual": {"fraction"}, "set": {"begin"}, "rigl": {"begin"}}
+"""Arm's function -> settings of `updates` that it doesn't read."""
+
+
+def _check_updates(study: StudyConfig, arm: str) -> None:
+    function = function_name(study, arm)
+    if unread := study.arms[arm].updates.keys() & _UNREAD.get(function, set()):
+        raise LotteryError(
+            f"Arm {arm!r} is like {function!r} and takes no updates.{min(unread)}. Leave it out."
         )
 
 
@@ -162,6 +171,16 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
             f"Arm {arm!r} prunes the network of the study's own data, so it can't be on arm "
             f"{study.arms[arm].on!r}. Name another arm with `on`."
         )
+    if function in AT_ONCE and (others := _functions_below(study, arm) & {"small_dense", "supermask"}):
+        raise LotteryError(
+            f"Arm {arm!r} has the densities of a pruning, so it can't be on one like {min(others)!r}. Name "
+            "another arm with `on`."
+        )
+    if function == "small_dense" and study.pretrain is not None:
+        raise LotteryError(
+            f"Arm {arm!r} trains a narrower network, which can't start from the weights of `pretrain`. Leave "
+            "one of them out."
+        )
     if function in AT_ONCE and function_name(study, chain_below(study, arm)) in FOLLOWING:
         raise LotteryError(
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, which prunes nothing. Name "
@@ -181,10 +200,11 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
         raise LotteryError(
             f"Arm {arm!r} begins with random masks, so its pruning takes no {min(drawn)}. Leave it out."
         )
+    takes = _MATCHED - ({"criterion", "examples"} if function in DRAWN | {"supermask"} else set())
     if refused := own.keys() - _MATCHED:
         raise LotteryError(
             f"Arm {arm!r} has the densities of arm {study.arms[arm].on!r}, so its pruning takes only "
-            f"{', '.join(sorted(_MATCHED))}. Received: {', '.join(sorted(refused))}"
+            f"{', '.join(sorted(takes))}. Received: {', '.join(sorted(refused))}"
         )
     if own and scope_of(study, arm) == "layer" and matched(study, arm).scope != "layer":
         raise LotteryError(
@@ -238,19 +258,7 @@ def _check_search(study: StudyConfig) -> None:
             "search.steps and rewind.steps both say how long the rounds of the search train. Leave one of "
             "them out."
         )
-    if study.search is not None and study.search.early_bird is not None:
-        for arm, _ in searched(study):
-            pruning = settings_of(study, arm).pruning
-            if pruning.pattern != SINGLE:
-                raise LotteryError(
-                    f"search.early_bird looks at single weights. Received: pattern {pruning.pattern!r} of "
-                    f"arm {arm!r}. Leave early_bird out."
-                )
-            if pruning.criterion not in SETTLING:
-                raise LotteryError(
-                    f"search.early_bird takes criterion {' or '.join(SETTLING)}. Received: "
-                    f"{pruning.criterion!r} of arm {arm!r}. Choose one of these, or leave early_bird out."
-                )
+    check_early_bird(study)
     if study.search is not None and not finals:
         raise LotteryError(
             "The study has a cheaper search, but no arm trains in full what it finds. Add final: {} to arms, "

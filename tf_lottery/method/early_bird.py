@@ -45,4 +45,5 @@ def until(study: StudyConfig, replicate: int, round: int) -> EarlyBird | None:
     if own is None:
         return None
     pruning = of_round(study, replicate, round + 1)
-    return EarlyBird(pruning=pruning, distance=own.distance, masks=own.masks, every=own.every)
+    after = study.rewind.to if study.rewind.weights == "rewound" else "0it"
+    return EarlyBird(pruning=pruning, distance=own.distance, masks=own.masks, every=own.every, after=after)

@@ -90,7 +90,7 @@ def _rounds_of_choice(records: list[Finished], arm: str) -> set[int]:
 def setting(spec: RunSpec) -> tuple:
     """Return what two runs have in common that can be compared: the data, the network and the training."""
     place = {"name": "", "path": None, "load": None, "pipeline": "auto"}  # the digest stands for them
-    return spec.data.model_copy(update=place), spec.model, spec.training
+    return spec.data.model_copy(update=place), spec.model, spec.training, spec.until
 
 
 def dense_runs(records: Iterable[Run], own: list[Run]) -> list[Run]:

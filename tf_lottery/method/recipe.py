@@ -63,6 +63,8 @@ class EarlyBird(Strict):
     """How many masks in a row must be that near to the one before."""
     every: str
     """The steps from one look to the next, such as `1ep`."""
+    after: str = "0it"
+    """The step before which it doesn't end, since tickets return to the state at that step."""
 
 
 class Supermask(Strict):

@@ -99,17 +99,17 @@ class RunSpec(_FromJson):
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude={*LABELS, "snapshots"})
         if self.model.build:  # it may freeze layers, which earlier versions pruned and redrew
             settings["model"].setdefault("frozen", False)
-        if self.training.engine == "auto" and not self.starts_masked:  # the dense engine trains it
+        if self.training.engine == "auto" and not self.trains_under_masks:  # the dense engine trains it
             del settings["training"]["engine"]
         return digest(settings)
 
     @property
     def has_masks(self) -> bool:
-        """Whether weights of this run are pruned."""
+        """Whether weights of this run are pruned, at first or in the end."""
         return any((self.parent, self.pruning, self.masks_of, self.updates, self.supermask))
 
     @property
-    def starts_masked(self) -> bool:
+    def trains_under_masks(self) -> bool:
         """Whether this run trains weights under masks; masks that are scored come after the training."""
         return self.has_masks and self.supermask is None
 
@@ -287,4 +287,5 @@ class Record(Finished):
         nested = {"key", "version", "spec", "layers", "seconds", "resolved", "checks", "digests", "files"}
         nested |= {"environment", "spent", "effective"}
         spent = {f"spent_{name}": getattr(self.spent, name, None) for name in FIGURES}
-        return labels | self.model_dump(mode="json", exclude=nested) | spent | {"key": self.key}
+        width = {"width": self.resolved["width"]} if "width" in self.resolved else {}
+        return labels | self.model_dump(mode="json", exclude=nested) | spent | width | {"key": self.key}

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 import keras
 
 from tf_lottery.config import ModelConfig
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.importing import import_function
 from tf_lottery.layers.paths import named_variables
 from tf_lottery.models.conv import conv2, conv4, conv6
@@ -78,7 +78,7 @@ def build(
     except Exception as error:
         raise LotteryError(
             f"Expected {config.build or config.name} to build a model for inputs of shape {input_shape} "
-            f"and {classes} classes. Received: {type(error).__name__}: {' '.join(str(error).split())}"
+            f"and {classes} classes. Received: {type(error).__name__}: {reason_of(error)}"
         ) from error
     if not isinstance(model, keras.Model) or not model.built or not getattr(model, "inputs", None):
         raise LotteryError(

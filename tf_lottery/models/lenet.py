@@ -7,7 +7,7 @@ has normalization.
 import keras
 from keras import layers
 
-from tf_lottery.models.scaled import scaled
+from tf_lottery.models.scaled import check_image, scaled
 
 
 def lenet_300_100(input_shape: tuple[int, ...], classes: int, width: float = 1.0) -> keras.Model:
@@ -42,6 +42,7 @@ def lenet5(input_shape: tuple[int, ...], classes: int, width: float = 1.0) -> ke
         classes: Number of classes.
         width: Factor of the numbers of channels and hidden units.
     """
+    check_image("lenet5", input_shape, least=16)
     model = keras.Sequential([keras.Input(input_shape)], name="lenet5")
     for index, channels in enumerate((20, 50), 1):
         convolution = layers.Conv2D(

@@ -12,7 +12,7 @@ Frankle & Carbin 2018 leave the 5,120 weights of the output unpruned: `layer_rat
 import keras
 from keras import layers
 
-from tf_lottery.models.scaled import scaled
+from tf_lottery.models.scaled import check_image, scaled
 
 _CHANNELS = (64, 128, 256, 512, 512)
 
@@ -42,6 +42,7 @@ def _vgg(
     name: str, groups: tuple[int, ...], input_shape: tuple[int, ...], classes: int, width: float
 ) -> keras.Model:
     """Build a network with so many convolutions in each group."""
+    check_image(name, input_shape, least=16)
     model = keras.Sequential([keras.Input(input_shape)], name=name)
     index = 0
     for group, (convolutions, channels) in enumerate(zip(groups, _CHANNELS, strict=True), 1):

@@ -13,7 +13,6 @@ from tf_lottery.method.arms import chain_below, searched, settings_of
 from tf_lottery.method.plan import foreseen
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.models.build import build
-from tf_lottery.models.width import with_width
 from tf_lottery.pruning.criteria import CRITERIA, LOOKING, OUTPUTS, PROBING, Evidence
 from tf_lottery.pruning.patterns import SINGLE, pattern
 from tf_lottery.runs.check_rounds import check_counts, check_rates, check_span
@@ -80,7 +79,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         if each.updates is not None:
             update_steps(each.updates, lengths[each.arm])
         if each.small is not None:
-            with_width(each.model, 1.0)
+            trainers.narrowed(each)
         if each.until is not None:
             check_looks(each, lengths[each.arm])
         check_kind(each)

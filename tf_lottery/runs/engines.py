@@ -61,7 +61,7 @@ def choose(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Cho
 
 def packages(spec: RunSpec) -> dict[str, str]:
     """Return the versions of packages that decide a run's bits where the sparse engine may train it."""
-    may = spec.training.engine == "sparse" or (spec.training.engine == "auto" and spec.starts_masked)
+    may = spec.training.engine == "sparse" or (spec.training.engine == "auto" and spec.trains_under_masks)
     return {name: metadata.version(name) for name in ("numba", "llvmlite")} if may else {}
 
 
@@ -124,7 +124,8 @@ def bring_back(engine: Engine, trainer: Trainer) -> tuple[Engine, dict[str, Any]
 
 
 def _dense(spec: RunSpec, trainer: Trainer, dataset: Dataset, steps: int) -> Trainer | CompactTrainer:
-    whole = spec.snapshots or spec.updates  # a rewind point needs the whole network's state
+    # Rewind points, updates of masks and looks at the next pruning need the whole network.
+    whole = spec.snapshots or spec.updates or spec.until
     pruned = spec.has_masks and not whole
     fresh = spec.rewind is None or spec.rewind.optimizer == "reset"
     if pruned and fresh and spec.training.dead_units == "auto":

@@ -78,7 +78,7 @@ def execute(
     early_stop = EarlyStop(_masks_are_last_at(spec, length))
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     # Masks change first, so that what is measured at the same step is measured with the new ones.
-    settling = early_bird(spec, engine, length, snapshots)
+    settling = early_bird(spec, engine, length)
     measuring = [stop for stop in (updates, rewind_points, evaluations, settling) if stop is not None]
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, measuring)
@@ -94,7 +94,7 @@ def execute(
         optimizer,
         start.checks | checks | told(settling, last),
         tester,
-        choice.resolved,
+        choice.resolved | trainers.narrowed(spec)[1],
         updates.changes if updates else [],
     )
     record = keep_run(spec, store, trainer, training, began)

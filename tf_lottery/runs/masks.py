@@ -33,7 +33,7 @@ def masks_of(spec: RunSpec, store: Store, subject: Subject) -> Masks:
         DamagedError: If a file of another run fails its checksum.
         LotteryError: If scores aren't finite, or a layer would be emptied.
     """
-    if not spec.starts_masked:
+    if not spec.trains_under_masks:
         return masks_.ones(subject.shapes())
     pruned = _pruned(spec, store, subject)
     for each in spec.edits:

@@ -1,6 +1,5 @@
 """What ends a run before its last step, as its spec asks for it."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from tf_lottery.arrays import Arrays
@@ -16,14 +15,13 @@ from tf_lottery.training.early_bird import EarlyBird
 from tf_lottery.training.engine import Engine
 
 
-def early_bird(spec: RunSpec, engine: Engine, length: Length, snapshots: Iterable[int]) -> EarlyBird | None:
+def early_bird(spec: RunSpec, engine: Engine, length: Length) -> EarlyBird | None:
     """Return the stop that ends a run once its next pruning has settled; None if it is trained to its end.
 
     Args:
         spec: The run's spec.
         engine: The engine that trains it.
         length: The length of its training.
-        snapshots: The steps of the rewind points that it keeps.
 
     Raises:
         LotteryError: As `check_looks` does.
@@ -33,12 +31,15 @@ def early_bird(spec: RunSpec, engine: Engine, length: Length, snapshots: Iterabl
     check_looks(spec, length)
     own, pruning = spec.until, spec.until.pruning
 
-    def draw(weights: Arrays, masks: Masks) -> Masks:
+    def draw(weights: Arrays, masks: Masks) -> Masks | None:
         evidence = Evidence({path: weights[MODEL + path] for path in masks}, masks=masks)
         scores = CRITERIA[pruning.criterion](evidence)
-        return keep(scores, masks, counts_of(pruning, masks), pruning.min_density)
+        try:
+            return keep(scores, masks, counts_of(pruning, masks), pruning.min_density)
+        except LotteryError:  # it would empty a layer: there may be no next round at all
+            return None
 
-    return EarlyBird(engine, length.step(own.every), draw, own.distance, own.masks, max(snapshots, default=0))
+    return EarlyBird(engine, length.step(own.every), draw, own.distance, own.masks, length.step(own.after))
 
 
 def check_looks(spec: RunSpec, length: Length) -> None:

@@ -6,11 +6,15 @@ import numpy as np
 
 from tf_lottery.config import ModelConfig
 from tf_lottery.data.split import Dataset
+from tf_lottery.errors import LotteryError
 from tf_lottery.layers.kernels import PrunableChoice
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.models.build import build
 from tf_lottery.models.width import nearest_width, prunable_weights, with_width
 from tf_lottery.runs.masks import counts_of
+
+FARTHEST = 0.25
+"""The largest difference from the weights that are wanted, as a fraction of these."""
 
 
 def narrowed(spec: RunSpec, dataset: Dataset) -> tuple[ModelConfig, dict[str, Any]]:
@@ -25,7 +29,7 @@ def narrowed(spec: RunSpec, dataset: Dataset) -> tuple[ModelConfig, dict[str, An
         network has beyond those that the pruning leaves; negative if it has fewer.
 
     Raises:
-        LotteryError: If the network's builder takes no width.
+        LotteryError: If the network's builder takes no width, or no width comes near.
     """
     sizes = dataset.input_shape, dataset.classes
     wanted = _remaining(spec, build(spec.model, *sizes, seed=0))
@@ -35,6 +39,11 @@ def narrowed(spec: RunSpec, dataset: Dataset) -> tuple[ModelConfig, dict[str, An
 
     width = nearest_width(count, wanted)
     difference = count(width) - wanted
+    if abs(difference) > FARTHEST * wanted:
+        raise LotteryError(
+            f"{spec.describe()} wants a dense network of {wanted:,} weights, but the nearest one, of width "
+            f"{width:.4g}, has {wanted + difference:,}. Leave this arm out at such densities."
+        )
     told = {"width": width, "weights_wanted": wanted, "weights_difference": difference}
     return with_width(spec.model, width), told
 

@@ -33,21 +33,23 @@ class Trainers:
 
     def trainer(self, spec: RunSpec) -> Trainer:
         """Return a trainer for a run, compiled unless another engine may train the run."""
-        model, narrower = (spec.model, {}) if spec.small is None else self._narrowed(spec)
+        model, _ = self.narrowed(spec)
         parts: tuple[Strict, ...] = (spec.data, model, spec.training)
         key = "".join(part.model_dump_json() for part in parts)
 
         def make() -> Trainer:
             compile_rule.configure(spec.training)
             trainer = Trainer(*parts, self.dataset(spec.data))
-            trainer.resolved |= narrower
             if spec.training.engine == "dense":
                 trainer.compile()  # what can't be compiled ends the study, not a run
             return trainer
 
         return _latest(self._trainers, key, make)
 
-    def _narrowed(self, spec: RunSpec) -> tuple[ModelConfig, dict[str, Any]]:
+    def narrowed(self, spec: RunSpec) -> tuple[ModelConfig, dict[str, Any]]:
+        """Return the settings of a run's network, narrower if the spec says so, and what its record tells."""
+        if spec.small is None:
+            return spec.model, {}
         key = "".join(part.model_dump_json() for part in (spec.data, spec.model, spec.small))
         return _latest(self._narrower, key, lambda: narrowed(spec, self.dataset(spec.data)))
 

@@ -40,16 +40,13 @@ def update_steps(updates: Updates, length: Length) -> list[int]:
     """
     first, end = round(updates.begin * length.last), round(updates.end * length.last)
     every = length.step(updates.every)
-    if updates.kind in GROWING:
-        steps = list(range(first + every, end, every))
-    else:
-        steps = [*range(first + every, end, every), end] if end > first else []
+    steps = list(range(first + every, end, every))
     if not steps:
         raise LotteryError(
-            f"The masks of {updates.kind!r} would never change: their updates come every {every} steps, "
-            f"between steps {first} and {end}. Make updates.every shorter."
+            f"Expected updates of {updates.kind!r} within the training, every {every} steps between steps "
+            f"{first} and {end}. Received: none. Make updates.every shorter, or end later."
         )
-    return steps
+    return steps if updates.kind in GROWING else [*steps, end]
 
 
 def mask_updates(

@@ -67,6 +67,8 @@ class Arms:
         specs = one_of_each_arm(study)
         for spec in specs:
             check_start(spec)
+            if spec.updates or spec.small or spec.supermask or spec.until:
+                raise LotteryError(f"LotterySearch: arms.{spec.arm} needs more than fit gives. Leave it out.")
         own = {arm: settings_of(study, arm).rewind.to for arm in study.arms if study.arms[arm].rewind}
         return cls(
             configs=study.arms,

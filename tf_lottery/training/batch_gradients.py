@@ -14,8 +14,8 @@ class BatchGradients:
     """Measures gradients on the batch that the next step trains on (Evci et al. 2020, RigL).
 
     They are taken on a network of its own, as `KerasProbe` has it: random layers are off, batch normalization
-    uses the statistics of the batch, penalties aren't part of the loss. On several replicas it is the whole
-    batch's gradient, the same on each of them.
+    uses the statistics of the batch (of slices of it, if it has more than 256 examples), penalties aren't
+    part of the loss. On several replicas it is the whole batch's gradient, the same on each of them.
 
     Args:
         trainer: The trainer of the network.

@@ -18,7 +18,7 @@ _PROGRESS, _TRAINED = "progress", "trained/"
 
 @dataclass
 class Checkpoint:
-    """Everything that is needed to resume a training, except masks, which follow from the run's recipe.
+    """Everything that is needed to resume a training, except masks that follow from the run's recipe.
 
     Attributes:
         step: The number of steps that the network has had.

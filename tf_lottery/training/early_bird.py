@@ -23,10 +23,11 @@ class EarlyBird(Stop):
     Args:
         engine: The engine that trains.
         every: The number of steps from one look to the next.
-        draw: A function from all weights and the present masks to the masks of the next pruning.
+        draw: A function from all weights and the present masks to the masks of the next pruning; None if it
+            isn't possible, so that the training goes on to its last step.
         distance: The largest distance of masks at successive looks.
         masks: How many masks in a row must be that near to the one before.
-        after: The step before which the training doesn't end, since it keeps rewind points until then.
+        after: The step before which the training doesn't end.
 
     Attributes:
         distances: The distances so far.
@@ -37,7 +38,7 @@ class EarlyBird(Stop):
         self,
         engine: Engine,
         every: int,
-        draw: Callable[[Arrays, Masks], Masks],
+        draw: Callable[[Arrays, Masks], Masks | None],
         distance: float,
         masks: int,
         after: int = 0,
@@ -54,6 +55,8 @@ class EarlyBird(Stop):
     def act(self, step: int, passed: Passed) -> None:
         present = self._engine.masks()
         drawn = self._draw(self._engine.weights(), present)
+        if drawn is None:
+            return
         if self._before is not None:
             alive = sum(int(np.count_nonzero(mask)) for mask in present.values())
             differing = sum(int(np.count_nonzero(drawn[path] != self._before[path])) for path in drawn)

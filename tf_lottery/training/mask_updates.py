@@ -42,8 +42,8 @@ class MaskUpdates(Stop):
             another one.
 
     Attributes:
-        changes: How many weights of each kernel remained after each update so far; the first entry is of the
-            step at which the training begins.
+        changes: How many weights of each kernel remained after each update so far; the first entry is of
+            step 0, at which such a training begins.
     """
 
     def __init__(
