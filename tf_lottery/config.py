@@ -143,6 +143,7 @@ class StudyConfig(Strict):
     pruning: PruningConfig
     rewind: RewindConfig = RewindConfig()
     updates: UpdatesConfig = UpdatesConfig()
+    """How masks change within a training, in the arms `gradual`, `set` and `rigl`. Others don't read it."""
     pretrain: PretrainConfig | None = None
     """Where the dense network's first weights come from. Default: they are drawn."""
     search: SearchConfig | None = None

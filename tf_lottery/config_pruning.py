@@ -85,7 +85,7 @@ class UpdatesConfig(Strict):
     """The share of the training after which `gradual` begins to prune; the others begin with their masks."""
     end: float = Field(0.75, gt=0, le=1)
     """The share of the training after which masks don't change any more (Evci et al. 2020: 0.75). Early stop
-    is looked for from there on."""
+    is looked for from the last change on."""
     fraction: float = Field(0.3, gt=0, lt=1)
     """The share of a layer's weights that the first update of `set` and `rigl` drops; it falls by a cosine to
     0 at the end."""

@@ -16,8 +16,12 @@ from tf_lottery.pruning import criteria, scopes
 from tf_lottery.runs.starts import STARTS
 from tf_lottery.store.tickets import make_ticket
 
-ELSEWHERE = {"dense_longer", "final"}
-"""Arms that are proven in `test_method_arms`: one prunes nothing, the other needs a cheaper search."""
+ELSEWHERE = {
+    *("dense_longer", "final"),  # in test_method_arms: one prunes nothing, the other needs a cheaper search
+    *("gradual", "static", "set", "rigl"),  # in test_updating
+    *("small_dense", "supermask"),  # in test_small and test_strong
+}
+"""Arms that are proven elsewhere."""
 
 
 @pytest.fixture(scope="module", params=["once", pytest.param("pairs", marks=pytest.mark.slow)])

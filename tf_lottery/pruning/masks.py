@@ -1,5 +1,6 @@
 """Masks: dictionaries from a kernel's path to a boolean array, True where a weight remains."""
 
+import hashlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -58,3 +59,12 @@ def zeroed(arrays: Mapping[str, np.ndarray], masks: Mapping[str, np.ndarray]) ->
 def shrinks(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> bool:
     """Return whether every weight pruned before is still pruned, and the paths are the same."""
     return before.keys() == after.keys() and all(not np.any(after[path] & ~before[path]) for path in before)
+
+
+def digest(masks: Mapping[str, np.ndarray]) -> str:
+    """Return the sha256 of masks, whatever the order of their paths."""
+    total = hashlib.sha256()
+    for path in sorted(masks):
+        total.update(path.encode())
+        total.update(np.packbits(masks[path]))
+    return total.hexdigest()

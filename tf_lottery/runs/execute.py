@@ -78,7 +78,7 @@ def execute(
     early_stop = EarlyStop(_masks_are_last_at(spec, length))
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     # Masks change first, so that what is measured at the same step is measured with the new ones.
-    settling = early_bird(spec, engine, length)
+    settling = early_bird(spec, engine, trainer, length)
     measuring = [stop for stop in (updates, rewind_points, evaluations, settling) if stop is not None]
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, measuring)

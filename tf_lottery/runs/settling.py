@@ -1,5 +1,6 @@
 """What ends a run before its last step, as its spec asks for it."""
 
+from functools import partial
 from typing import Any
 
 from tf_lottery.arrays import Arrays
@@ -13,14 +14,17 @@ from tf_lottery.runs.masks import counts_of
 from tf_lottery.runs.subject import MODEL
 from tf_lottery.training.early_bird import EarlyBird
 from tf_lottery.training.engine import Engine
+from tf_lottery.training.replicas import check_agreement
+from tf_lottery.training.trainer import Trainer
 
 
-def early_bird(spec: RunSpec, engine: Engine, length: Length) -> EarlyBird | None:
+def early_bird(spec: RunSpec, engine: Engine, trainer: Trainer, length: Length) -> EarlyBird | None:
     """Return the stop that ends a run once its next pruning has settled; None if it is trained to its end.
 
     Args:
         spec: The run's spec.
         engine: The engine that trains it.
+        trainer: The whole network.
         length: The length of its training.
 
     Raises:
@@ -39,7 +43,10 @@ def early_bird(spec: RunSpec, engine: Engine, length: Length) -> EarlyBird | Non
         except LotteryError:  # it would empty a layer: there may be no next round at all
             return None
 
-    return EarlyBird(engine, length.step(own.every), draw, own.distance, own.masks, length.step(own.after))
+    agree = partial(check_agreement, trainer.strategy)
+    return EarlyBird(
+        engine, length.step(own.every), draw, own.distance, own.masks, length.step(own.after), agree
+    )
 
 
 def check_looks(spec: RunSpec, length: Length) -> None:

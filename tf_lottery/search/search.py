@@ -73,7 +73,7 @@ class LotterySearch:
             `{"shuffled": {}, "one_shot": {"rounds": [3]}, "dense_longer": {}}` trains each ticket's mask
             shuffled within the layers, one pruning to the density of round 3, and the dense network for as
             long as the tickets; `{"drawn": {"like": "ticket", "pruning": {"criterion": "random"}}}` further
-            rounds of random pruning. The others are `at_init`, `smart_ratio`, `random_reinit`,
+            rounds of random pruning. The others are `at_init`, `smart_ratio`, `static`, `random_reinit`,
             `keep_signs`, `constant_sign`, `reshuffle`, `inverted` and `fork`.
         rewind_weights: What the remaining weights return to: `rewound`, those at the rewind point; `trained`
             keeps the last round's weights, while learning rates and callbacks go on from the rewind point

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery.arrays import Arrays
-from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.masks import Masks, digest
 from tf_lottery.training.engine import Engine
 from tf_lottery.training.observe import Passed
 from tf_lottery.training.stop import Stop
@@ -28,6 +28,8 @@ class EarlyBird(Stop):
         distance: The largest distance of masks at successive looks.
         masks: How many masks in a row must be that near to the one before.
         after: The step before which the training doesn't end.
+        agree: A function that gets a digest of the masks that were drawn, and raises an error if another
+            worker has drawn others.
 
     Attributes:
         distances: The distances so far.
@@ -42,9 +44,11 @@ class EarlyBird(Stop):
         distance: float,
         masks: int,
         after: int = 0,
+        agree: Callable[[str], None] = lambda digest: None,
     ):
         self._engine, self._every, self._draw = engine, every, draw
         self._distance, self._masks, self._after = distance, masks, after
+        self._agree = agree
         self._before: Masks | None = None
         self.distances: list[float] = []
         self.ended: int | None = None
@@ -57,6 +61,7 @@ class EarlyBird(Stop):
         drawn = self._draw(self._engine.weights(), present)
         if drawn is None:
             return
+        self._agree(digest(drawn))
         if self._before is not None:
             alive = sum(int(np.count_nonzero(mask)) for mask in present.values())
             differing = sum(int(np.count_nonzero(drawn[path] != self._before[path])) for path in drawn)

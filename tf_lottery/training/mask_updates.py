@@ -1,6 +1,5 @@
 """The stop at which masks change within a training."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tf_lottery.arrays import Arrays
-from tf_lottery.pruning.masks import Masks
+from tf_lottery.pruning.masks import Masks, digest
 from tf_lottery.training.engine import Engine
 from tf_lottery.training.observe import Passed
 from tf_lottery.training.stop import Stop
@@ -61,10 +60,7 @@ class MaskUpdates(Stop):
 
     def act(self, step: int, passed: Passed) -> None:
         masks = self._update(step, self._engine.weights(), self._engine.masks())
-        digest = hashlib.sha256()
-        for path in sorted(masks):
-            digest.update(np.packbits(masks[path]))
-        self._agree(digest.hexdigest())
+        self._agree(digest(masks))
         self._engine.set_masks(masks)
         self.changes.append(Change(step, _remaining(masks)))
 
