@@ -101,6 +101,16 @@ def test_a_density_that_no_width_comes_near_is_refused(trained):
         Trainers().narrowed(spec.model_copy(update={"small": few}))
 
 
+def test_the_sparsest_round_is_looked_at_before_anything_is_trained(tmp_path):
+    small = {"model": {"name": "mlp", "kwargs": {"sizes": [16, 12]}}}
+    deep = {"pruning": {"rate": 0.6, "rounds": 5}, "arms": {"small_dense": {}}}
+    paths = StudyPaths(tmp_path / "study")
+    study = prepare(config_file.validate(SETTINGS | small | deep), paths)
+    wrong = check(study, Store(paths), Trainers())
+    assert "round 5 wants a dense network of 13 weights" in wrong
+    assert "has 75" in wrong
+
+
 def test_a_network_that_starts_pretrained_has_no_narrower_one():
     with pytest.raises(LotteryError, match="pretrain"):
         foreseen(fake_study(arms={"small_dense": {}}, pretrain={"steps": "5it"}))

@@ -79,7 +79,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         if each.updates is not None:
             update_steps(each.updates, lengths[each.arm])
         if each.small is not None:
-            trainers.narrowed(each)
+            trainers.narrowed(_sparsest(study, each))
         if each.until is not None:
             check_looks(each, lengths[each.arm])
         check_kind(each)
@@ -145,6 +145,12 @@ def _check_constant(arms: dict[str, str], trainer: Trainer, theta_0: Arrays) -> 
             f"Arm {arm!r} builds on the initial weights, but kernels are constant at first ({constant[0]} is "
             "one of them). Leave out this arm."
         )
+
+
+def _sparsest(study: StudyConfig, spec: RunSpec) -> RunSpec:
+    """Return the last run of an arm, as far as it is foreseen."""
+    runs = [each for each in foreseen(study) or [] if (each.arm, each.replicate) == (spec.arm, 0)]
+    return runs[-1] if runs else spec
 
 
 def one_of_each_arm(study: StudyConfig) -> list[RunSpec]:
