@@ -62,7 +62,11 @@ def test_yaml_reads_two_of_four_as_a_text(tmp_path):
 @pytest.mark.parametrize("pruning", [UNITS, FIXED, {**UNITS, "pattern": "block:4x4"}])
 def test_patterns_go_with_the_arms_that_keep_them(pruning):
     taken = [arm for arm in TAKEN if arm != "shuffled" or pruning is not FIXED]
-    check_arms(study(pruning, dense_longer={}, **{arm: {} for arm in taken}))
+    together = study(pruning, dense_longer={}, **{arm: {} for arm in taken})
+    check_arms(together)
+    specs = foreseen(together)
+    assert {spec.arm for spec in specs} == {"ticket", "dense_longer", *taken}
+    assert {spec.pruning.pattern for spec in specs if spec.pruning} == {pruning["pattern"]}
 
 
 @pytest.mark.parametrize("arm", ["inverted", "smart_ratio"])

@@ -279,6 +279,15 @@ def test_the_sparse_engine_killed_between_updates(tmp_path):
     assert results(tmp_path / "killed" / "study") == results(tmp_path / "whole" / "study")
 
 
+@pytest.mark.parametrize(("arm", "refused"), [("set", True), ("rigl", True), ("gradual", False)])
+def test_weights_dont_grow_back_where_they_are_frozen(arm, refused, tmp_path):
+    model = {"build": "tests.training.networks:half_frozen", "frozen": True}
+    paths = StudyPaths(tmp_path / "study")
+    wrong = check(prepare(study(model=model, arms={arm: {}}), paths), Store(paths), Trainers())
+    assert (wrong is not None) == refused
+    assert not refused or "is frozen and would keep them there" in wrong
+
+
 def test_a_grown_weight_starts_at_zero_with_slots_of_zero(tmp_path, monkeypatch):
     config = study(arms={"set": {}})
     paths = StudyPaths(tmp_path / "study")

@@ -172,3 +172,24 @@ def test_another_loss_or_monitor_is_refused(data):
     for model, settings, received in ((regression, {}, "mse"), (build, {"monitor": "val_auc"}, "val_auc")):
         with pytest.raises(lottery.LotteryError, match=f"Received: .*{received}"):
             lottery.LotterySearch(model, rounds=1, engine="loop", verbose=0, **settings).fit(**data)
+
+
+@pytest.mark.parametrize("engine", ["loop", "sparse"])
+@pytest.mark.parametrize(
+    ("compiled", "received"),
+    [
+        ({"reduction": "sum"}, "a loss with reduction 'sum'"),
+        ({"reduction": None}, "a loss with reduction None"),
+        ({"loss_weights": [0.1]}, "loss_weights"),
+    ],
+)
+def test_losses_that_arent_the_mean_are_refused(data, engine, compiled, received):
+    def make():
+        model, settings = build(), dict(compiled)
+        weights = settings.pop("loss_weights", None)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, **settings)
+        model.compile(keras.optimizers.Adam(0.01), loss, loss_weights=weights, metrics=["accuracy"])
+        return model
+
+    with pytest.raises(lottery.LotteryError, match=f"Received: {received}"):
+        lottery.LotterySearch(make, rounds=1, engine=engine, verbose=0).fit(**data)

@@ -163,3 +163,15 @@ def residual(input_shape, classes):
     x = layers.ReLU()(layers.Add()([y, convolution(x, 16, 1, 2, "shortcut")]))
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(classes, name="output")(x), name="residual")
+
+
+def half_frozen(input_shape, classes):
+    """A network whose first layer isn't trained."""
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            layers.Flatten(),
+            layers.Dense(20, "relu", name="backbone", trainable=False),
+            layers.Dense(classes, name="output"),
+        ]
+    )

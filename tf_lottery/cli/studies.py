@@ -50,8 +50,10 @@ def list_() -> None:
     from tf_lottery.store.upkeep import readable, sizes
 
     print("Configs (tf-lottery run NAME):")
-    for name, path in config_file.shipped().items():
-        print(f"  {name:20} {config_file.load_config(path).description}")
+    shipped = config_file.shipped()
+    width = max(map(len, shipped))
+    for name, path in shipped.items():
+        print(f"  {name:{width}} {config_file.load_config(path).description}")
     print(f"\nStudies in {OUTPUT}/ (tf-lottery show NAME):")
     studies = sorted(path.parent for path in OUTPUT.glob("*/study.yaml"))
     for directory in studies:

@@ -21,7 +21,7 @@ from tf_lottery.runs.settling import check_looks
 from tf_lottery.runs.start import check_start
 from tf_lottery.runs.strong import check_kind
 from tf_lottery.runs.trainers import Trainers
-from tf_lottery.runs.updating import update_steps
+from tf_lottery.runs.updating import check_growing, update_steps
 from tf_lottery.training.optimizers import make_optimizer, outputs_of
 from tf_lottery.training.state import model_variables
 from tf_lottery.training.supermask import is_constant
@@ -78,6 +78,7 @@ def check_fit(study: StudyConfig, spec: RunSpec, trainers: Trainers, records: li
         check_start(each)
         if each.updates is not None:
             update_steps(each.updates, lengths[each.arm])
+            check_growing(each, trainers.trainer(each))
         if each.small is not None:
             trainers.narrowed(_sparsest(study, each))
         if each.until is not None:

@@ -15,7 +15,7 @@ from tf_lottery.pruning.groups import Groups, groups
 from tf_lottery.pruning.masks import Masks
 from tf_lottery.pruning.patterns import SINGLE
 from tf_lottery.pruning.schedules import layer_rates
-from tf_lottery.pruning.scopes import Kept, kept
+from tf_lottery.pruning.scopes import Kept
 from tf_lottery.runs.subject import MODEL, Subject, part
 from tf_lottery.runs.transferred import fitted
 from tf_lottery.store.store import Store
@@ -85,14 +85,8 @@ def counts_of(pruning: Pruning, masks: Masks) -> Kept:
         masks: The masks before the pruning.
     """
     rates = layer_rates(list(masks), pruning.rate, pruning.layer_rates)
-    return kept(
-        {path: mask.shape for path, mask in masks.items()},
-        {path: int(np.count_nonzero(mask)) for path, mask in masks.items()},
-        rates,
-        pruning.scope,
-        pruning.rounds,
-        pruning.counted,
-    )
+    grouped = groups(SINGLE, {path: mask.shape for path, mask in masks.items()}, rates, {})
+    return grouped.kept(masks, pruning.scope, pruning.rounds, pruning.counted)
 
 
 def _grouped(pruning: Pruning, shapes: dict[str, tuple[int, ...]], subject: Subject) -> Groups:

@@ -49,6 +49,20 @@ def update_steps(updates: Updates, length: Length) -> list[int]:
     return steps if updates.kind in GROWING else [*steps, end]
 
 
+def check_growing(spec: RunSpec, trainer: Trainer) -> None:
+    """Check that weights that grow back, which start at 0.0, are trained from there.
+
+    Raises:
+        LotteryError: If kernels that weights may grow in are frozen.
+    """
+    frozen = [path for path in trainer.kernels if path in trainer.frozen]
+    if spec.updates.kind in GROWING and frozen:
+        raise LotteryError(
+            f"Arm {spec.arm!r} lets weights grow back from 0.0, but {frozen[0]} is frozen and would keep "
+            "them there. Leave out model.frozen, or this arm."
+        )
+
+
 def mask_updates(
     spec: RunSpec, engine: Changing, trainer: Trainer, length: Length, order: BatchOrder
 ) -> MaskUpdates | None:

@@ -174,6 +174,10 @@ def _loss(model: keras.Model) -> Callable:
     config = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
     if config.get("ignore_class") is not None:
         raise _refused("a loss with ignore_class")
+    if config.get("reduction", "mean") not in ("sum_over_batch_size", "mean", "auto"):
+        raise _refused(f"a loss with reduction {config['reduction']!r}, where the loop takes the mean")
+    if (model.get_compile_config() or {}).get("loss_weights") is not None:
+        raise _refused("loss_weights")
     logits = from_logits(model)
 
     def crossentropy(labels, outputs):
