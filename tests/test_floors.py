@@ -21,6 +21,7 @@ FLOORS = {
         "config_pruning",
         "config",
         "config_file",
+        "config_tune",
         "length",
         "importing",
         "workers",
@@ -30,7 +31,7 @@ FLOORS = {
     3: ["training"],
     4: ["store", "runs", "drivers"],
     5: ["analysis", "exports"],
-    6: ["callbacks", "search", "live", "cli"],
+    6: ["callbacks", "search", "tuning", "live", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

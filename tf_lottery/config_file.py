@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,10 @@ from tf_lottery.errors import LotteryError
 _PACKAGED = Path(__file__).parent / "configs"
 _CHECKOUT = Path(__file__).parent.parent / "configs"
 
+TUNINGS = "tune/"
+"""The names of shipped tunings begin so."""
+
+Config = TypeVar("Config", bound=BaseModel)
 
 MOST_VALUES = 10_000
 """The most values in a config, where each alias (`*name`) counts as all that it stands for. Studies have
@@ -98,6 +102,15 @@ def shipped() -> dict[str, Path]:
 
     Those in a folder are named with it: `papers/vgg19`.
     """
+    return {name: path for name, path in _packaged().items() if not name.startswith(TUNINGS)}
+
+
+def shipped_tunings() -> dict[str, Path]:
+    """Return the tunings that come with the package, as a mapping of name -> file: `tune/mnist_lenet`."""
+    return {name: path for name, path in _packaged().items() if name.startswith(TUNINGS)}
+
+
+def _packaged() -> dict[str, Path]:
     folder = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
     paths = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))]
     return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
@@ -119,6 +132,28 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
         >>> lottery.load_config("mnist_lenet", ["pruning.rounds=8"]).pruning.rounds
         8
     """
+    settings, source = read(config, overrides)
+    if "tune" in settings:
+        raise LotteryError(
+            f"{source} is a tuning, since it has a section tune. Use `tf-lottery tune` for it, or leave that "
+            "section out."
+        )
+    return validate(settings, source)
+
+
+def read(config: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], str]:
+    """Read a config as a mapping of settings, with overrides, without validating it.
+
+    Args:
+        config: The name of a shipped config, or a YAML file.
+        overrides: Settings to override, each written `a.b=value`.
+
+    Returns:
+        The settings, and the file that they come from.
+
+    Raises:
+        LotteryError: If there is no such config, or its YAML doesn't parse.
+    """
     path = _find(config)
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
@@ -134,27 +169,30 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
     settings.setdefault("name", path.stem)
     for override in overrides:
         _override(settings, override)
-    return validate(settings, str(path))
+    return settings, str(path)
 
 
-def validate(settings: dict[str, Any], source: str = "the config") -> StudyConfig:
+def validate(
+    settings: dict[str, Any], source: str = "the config", model: type[Config] = StudyConfig
+) -> Config:
     """Turn a mapping into a `StudyConfig`.
 
     Args:
         settings: The settings, as they stand in a YAML file.
         source: Where the settings come from, for the error message.
+        model: The class that they are turned into, if it is another one.
 
     Raises:
         LotteryError: If a setting is wrong. The message names the first wrong key, what was expected and
             what was received.
     """
     try:
-        return StudyConfig.model_validate(settings)
+        return model.model_validate(settings)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         # A misspelt key also appears as a missing one; the misspelt name says more.
         errors.sort(key=lambda each: each["type"] != "extra_forbidden")
-        raise LotteryError(f"{source}: {_explain(errors[0])}") from error
+        raise LotteryError(f"{source}: {_explain(errors[0], model)}") from error
 
 
 def dump(study: StudyConfig) -> str:
@@ -164,8 +202,8 @@ def dump(study: StudyConfig) -> str:
 
 def _find(config: str | Path) -> Path:
     known = shipped()
-    if str(config) in known:
-        return known[str(config)]
+    if str(config) in (every := _packaged()):
+        return every[str(config)]
     path = Path(config)
     if path.is_file():
         return path
@@ -179,29 +217,47 @@ def _override(settings: dict[str, Any], text: str) -> None:
     keys, equals, value = text.partition("=")
     if not equals or not all(keys.split(".")):
         raise LotteryError(f"Expected --set KEY.KEY=VALUE. Received: {text!r}")
+    if keys.count(".") >= DEEPEST:
+        raise LotteryError(
+            f"Expected --set with keys at most {DEEPEST} deep. Received: {keys.count('.') + 1}"
+        )
+    try:
+        read_value = yaml.load(value, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise LotteryError(
+            f"Expected a YAML value in --set. Received: {text!r:.200} ({_one_line(error)})"
+        ) from error
+    put(settings, keys, read_value, f"--set {text}")
+
+
+def put(settings: dict[str, Any], keys: str, value: Any, where: str) -> None:
+    """Put a value into a mapping of settings.
+
+    Args:
+        settings: The settings, which are changed.
+        keys: The keys that lead to the setting, such as `pruning.rate`.
+        value: The value.
+        where: Where it comes from, for the error message.
+
+    Raises:
+        LotteryError: If a key but the last leads to something else than a group of settings.
+    """
     *parents, last = keys.split(".")
-    if len(parents) >= DEEPEST:
-        raise LotteryError(f"Expected --set with keys at most {DEEPEST} deep. Received: {len(parents) + 1}")
     for key in parents:
         if settings.get(key) is None:
             settings[key] = {}
         settings = settings[key]
         if not isinstance(settings, dict):
-            raise LotteryError(f"Expected {key!r} in --set {text} to be a group. Received: {_kind(settings)}")
-    try:
-        settings[last] = yaml.load(value, _Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise LotteryError(
-            f"Expected a YAML value in --set. Received: {text!r:.200} ({_one_line(error)})"
-        ) from error
+            raise LotteryError(f"Expected {key!r} in {where} to be a group. Received: {_kind(settings)}")
+    settings[last] = value
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: dict[str, Any], model: type[BaseModel]) -> str:
     # Leave out pydantic's names for the members of a union.
     where = [str(part) for part in error["loc"] if part != "bool" and not str(part).startswith("literal[")]
     key = ".".join(where)
     if error["type"] == "extra_forbidden":
-        known = list(_model_at(where[:-1]).model_fields)
+        known = list(_model_at(where[:-1], model).model_fields)
         near = difflib.get_close_matches(where[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}."
         return f"unknown key {key!r}: {hint}"
@@ -220,8 +276,7 @@ def _shown(value: Any) -> str:
         return "a number of thousands of digits"
 
 
-def _model_at(where: list[str]) -> type[BaseModel]:
-    model: Any = StudyConfig
+def _model_at(where: list[str], model: Any) -> type[BaseModel]:
     for part in where:
         if part in getattr(model, "model_fields", {}):
             model = model.model_fields[part].annotation

@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.executor import Executor
+from tf_lottery.drivers.work import OneStudy, Work
 from tf_lottery.errors import DamagedError, LotteryError
 from tf_lottery.lock import held
-from tf_lottery.method.arms import is_chain, settings_of
-from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs import progress
 from tf_lottery.runs.observe import StudyObserver
@@ -25,8 +24,6 @@ from tf_lottery.store.adopt import Elsewhere
 from tf_lottery.store.environment import check_same
 from tf_lottery.store.failures import Failure
 from tf_lottery.store.store import Store
-from tf_lottery.store.study_file import written
-from tf_lottery.store.upkeep import trim
 
 ATTEMPTS = 3
 """How many times a run is tried if its worker is lost each time."""
@@ -38,10 +35,10 @@ BUSY_SECONDS = 1.0
 
 
 class Driver:
-    """Drives one study once.
+    """Drives one study once, or other work that is planned like one.
 
     Args:
-        study: The study, with its data's digest.
+        study: The study, with its data's digest; or other work.
         store: The store that holds the study's runs.
         executor: The executor that trains the runs.
         observer: The observer that hears of the study's progress.
@@ -50,13 +47,14 @@ class Driver:
 
     def __init__(
         self,
-        study: StudyConfig,
+        study: StudyConfig | Work,
         store: Store,
         executor: Executor,
         observer: StudyObserver,
         execution: Execution,
     ):
-        self.study, self.store, self.executor = study, store, executor
+        self.work: Work = OneStudy(study) if isinstance(study, StudyConfig) else study
+        self.store, self.executor = store, executor
         self.observer, self.execution = observer, execution
         self.elsewhere = Elsewhere(store, execution.strict_environment)
         self.failed: dict[str, Failure] = {}
@@ -79,9 +77,9 @@ class Driver:
             LotteryError: If the study doesn't fit its data or its network, or nothing can be written.
         """
         if self.execution.strict_environment:
-            check_same(collect(self.study, self._records()))
+            check_same(self.work.collect(self._records()))
         if self.execution.retry_failed and self.store.writes:
-            for spec in plan(self.study, self._records()):
+            for spec in self.work.plan(self._records()):
                 failures.forgive(self.store.paths, spec.key)
         self._tidy()
         try:
@@ -144,7 +142,7 @@ class Driver:
         waiting = []
         finished = {(record.key, record.spec.snapshots) for record in records}
         if finished != self._planned[0] or not finished:
-            self._planned = finished, plan(self.study, records)
+            self._planned = finished, self.work.plan(records)
         for spec in self._planned[1]:
             if spec.key not in self.failed and (failure := self._failure(spec)):
                 self.failed[spec.key] = failure
@@ -152,7 +150,7 @@ class Driver:
             if spec.key not in self.failed:
                 waiting.append(spec)
         if self.executor.slots > 1:
-            waiting.sort(key=lambda spec: not is_chain(self.study, spec.arm))
+            waiting.sort(key=lambda spec: not self.work.goes_first(spec))
         return waiting
 
     def _failure(self, spec: RunSpec) -> Failure | None:
@@ -164,8 +162,8 @@ class Driver:
         keys = {record.key for record in records}, {spec.key for spec in waiting}
         if keys != self._announced:
             self._announced = keys
-            trim(self.study, self.store, records)
-            self.observer.planned(collect(self.study, records), waiting)
+            self.work.trim(self.store, records)
+            self.observer.planned(self.work.collect(records), waiting)
         watched = [spec for spec in waiting if spec.key in self._busy]
         if not self.executor.here:
             watched += self._training.values()
@@ -187,9 +185,13 @@ class Driver:
             if not can_start or now - self._busy.get(spec.key, -BUSY_SECONDS) < BUSY_SECONDS:
                 continue
             if not self._checked:
-                self.executor.check(self.study)
+                self.work.check(self.executor)
                 self._checked = True
-                self.store.write_study(written(self.study))
+                self.work.begin(self.store)
+                self._planned = set(), []  # work may have dropped what doesn't fit
+                if self._scanned is not None:
+                    self._begin(self._waiting(self._scanned[1]))
+                return
             self._training[spec.key] = spec
             self.executor.submit(spec)
 
@@ -234,8 +236,7 @@ class Driver:
     def _await_others(self, waiting: list[RunSpec]) -> bool:
         """Return whether to look again later: another process trains what we or a stop rule need."""
         needed = any(self.execution.ours(spec) for spec in waiting)
-        rules = [settings_of(self.study, arm).pruning.max_accuracy_drop for arm in self.study.arms]
-        if not needed and any(rule is not None for rule in rules):
+        if not needed and self.work.ends_together():
             needed = any(self._is_coming(spec) for spec in waiting)
         if not needed and self._looked_last:
             return False

@@ -43,7 +43,7 @@ class Workers:
         worker, settings = self._idle(), study.model_dump(mode="json")
         worker.send({"check": settings})
         # At first each replicate has a run to train, so their workers start while the first one checks.
-        for _ in range(1, min(self.slots, study.replicates)):
+        for _ in range(len(self._workers), min(self.slots, study.replicates)):
             self._new().send({"warm_up": settings})
         while True:
             sender, message = self._messages.get()

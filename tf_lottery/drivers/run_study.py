@@ -86,7 +86,7 @@ def run_in(store: Store, study: StudyConfig, observer: StudyObserver, execution:
 
 
 def _drive(study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution) -> list[Record]:
-    executor = _executor(study, store, observer, execution)
+    executor = make_executor(study, store, observer, execution)
     driver = Driver(study, store, executor, observer, execution)
     records = driver.run()
     if execution.strict_environment:
@@ -97,7 +97,17 @@ def _drive(study: StudyConfig, store: Store, observer: StudyObserver, execution:
     return collect(study, records)
 
 
-def _executor(study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution) -> Executor:
+def make_executor(
+    study: StudyConfig, store: Store, observer: StudyObserver, execution: Execution
+) -> Executor:
+    """Return what trains the runs of a store.
+
+    Args:
+        study: The study whose runs are trained, or one that is trained in the same way.
+        store: The store that holds the runs.
+        observer: The observer that hears of their progress.
+        execution: Where and how many at once.
+    """
     strict = execution.strict_environment
     if execution.executor == "ray":
         from tf_lottery.drivers.ray_cluster import Cluster

@@ -6,7 +6,7 @@ two studies share are hard links and take up disk space once.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tf_lottery import atomic
@@ -53,7 +53,7 @@ class Elsewhere:
             with self._store.claim(spec.key) as is_claimed:
                 if not is_claimed or self._store.find(spec.key) is not None:
                     return False
-                if _link(source.paths.run(spec.key), self._store.paths.run(spec.key), record):
+                if link(source.paths.run(spec.key), self._store.paths.run(spec.key), record):
                     noted(f"{spec.describe()}: taken over from {source.paths.root}")
                     return True
         return False
@@ -77,7 +77,8 @@ class Elsewhere:
 
     def _neighbours(self) -> list[Path]:
         own = self._store.paths.root.resolve()
-        studies = sorted(path.parent for path in own.parent.glob("*/study.yaml"))
+        files = (*own.parent.glob("*/study.yaml"), *own.parent.glob("*/tuning.yaml"))
+        studies = sorted({path.parent for path in files})
         return [root for root in studies if root.resolve() != own]
 
 
@@ -87,8 +88,14 @@ def _is_provable(spec: RunSpec) -> bool:
     return not has_own_code and spec.training.strategy != MULTI_WORKER
 
 
-def _link(source: RunPaths, target: RunPaths, record: Record) -> bool:
+def link(source: RunPaths, target: RunPaths, record: Record, only: Iterable[str] | None = None) -> bool:
     """Link a run's files into a temporary directory and rename it, so that all of them arrive, or none.
+
+    Args:
+        source: The run.
+        target: Where it is linked to.
+        record: Its record.
+        only: The names of the files to link, beside the record. Default: all that the record names.
 
     Returns:
         Whether the run was linked. It isn't if its files were deleted meanwhile, or if the target holds files
@@ -98,7 +105,7 @@ def _link(source: RunPaths, target: RunPaths, record: Record) -> bool:
         return False
     temporary = RunPaths(target.root.with_name(f".{target.root.name}"))
     shutil.rmtree(temporary.root, ignore_errors=True)
-    names = [source.artefact(name).relative_to(source.root) for name in record.digests]
+    names = [source.artefact(name).relative_to(source.root) for name in only or record.digests]
     try:
         for name in (*names, source.record.relative_to(source.root)):
             atomic.make_directory((temporary.root / name).parent)

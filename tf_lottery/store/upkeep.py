@@ -27,7 +27,13 @@ _KINDS = ("weights", "optimizer", "masks", "rewind", "checkpoint")
 def sizes(paths: StudyPaths) -> Counter[str]:
     """Return the bytes on the disk of each kind of file: `weights`, `masks`, ..., `other`."""
     totals: Counter[str] = Counter()
+    seen: set[tuple[int, int]] = set()
     for path, size in _files(paths.root):
+        with contextlib.suppress(FileNotFoundError):
+            at = path.stat()
+            if (at.st_dev, at.st_ino) in seen:
+                continue  # another name of a file that was counted
+            seen.add((at.st_dev, at.st_ino))
         name = path.parent.name if path.parent.name == "rewind" else path.name
         totals[next((kind for kind in _KINDS if name.startswith(kind)), "other")] += size
     return totals

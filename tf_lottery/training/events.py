@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -44,6 +45,10 @@ class EventFile:
         with np.errstate(over="ignore"):
             summary = scalar_pb(tag, value)
         self._write(Event(wall_time=time.time(), step=int(step), summary=summary))
+
+    def summary(self, summary: Summary) -> None:
+        """Write a summary of another kind, such as the settings of a run."""
+        self._write(Event(wall_time=time.time(), summary=summary))
 
     def flush(self) -> None:
         """Flush, so that readers see what has been written."""

@@ -1,0 +1,180 @@
+"""What a tuning says in the end: sentences, a table, and the best setting as a config to run."""
+
+from typing import Any
+
+import yaml
+
+from tf_lottery.config import ArmConfig, StudyConfig
+from tf_lottery.config_tune import TuneConfig
+from tf_lottery.tuning.candidate import CHAIN
+from tf_lottery.tuning.outcome import Outcome
+from tf_lottery.tuning.space import with_values
+from tf_lottery.tuning.tuned import Tried, Tuned
+
+_UNITS = {"steps": "training steps", "flops": "FLOPs", "seconds": "seconds"}
+
+
+def answer(tuned: Tuned) -> list[str]:
+    """Return what a tuning found, in sentences."""
+    tune, best = tuned.tuning.tune, tuned.best
+    if best is None:
+        return [f"No candidate has {_no_ticket(tune)}. Allow for more tolerance, or train longer."]
+    own = tuned.tried[0]
+    lines = [f"The study's own setting: {_came_to(own, tune)}."]
+    if not best.candidate.values:
+        lines.append(
+            f"No other candidate is at least {_as_good(tune)} at a lower cost."
+            if tune.cost
+            else f"No other candidate is {_better(tune)}."
+        )
+    else:
+        lines.append(f"Best candidate, {best.candidate.describe()}: {_came_to(best, tune)}.")
+        lines.append(_compared(tuned, own, best))
+    sparsest = min(_with_ticket(tuned), key=lambda each: _loss(each.outcome, tune))
+    if sparsest is not best and sparsest.candidate.values:
+        lines.append(f"{_most(tune)}, {sparsest.candidate.describe()}: {_came_to(sparsest, tune)}.")
+    return lines
+
+
+def _compared(tuned: Tuned, own: Tried, best: Tried) -> str:
+    """Return the sentence that answers which k and which p."""
+    tune, seeds = tuned.tuning.tune, tuned.confirmed
+    setting, before = best.candidate.describe(), _own_values(tuned)
+    cost = ""
+    if tune.cost and best.outcome.cost and own.outcome and own.outcome.cost:
+        cost = f" at {best.outcome.cost / own.outcome.cost:.0%} of the cost"
+    sentence = f"For this network {setting} finds a ticket at least {_as_good(tune)} as {before}{cost}"
+    both = [(first.outcome, second.outcome) for first, second in seeds if first.outcome and second.outcome]
+    if not seeds:
+        return f"{sentence}, on the seeds that it was chosen on; none was kept to confirm it."
+    good = sum(_loss(second, tune) <= _loss(first, tune) for first, second in both)
+    text = f"{sentence}: on {good} of {len(seeds)} fresh seeds"
+    if not both:
+        return f"{text}, since the trainings on fresh seeds failed."
+    values = [sum(each.value for each in column) / len(both) for column in zip(*both, strict=True)]
+    text += f", where it has {_value(values[1], tune)} on average, and {before} {_value(values[0], tune)}"
+    costs = [[each.cost for each in column] for column in zip(*both, strict=True)]
+    if tune.cost and all(all(column) for column in costs):
+        text += f" (cost {sum(costs[1]) / sum(costs[0]):.0%})"
+    return f"{text}."
+
+
+def _own_values(tuned: Tuned) -> str:
+    """Return the study's own values of the settings that were tuned, in words."""
+    settings = tuned.tuning.study.model_dump(mode="json")
+    found = []
+    for name in tuned.tuning.tune.ranges:
+        value: Any = settings
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None and name == "search.steps":
+            value = tuned.tuning.study.training.steps
+        found.append(f"{name} {value}")
+    return ", ".join(found)
+
+
+def _came_to(tried: Tried, tune: TuneConfig) -> str:
+    result = tried.outcome
+    if result is None:
+        return f"failed: {tried.failure}"
+    if result.ticket is None:
+        return f"no pruned ticket matches its dense network ({result.dense.accuracy:.2%} in validation)"
+    cost = f", for {result.cost:,.0f} {_UNITS[tune.cost]}" if tune.cost and result.cost else ""
+    ticket = result.ticket
+    value = _value(result.value, tune)
+    if tune.at_density is not None:
+        return f"{value} at a density of {tune.at_density:g} in validation{cost}"
+    return (
+        f"tickets match down to {value} (the ticket of round {ticket.round}: {ticket.density:.2%} of the "
+        f"weights, {ticket.accuracy:.2%} in validation, {ticket.test_accuracy:.2%} in the test){cost}"
+    )
+
+
+def _value(value: float, tune: TuneConfig) -> str:
+    return f"{value:.2%} of the weights" if tune.at_density is None else f"an accuracy of {value:.2%}"
+
+
+def _as_good(tune: TuneConfig) -> str:
+    return "as sparse" if tune.at_density is None else "as accurate"
+
+
+def _better(tune: TuneConfig) -> str:
+    return "sparser" if tune.at_density is None else "more accurate"
+
+
+def _most(tune: TuneConfig) -> str:
+    return "Sparsest candidate" if tune.at_density is None else "Most accurate candidate"
+
+
+def _no_ticket(tune: TuneConfig) -> str:
+    return "a matching ticket" if tune.at_density is None else "a ticket at this density"
+
+
+def _with_ticket(tuned: Tuned) -> list[Tried]:
+    return [
+        each for each in tuned.tried if each.outcome and each.outcome.ticket and each.candidate.share == 1
+    ]
+
+
+def _loss(result: Outcome, tune: TuneConfig) -> float:
+    return result.value if tune.at_density is None else -result.value
+
+
+def savings(tuned: Tuned) -> str:
+    """Return what the candidates cost together, and what they shared."""
+    spent = f"{tuned.distinct:,} training steps"
+    alone = sum(each.steps for each in tuned.tried)
+    return f"{len(tuned.tried)} candidates took {spent}; {tuned.saved:.1%} of {alone:,} were shared."
+
+
+def row(tried: Tried, tune: TuneConfig) -> dict[str, Any]:
+    """Return a candidate and what it came to as one flat row, for tables and files."""
+    result, ticket = tried.outcome, tried.outcome.ticket if tried.outcome else None
+    return {
+        "candidate": tried.candidate.number,
+        **tried.candidate.values,
+        "share": tried.candidate.share,
+        "value": result.value if result else None,
+        "cost": result.cost if result else None,
+        "round": ticket.round if ticket else None,
+        "density": ticket.density if ticket else None,
+        "validation_accuracy": ticket.accuracy if ticket else None,
+        "test_accuracy": ticket.test_accuracy if ticket else None,
+        "dense_accuracy": result.dense.accuracy if result else None,
+        "ended_early": bool(result and result.ended_early),
+        "failure": tried.failure,
+        "steps": tried.steps,
+        "score": result.score(tune) if result else None,
+    }
+
+
+def best_study(tuned: Tuned) -> StudyConfig | None:
+    """Return the study with the best setting, as one would run it: the ticket, what trains it in full, and
+    its random reinitialization as the control. None if no candidate has a ticket."""
+    best = tuned.best
+    if best is None or best.outcome is None or best.outcome.ticket is None:
+        return None
+    study, round = with_values(tuned.tuning.study, best.candidate.values), best.outcome.ticket.round
+    arm = best.candidate.arm
+    arms = {name: study.arms[name] for name in (CHAIN, arm) if name in study.arms}
+    arms.setdefault(CHAIN, ArmConfig())
+    if arm != CHAIN:
+        around = [each for each in range(round - 2, round + 2) if each > 0]
+        arms[arm] = arms.get(arm, ArmConfig()).model_copy(update={"rounds": around})
+    arms["reinit"] = ArmConfig(like="random_reinit", on=arm, rounds=[round])
+    ending = {"rounds": round + 1, "target_density": None, "max_accuracy_drop": None}
+    changes = {
+        "name": f"{study.name}_best",
+        "description": f"The best setting that the tuning of {study.name} found.",
+        "arms": arms,
+        "pruning": study.pruning.model_copy(update=ending),
+        "tolerance": tuned.tuning.tune.tolerance or 0.0,
+        "storage": study.storage.model_copy(update={"keep": "weights"}),
+    }
+    settings = study.model_copy(update=changes).model_dump(mode="json")
+    return StudyConfig.model_validate(settings)
+
+
+def best_text(study: StudyConfig) -> str:
+    """Return a study as YAML without what is at its default."""
+    return yaml.safe_dump(study.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
