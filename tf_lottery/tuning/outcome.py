@@ -9,7 +9,6 @@ from tf_lottery.config_tune import TuneConfig
 from tf_lottery.method.ledger import ledger, lines
 from tf_lottery.method.matching import ROUNDING, by_round
 from tf_lottery.method.plan import collect
-from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 from tf_lottery.tuning.candidate import CHAIN, Candidate
 
@@ -68,9 +67,13 @@ def points(candidate: Candidate, records: Iterable[Record], tune: TuneConfig) ->
 
 def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: TuneConfig) -> dict[int, Point]:
     """Return the points of an arm, from the records that `collect` returns."""
-    own = Results(collected).of_arm(arm)
+    own = [record for record in collected if record.spec.arm == arm]
+    if not any(record.spec.round == 0 for record in own):  # arms share the dense runs
+        own = [record for record in collected if record.spec.round == 0] + own
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
-    costs = {line.round: line.all for line in lines(ledger(collected)) if line.arm == arm}
+    every = lines(ledger(collected))
+    costs = {line.round: line.all for line in every if line.arm == arm or not line.round}
+    costs |= {line.round: line.all for line in every if line.arm == arm}
     found = {}
     for round, densities in values[0].items():
         if len(densities) == candidate.study.replicates:
