@@ -78,7 +78,7 @@ def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: Tun
     for round, densities in values[0].items():
         if len(densities) == candidate.study.replicates:
             spending = costs.get(round)
-            cost = getattr(spending, _FIGURES[tune.cost]) if tune.cost and spending else None
+            cost = getattr(spending, FIGURES[tune.cost]) if tune.cost and spending else None
             found[round] = Point(round, *(mean(each[round]) for each in values), cost)
     return found
 
@@ -95,7 +95,7 @@ def _test_accuracy(record: Record) -> float:
     return record.early_stop_test_accuracy
 
 
-_FIGURES = {"steps": "steps", "flops": "flops_remaining", "seconds": "seconds"}
+FIGURES = {"steps": "steps", "flops": "flops_remaining", "seconds": "seconds"}
 """The measure of cost -> the figure of the ledger."""
 
 
