@@ -24,13 +24,9 @@ def described(tuning: Tuning, execution: Execution) -> list[str]:
     reserved = check_budget(tuning, examples)
     extremes = [ends(values) for values in tune.ranges.values()]
     corners = [dict(zip(tune.ranges, each, strict=True)) for each in product(*extremes)][:MOST_CORNERS]
-    counts = sorted(
-        (
-            most_steps(make_candidate(tuning, 1, values), examples),
-            make_candidate(tuning, 1, values).describe(),
-        )
-        for values in corners
-    )
+    own = make_candidate(tuning, 0, {})
+    tried = [make_candidate(tuning, 1, values) for values in corners]
+    counts = sorted((most_steps(each, examples), each.describe()) for each in tried)
     lines = [
         f"Candidates: at most {tune.candidates}, proposed by {tune.oracle}, {tune.at_once} at once",
         f"The study's own setting: at most {most_steps(own, examples):,} training steps",

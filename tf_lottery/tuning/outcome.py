@@ -43,6 +43,7 @@ class Outcome:
         matching: All matching tickets, from the densest on; for the objective `accuracy_at` the one ticket.
         cost: The cost that counts: that of the ticket, or of the first pruned one if none matches.
         ended_early: Whether the candidate was given up, since others are better whatever it comes to.
+        failing: The densest ticket that was trained and doesn't match; None if there is none.
     """
 
     value: float
@@ -51,6 +52,7 @@ class Outcome:
     matching: tuple[Point, ...]
     cost: float | None
     ended_early: bool = False
+    failing: Point | None = None
 
     def score(self, tune: TuneConfig) -> float:
         """Return what the oracle minimizes: the logarithm of the density or of the share of wrong answers,
@@ -136,7 +138,7 @@ def outcome(
     if failing is not None and above.accuracy > failing.accuracy:
         share = min(1.0, max(0.0, (above.accuracy - least) / (above.accuracy - failing.accuracy)))
         value = _between(above.density, failing.density, share)
-    return Outcome(value, best, dense, tuple(matching), (best or tickets[0]).cost, ended_early)
+    return Outcome(value, best, dense, tuple(matching), (best or tickets[0]).cost, ended_early, failing)
 
 
 def _at(density: float, dense: Point, tickets: Sequence[Point]) -> Outcome | None:

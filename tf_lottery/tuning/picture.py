@@ -42,7 +42,7 @@ def _panel(figure: Any, axes: Any, tuned: Tuned, shown: Sequence[Tried], name: s
     for has, style in ((False, {"marker": "x", "alpha": 0.6}), (True, {"marker": "o"})):
         rows = [each for each in tried if (each.outcome.ticket is not None) is has]
         if rows:
-            label = None if has else "no matching ticket: where it would be"
+            label = None if has else "doesn't match at this density"
             drawn = axes.scatter(
                 [each.outcome.cost for each in rows],
                 [_height(each, tune.at_density is not None) for each in rows],
@@ -102,9 +102,11 @@ def _front(axes: Any, tuned: Tuned) -> None:
 
 
 def _height(tried: Tried, at_density: bool) -> float:
-    """Return where a candidate stands, in percent: the density of its ticket, or the objective."""
+    """Return where a candidate stands, in percent: the density of its ticket or, if it has none, of the first
+    one that doesn't match; or the accuracy."""
     result = tried.outcome
-    return 100 * (result.ticket.density if result.ticket and not at_density else result.value)
+    point = result.ticket or result.failing
+    return 100 * (point.density if point and not at_density else result.value)
 
 
 def _limits(values: list[Any] | RangeConfig) -> dict[str, float]:
