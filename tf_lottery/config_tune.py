@@ -96,6 +96,10 @@ class TuneConfig(Strict):
     """The density at which a candidate's search ends, whatever rounds the study itself has."""
     resource: Literal["steps", "rounds"] = "steps"
     """What `hyperband` gives more of to promising candidates: training steps, or rounds."""
+    margin: float = Field(0.2, ge=0, lt=1)
+    """How much denser than that of the study's own setting a ticket may be, as a share of it, and still count
+    as sparse as that one: tickets lie a round apart, and seeds differ by about as much. (For the objective
+    `accuracy_at` it is the tolerance that counts.)"""
     confirm: int = Field(3, ge=0, le=1000)
     """The number of fresh seeds on which the best setting and the study's own are tried in the end."""
     seed: Seed = 0

@@ -9,7 +9,7 @@ from tf_lottery.config_tune import TuneConfig
 from tf_lottery.tuning.candidate import CHAIN
 from tf_lottery.tuning.outcome import Outcome
 from tf_lottery.tuning.space import with_values
-from tf_lottery.tuning.tuned import Tried, Tuned
+from tf_lottery.tuning.tuned import Tried, Tuned, is_as_good
 
 _UNITS = {"steps": "training steps", "flops": "FLOPs", "seconds": "seconds"}
 
@@ -23,7 +23,7 @@ def answer(tuned: Tuned) -> list[str]:
     lines = [f"The study's own setting: {_came_to(own, tune)}."]
     if not best.candidate.values:
         lines.append(
-            f"No other candidate is at least {_as_good(tune)} at a lower cost."
+            f"No other candidate is {_as_good(tune)} at a lower cost."
             if tune.cost
             else f"No other candidate is {_better(tune)}."
         )
@@ -43,11 +43,11 @@ def _compared(tuned: Tuned, own: Tried, best: Tried) -> str:
     cost = ""
     if tune.cost and best.outcome.cost and own.outcome and own.outcome.cost:
         cost = f" at {best.outcome.cost / own.outcome.cost:.0%} of the cost"
-    sentence = f"For this network {setting} finds a ticket at least {_as_good(tune)} as {before}{cost}"
+    sentence = f"For this network {setting} finds a ticket {_as_good(tune)} as {before}{cost}"
     both = [(first.outcome, second.outcome) for first, second in seeds if first.outcome and second.outcome]
     if not seeds:
         return f"{sentence}, on the seeds that it was chosen on; none was kept to confirm it."
-    good = sum(_loss(second, tune) <= _loss(first, tune) for first, second in both)
+    good = sum(is_as_good(second, first, tune) for first, second in both)
     text = f"{sentence}: on {good} of {len(seeds)} fresh seeds"
     if not both:
         return f"{text}, since the trainings on fresh seeds failed."
@@ -95,7 +95,9 @@ def _value(value: float, tune: TuneConfig) -> str:
 
 
 def _as_good(tune: TuneConfig) -> str:
-    return "as sparse" if tune.at_density is None else "as accurate"
+    if tune.at_density is None:
+        return f"as sparse (within {tune.margin:.0%})" if tune.margin else "as sparse"
+    return f"as accurate (within {100 * tune.tolerance:g} points)" if tune.tolerance else "as accurate"
 
 
 def _better(tune: TuneConfig) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tf_lottery.config_tune import Tuning
+from tf_lottery.config_tune import TuneConfig, Tuning
 from tf_lottery.method.ledger import Spending
 from tf_lottery.tuning.candidate import Candidate
 from tf_lottery.tuning.outcome import Front, Outcome
@@ -64,8 +64,8 @@ class Tuned:
 def recommended(tried: Iterable[Tried], tuning: Tuning) -> Tried | None:
     """Return the best candidate.
 
-    That is the cheapest one that is at least as good as the study's own setting; the one with the best
-    objective where cost doesn't count, or where the study's own setting has no ticket. Of equals the first.
+    That is the cheapest one that is as good as the study's own setting, within the margin; the one with the
+    best objective where cost doesn't count, or where the study's own setting has no ticket. Of equals the first.
     """
     tune = tuning.tune
     full = [each for each in tried if each.outcome and each.outcome.ticket and each.candidate.share == 1.0]
@@ -78,5 +78,19 @@ def recommended(tried: Iterable[Tried], tuning: Tuning) -> Tried | None:
     own = full[0] if not full[0].candidate.values else None
     if own is None or not tune.cost or own.outcome.cost is None:
         return min(full, key=lambda each: (loss(each), each.outcome.cost or 0.0))
-    as_good = [each for each in full if loss(each) <= loss(own) and each.outcome.cost is not None]
+    with_cost = [each for each in full if each.outcome.cost is not None]
+    as_good = [each for each in with_cost if is_as_good(each.outcome, own.outcome, tune)]
     return min(as_good, key=lambda each: (each.outcome.cost, loss(each)))
+
+
+def is_as_good(result: Outcome, own: Outcome, tune: TuneConfig) -> bool:
+    """Return whether a candidate is as good as the study's own setting, within the margin.
+
+    Args:
+        result: What the candidate came to.
+        own: What the study's own setting came to.
+        tune: The section `tune`.
+    """
+    if tune.at_density is None:
+        return result.value <= own.value * (1 + tune.margin)
+    return result.value >= own.value - (tune.tolerance or 0.0)
