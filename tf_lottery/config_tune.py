@@ -101,7 +101,10 @@ class TuneConfig(Strict):
     as sparse as that one: tickets lie a round apart, and seeds differ by about as much. (For the objective
     `accuracy_at` it is the tolerance that counts.)"""
     confirm: int = Field(3, ge=0, le=1000)
-    """The number of fresh seeds on which the best setting and the study's own are tried in the end."""
+    """The number of fresh seeds on which the finalists and the study's own setting are tried in the end."""
+    finalists: int = Field(3, ge=1, le=100)
+    """How many candidates are tried on fresh seeds: of those that are cheaper than the study's own setting
+    and as good, from the cheapest to the dearest."""
     seed: Seed = 0
     """The seed of the oracle's draws."""
     ranges: dict[str, Any] = {}

@@ -69,7 +69,7 @@ def check_budget(tuning: Tuning, examples: Examples) -> int:
     if tune.budget_steps is None:
         return 0
     most = most_steps(own, examples)
-    reserved = 2 * tune.confirm * (most // own.study.replicates)
+    reserved = (1 + tune.finalists) * tune.confirm * (most // own.study.replicates)
     if most + reserved > tune.budget_steps:
         raise LotteryError(
             f"tune.budget: expected at least {most + reserved:,} steps, which the study's own setting "

@@ -17,7 +17,7 @@ from tf_lottery.store.study_file import follow
 from tf_lottery.tuning.paths import TuningPaths
 
 _SEAL = "# What this tuning is, written by tf_lottery. sha256 of what follows: "
-_FREE = {"candidates", "budget", "confirm", "margin"}
+_FREE = {"candidates", "budget", "confirm", "finalists", "margin"}
 """Settings of a tuning that may be changed when it goes on."""
 
 

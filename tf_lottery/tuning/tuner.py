@@ -35,7 +35,7 @@ from tf_lottery.tuning.oracle import Asker
 from tf_lottery.tuning.outcome import Front
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.space import settings_from
-from tf_lottery.tuning.tuned import Tried, Tuned, recommended
+from tf_lottery.tuning.tuned import Tried, Tuned, finalists, recommended
 
 DUPLICATES = 20
 """How many proposals in a row may be known already before the ranges count as exhausted."""
@@ -233,22 +233,29 @@ class _Run:
         return tried.outcome.score(self.tuning.tune) if tried.outcome else None
 
     def _confirm(self) -> None:
-        """Try the study's own setting and the best one on seeds that no candidate has seen."""
+        """Try the study's own setting and the finalists on seeds that no candidate has seen."""
         tune, result = self.tuning.tune, self.result
-        result.best = recommended(result.tried, self.tuning)
-        if result.best is None or not result.best.candidate.values or not tune.confirm:
-            return
-        number, values = result.best.candidate.number, result.best.candidate.values
-        seeds = [derive(self.tuning.study.seed, each, "confirm") for each in range(tune.confirm)]
-        own = [self._candidate(0, {}, seed=seed) for seed in seeds]
-        best = [self._candidate(number, values, seed=seed) for seed in seeds]
-        distinct = result.distinct
-        self.observer.proposed([*own, *best])
-        first = self._driven(own, {}, Front(tune))
-        dense = {each.candidate.study.seed: each.outcome.dense.accuracy for each in first if each.outcome}
-        second = self._driven(best, dense, Front(tune))
-        result.confirmed = list(zip(first, second, strict=True))
-        result.distinct = distinct
+        among, distinct = finalists(result.tried, tune), result.distinct
+        if among and tune.confirm and self._own_has_ticket():
+            seeds = [derive(self.tuning.study.seed, each, "confirm") for each in range(tune.confirm)]
+            own = [self._candidate(0, {}, seed=seed) for seed in seeds]
+            self.observer.proposed(own)
+            first = self._driven(own, {}, Front(tune))
+            dense = {e.candidate.study.seed: e.outcome.dense.accuracy for e in first if e.outcome}
+            trials = [
+                self._candidate(each.candidate.number, each.candidate.values, seed=seed)
+                for each in among
+                for seed in seeds
+            ]
+            second = self._driven(trials, dense, Front(tune))
+            for place, each in enumerate(among):
+                own_part = second[place * len(seeds) : (place + 1) * len(seeds)]
+                result.confirmed[each.candidate.number] = list(zip(first, own_part, strict=True))
+        result.distinct, result.best = distinct, recommended(result)
+
+    def _own_has_ticket(self) -> bool:
+        own = self.result.tried[0]
+        return own.outcome is not None and own.outcome.ticket is not None
 
 
 def _refused(tried: Tried, work: Batch) -> bool:
