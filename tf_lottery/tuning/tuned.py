@@ -88,8 +88,8 @@ def finalists(tried: Iterable[Tried], tune: TuneConfig) -> list[Tried]:
 def recommended(tuned: Tuned) -> Tried | None:
     """Return the best candidate; None if no candidate has a ticket.
 
-    It is the cheapest finalist that is as good on most of the fresh seeds, or else the one that is on the most
-    of them; where there is no finalist, the study's own setting.
+    It is the cheapest finalist that is as good on most of the fresh seeds, or else the one that is on
+    the most of them; where there is no finalist, the study's own setting.
     """
     tune, among = tuned.tuning.tune, finalists(tuned.tried, tuned.tuning.tune)
     if not among:
