@@ -10,6 +10,9 @@ from tf_lottery.tuning.candidate import CHAIN
 from tf_lottery.tuning.space import with_values
 from tf_lottery.tuning.tuned import Tried, Tuned, finalists, held, loss
 
+MOST_ROWS = 8
+"""The most rows that the table of the front has."""
+
 _UNITS = {"steps": "training steps", "flops": "FLOPs", "seconds": "seconds"}
 
 
@@ -119,6 +122,22 @@ def _with_ticket(tuned: Tuned) -> list[Tried]:
     return [
         each for each in tuned.tried if each.outcome and each.outcome.ticket and each.candidate.share == 1
     ]
+
+
+def front(tuned: Tuned) -> list[str]:
+    """Return a table of the front: what is the best for its cost, from the cheapest to the dearest. Empty where
+    cost doesn't count."""
+    tune, entries = tuned.tuning.tune, sorted(tuned.front.entries, key=lambda entry: entry[1])
+    if not tune.cost or not entries:
+        return []
+    last = len(entries) - 1
+    places = sorted({round(place * last / max(1, MOST_ROWS - 1)) for place in range(MOST_ROWS)})
+    value = "weights" if tune.at_density is None else "accuracy"
+    lines = [f"{value:>9} {tune.cost:>15} {'test':>8}  setting (the front, from the cheapest on)"]
+    for loss_, cost, candidate, point in (entries[place] for place in places):
+        shown = loss_ if tune.at_density is None else 1 - loss_
+        lines.append(f"{shown:9.2%} {cost:15,.0f} {point.test_accuracy:8.2%}  {candidate.describe()}")
+    return lines
 
 
 def savings(tuned: Tuned) -> str:

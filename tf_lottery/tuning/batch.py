@@ -83,7 +83,7 @@ class Batch:
         """Do nothing: weights are deleted once a candidate is at its end."""
 
     def _later_points(self, spec: RunSpec) -> list[str]:
-        """Return the rewind points that other candidates may ask a dense run for: it would be trained again."""
+        """Return the rewind points that other candidates may ask a dense run for."""
         points, last = self._tune.ranges.get("rewind.to"), spec.training.steps
         if not isinstance(points, list):
             return []
