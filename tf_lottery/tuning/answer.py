@@ -125,8 +125,8 @@ def _with_ticket(tuned: Tuned) -> list[Tried]:
 
 
 def front(tuned: Tuned) -> list[str]:
-    """Return a table of the front: what is the best for its cost, from the cheapest to the dearest. Empty where
-    cost doesn't count."""
+    """Return a table of the front: what is the best for its cost, from the cheapest to the dearest; nothing
+    where cost doesn't count."""
     tune, entries = tuned.tuning.tune, sorted(tuned.front.entries, key=lambda entry: entry[1])
     if not tune.cost or not entries:
         return []
