@@ -100,7 +100,7 @@ class TuneConfig(Strict):
     """The number of fresh seeds on which the best setting and the study's own are tried in the end."""
     seed: Seed = 0
     """The seed of the oracle's draws."""
-    ranges: dict[str, Any] = {}
+    ranges: dict[str, Any] = Field({}, validate_default=True)
     """Setting -> its values: a list, or a mapping with `min`, `max`, `step` and `sampling`."""
 
     @field_validator("ranges")

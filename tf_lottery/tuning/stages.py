@@ -9,7 +9,9 @@ whoever trains, and after any interruption.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tf_lottery.config_tune import TuneConfig
+from tf_lottery.config import StudyConfig
+from tf_lottery.config_tune import ACCURACY, TuneConfig
+from tf_lottery.method.arms import settings_of
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.tuning.candidate import CHAIN, Candidate
@@ -46,13 +48,15 @@ def stage(
         reference: The accuracy of the dense network of the study's own setting, None if this is that one.
     """
     study = candidate.study
+    if tune.at_density is not None:  # with a share of the rounds it comes to a greater density
+        tune = tune.model_copy(update={"objective": {ACCURACY: candidate.floor}})
     waiting, collected = plan(study, records), collect(study, records)
     chain = searched(candidate, collected, tune)
     found = chain if candidate.arm == CHAIN else points_of(candidate, collected, candidate.arm, tune)
     last = _last_in_a_row(chain)
     goes_on = any(spec.arm == CHAIN and spec.round == last + 1 for spec in waiting)
     limit, wanted, given_up = last + 1, set(), False
-    rewinds = study.rewind.to != "0it"
+    rewinds = _begins_later(study)
     if candidate.arm != CHAIN and 0 in found:
         limit, wanted, given_up = _finals(chain, found, last, goes_on, tune, front, reference, rewinds)
     first = (0, -1)
@@ -64,6 +68,12 @@ def stage(
         or (spec.arm == candidate.arm and spec.round in wanted)
     ]
     return Stage(coming, outcome(found, tune, reference, given_up))
+
+
+def _begins_later(study: StudyConfig) -> bool:
+    """Return whether a final run may take fewer steps than the dense network and what led to it."""
+    rewind = settings_of(study, CHAIN).rewind
+    return rewind.to != "0it" or rewind.steps is not None or study.pretrain is not None
 
 
 def _last_in_a_row(chain: dict[int, Point]) -> int:
@@ -115,7 +125,7 @@ def _cost(
     chain: dict[int, Point], round: int, found: dict[int, Point], tune: TuneConfig, rewinds: bool
 ) -> float | None:
     """Return what the ticket of a round costs at least: its search, and in steps its final training, too,
-    unless that begins later than at step 0."""
+    unless that may be shorter than the dense network's."""
     if round in found and found[round].cost is not None:
         return found[round].cost
     before = chain[round - 1].cost
