@@ -69,6 +69,8 @@ def points(candidate: Candidate, records: Iterable[Record], tune: TuneConfig) ->
 def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: TuneConfig) -> dict[int, Point]:
     """Return the points of an arm, from the records that `collect` returns."""
     own = Results(collected).of_arm(arm)
+    if arm != CHAIN:  # the search's dense network doesn't stand for the one that is trained in full
+        own = [record for record in own if record.spec.arm == arm]
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
     costs = {line.round: line.all for line in lines(ledger(collected)) if line.arm == arm}
     found = {}

@@ -56,6 +56,8 @@ def stage(
     last = _last_in_a_row(chain)
     goes_on = any(spec.arm == CHAIN and spec.round == last + 1 for spec in waiting)
     limit, wanted, given_up = last + 1, set(), False
+    if candidate.arm != CHAIN and 0 not in found and front.entries and tune.at_density is None:
+        limit = 0  # when to give up is known with the dense network: what is trained must not depend on speed
     rewinds = _begins_later(study)
     if candidate.arm != CHAIN and 0 in found:
         limit, wanted, given_up = _finals(chain, found, last, goes_on, tune, front, reference, rewinds)
@@ -110,7 +112,7 @@ def _finals(
         beaten += 1
     hopeful = beaten + 1
     if failing is not None and failing <= hopeful and beaten:
-        return 0, set(), True  # what it could still come to, others have come to at no greater cost
+        return 0, set(), failing > matching + 1  # others have come to all that is left, at no greater cost
     if not matching and beaten and failing is None:
         if hopeful in chain:
             return hopeful, {hopeful}, False  # the first round that could be of use decides
