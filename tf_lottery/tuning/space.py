@@ -65,14 +65,12 @@ def settings_from(ranges: Mapping[str, list[Any] | RangeConfig], drawn: Mapping[
 def _setting(values: list[Any] | RangeConfig, drawn: Any) -> Any:
     if isinstance(values, list):
         return next(each for each in values if each == drawn)  # keras-tuner makes 1 of true
-    if values.unit:
-        return f"{int(drawn)}{values.unit}"
     least, most, step = values.bounds
     if _is_counted(values):
         drawn = float(least + drawn * step)
     if isinstance(drawn, float):
         return float(min(max(float(f"{drawn:.{DIGITS}g}"), least), most))
-    return drawn
+    return f"{min(drawn, most)}{values.unit}" if values.unit else min(drawn, most)  # it may draw most + 1
 
 
 def drawn_from(ranges: Mapping[str, list[Any] | RangeConfig], settings: Mapping[str, Any]) -> Values:
