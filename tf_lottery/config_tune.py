@@ -88,7 +88,7 @@ class TuneConfig(Strict):
     """The most candidates, with the study's own setting, which is the first."""
     budget: str | None = None
     """What all candidates may take together, `2000000it` of training steps or `3600s`. The confirmation is
-    included in steps. Default: nothing but the number of candidates ends the tuning."""
+    included in steps, with one finalist at least. Default: only the number of candidates ends the tuning."""
     at_once: int = Field(4, ge=1, le=1000)
     """How many candidates are proposed before the results of any of them are looked at, and so can be trained
     side by side. It is part of the tuning, so the number of workers changes no result."""
@@ -107,7 +107,7 @@ class TuneConfig(Strict):
     and as good, from the cheapest to the dearest."""
     seed: Seed = 0
     """The seed of the oracle's draws."""
-    ranges: dict[str, Any] = {}
+    ranges: dict[str, Any] = Field({}, validate_default=True)
     """Setting -> its values: a list, or a mapping with `min`, `max`, `step` and `sampling`."""
 
     @field_validator("ranges")

@@ -70,13 +70,13 @@ def test_another_rewind_point_takes_over_nothing_since_the_dense_run_lacks_it(ne
 
 def test_a_run_that_vanishes_meanwhile_is_trained(tmp_path, monkeypatch):
     run_study(study(**LENET, pruning__rounds=0), tmp_path / "first")
-    link = adopt_module._link
+    link = adopt_module.link
 
     def late(source, target, record):
         source.masks.unlink()
         return link(source, target, record)
 
-    monkeypatch.setattr(adopt_module, "_link", late)
+    monkeypatch.setattr(adopt_module, "link", late)
     records, notes = adopt((tmp_path, None), "second", pruning__rounds=0)
     assert notes.trained == [records[0].key]
     assert [path.name for path in StudyPaths(tmp_path / "second").runs.iterdir()] == [records[0].key[:16]]

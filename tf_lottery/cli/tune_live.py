@@ -10,8 +10,8 @@ from tf_lottery.method.spec import RunSpec
 from tf_lottery.runs.observe import Progress as RunProgress
 from tf_lottery.store.failures import Failure
 from tf_lottery.tuning.candidate import Candidate
+from tf_lottery.tuning.observe import TuningObserver
 from tf_lottery.tuning.tuned import Tried, Tuned
-from tf_lottery.tuning.tuner import TuningObserver
 
 
 class TuneLive(TuningObserver):

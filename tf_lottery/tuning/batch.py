@@ -31,7 +31,8 @@ class Batch:
     def __init__(
         self, candidates: Sequence[Candidate], tune: TuneConfig, front: Front, references: dict[int, float]
     ):
-        self.candidates, self.refused = list(candidates), dict[tuple[int, int], str]()
+        self.candidates = list(candidates)
+        self.refused = {(each.number, each.study.seed): each.refused for each in candidates if each.refused}
         self._tune, self._front, self._references = tune, front, references
 
     def stage(self, candidate: Candidate, records: Sequence[Record]) -> Stage:
@@ -67,13 +68,19 @@ class Batch:
         return False
 
     def check(self, executor: Executor) -> None:
-        """Check that candidates fit their data and network; those that don't are dropped, with the reason."""
+        """Check that candidates fit their data and network; those that don't are dropped, with the reason.
+
+        Raises:
+            LotteryError: If the study's own setting doesn't.
+        """
         for candidate in self._open():
             try:
                 executor.check(candidate.study)
             except (DamagedError, StudyError):
                 raise
             except LotteryError as error:
+                if not candidate.values:
+                    raise
                 self.refused[candidate.number, candidate.study.seed] = str(error)
 
     def begin(self, store: Store) -> None:

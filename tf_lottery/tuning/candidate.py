@@ -30,6 +30,8 @@ class Candidate:
         floor: The density at which its search ends.
         share: The share of the full resource that it gets (Hyperband).
         fresh: Whether it is a trial on a seed that no candidate has seen.
+        refused: Why it can't be trained, since its values don't go together: then its study is the tuning's
+            own. Empty for others.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Candidate:
     floor: float
     share: float = 1.0
     fresh: bool = False
+    refused: str = ""
 
     @property
     def name(self) -> str:
@@ -117,10 +120,16 @@ def most_steps(candidate: Candidate, examples: Examples) -> int:
     study = candidate.study
 
     def length(arm: str) -> int:
-        return Length.of(settings_of(study, arm).training, examples(settings_of(study, arm))).last
+        settings = settings_of(study, arm)
+        of_arm = Length.of(settings.training, examples(settings))
+        first, last = of_arm.span(settings.rewind)
+        return max(of_arm.last, last - first)
 
     rounds = math.ceil(math.log(candidate.floor) / math.log(1 - study.pruning.rate)) + 1
     total = (rounds + 1) * length(CHAIN)
     if candidate.arm != CHAIN:
         total += (2 + math.ceil(math.log2(rounds + 1))) * length(candidate.arm)
+    if study.pretrain is not None and study.pretrain.file is None:
+        before = study.pretraining()
+        total += Length.of(before.training, examples(before)).last
     return study.replicates * total

@@ -52,6 +52,9 @@ def _check(tuning: Tuning, values: dict[str, Any]) -> frozenset[str]:
     ending = {"rounds": 1, "target_density": None, "max_accuracy_drop": None}
     short = study.model_copy(update={"pruning": study.pruning.model_copy(update=ending)})
     short = short.with_digests(lambda data: f"{data.name} {data.path} {data.load}")
+    if short.pretrain is not None and short.pretrain.file:
+        file = short.pretrain.model_copy(update={"digest": short.pretrain.file})
+        short = short.model_copy(update={"pretrain": file})
     return frozenset(spec.key for spec in foreseen(short) or [])
 
 
@@ -69,7 +72,7 @@ def check_budget(tuning: Tuning, examples: Examples) -> int:
     if tune.budget_steps is None:
         return 0
     most = most_steps(own, examples)
-    reserved = (1 + tune.finalists) * tune.confirm * (most // own.study.replicates)
+    reserved = 2 * tune.confirm * (most // own.study.replicates)
     if most + reserved > tune.budget_steps:
         raise LotteryError(
             f"tune.budget: expected at least {most + reserved:,} steps, which the study's own setting "

@@ -14,6 +14,7 @@ from tf_lottery.config_tune import Tuning, load_tuning
 from tf_lottery.errors import LotteryError
 from tf_lottery.lock import held
 from tf_lottery.store.study_file import follow
+from tf_lottery.tuning.candidate import make_candidate
 from tf_lottery.tuning.paths import TuningPaths
 
 _SEAL = "# What this tuning is, written by tf_lottery. sha256 of what follows: "
@@ -54,7 +55,8 @@ def open_tuning(tuning: Tuning, paths: TuningPaths) -> Tuning:
             f"{paths.root} isn't a tuning's directory: it holds {', '.join(sorted(others)[:3])}. Use "
             "--output for another one."
         )
-    tuning = Tuning(follow(study, paths), tuning.tune)
+    own = follow(make_candidate(Tuning(study, tuning.tune), 0, {}).study, paths)
+    tuning = Tuning(study.model_copy(update={"data": own.data, "pretrain": own.pretrain}), tuning.tune)
     text = config_file.dump(tuning.study) + yaml.safe_dump(
         {"tune": tuning.tune.model_dump(mode="json")}, sort_keys=False
     )
@@ -63,7 +65,12 @@ def open_tuning(tuning: Tuning, paths: TuningPaths) -> Tuning:
 
 
 def _checked(path: Path) -> Path:
-    first, _, text = path.read_text(encoding="utf-8").partition("\n")
+    first, _, text = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+    if not first.startswith(_SEAL):
+        raise LotteryError(
+            f"{path} is a config of your own, which the tuning would overwrite. Use --output for another "
+            "directory."
+        )
     if first != _SEAL + hashlib.sha256(text.encode()).hexdigest():
         raise LotteryError(
             f"{path} is damaged, or was changed: it fails its checksum. Restore it, or delete it and repeat "
@@ -80,7 +87,9 @@ def _differences(before: Tuning, after: Tuning) -> list[str]:
         return found
 
     def settings(tuning: Tuning) -> dict[str, Any]:
-        study = flat(tuning.study.determinants()) | {"replicates": tuning.study.replicates}
+        own = make_candidate(tuning, 0, {}).study
+        study = flat(own.determinants()) | {"replicates": own.replicates}
+        study |= flat(own.model_dump(mode="json", include={"arms"}))
         return study | flat(tuning.tune.model_dump(mode="json", exclude=_FREE), "tune.")
 
     first, second = settings(before), settings(after)

@@ -1,5 +1,6 @@
 """What a tuning keeps of a candidate: its runs as a study of its own, and of their weights what is needed."""
 
+from tf_lottery.lock import held
 from tf_lottery.method.spec import Record
 from tf_lottery.paths import StudyPaths
 from tf_lottery.store.adopt import link
@@ -33,15 +34,16 @@ def keep_candidate(
     if not own.study.exists():
         kept.write_study(written(candidate.study))
     best = _runs_of_the_ticket(candidate, result, records)
-    for record in {record.key: record for record in records}.values():
-        names = list(record.digests)
-        if masks_only:
-            left_out = {"weights_last"} if record.key in best else {"weights_last", "weights_early_stop"}
-            names = [name for name in names if name not in left_out]
-        if not own.run(record.key).record.exists():
-            link(paths.run(record.key), own.run(record.key), record, names)
-        if masks_only and record.spec.round > 0 and record.key not in best:
-            paths.run(record.key).weights_early_stop.unlink(missing_ok=True)
+    with held(paths.lock, patience=60):  # another process may keep the same candidate at the same moment
+        for record in {record.key: record for record in records}.values():
+            names = list(record.digests)
+            if masks_only:
+                left_out = {"weights_last"} if record.key in best else {"weights_last", "weights_early_stop"}
+                names = [name for name in names if name not in left_out]
+            if not own.run(record.key).record.exists():
+                link(paths.run(record.key), own.run(record.key), record, names)
+            if masks_only and record.spec.round > 0 and record.key not in best:
+                paths.run(record.key).weights_early_stop.unlink(missing_ok=True)
     return own
 
 

@@ -39,6 +39,8 @@ class Asker:
         self._oracle.verbose = 0
         self._has_resource = tune.oracle == "hyperband"
         self._is_grid = tune.oracle == "grid"
+        self._is_bayesian = tune.oracle == "bayesian"
+        self._worst: float | None = None
 
     def ask(self) -> tuple[str, dict[str, Any], float] | None:
         """Return the name of a proposal, its values, and its share of the full resource.
@@ -66,6 +68,10 @@ class Asker:
             name: The name of the proposal.
             score: What is minimized.
         """
+        if score is not None:
+            self._worst = score if self._worst is None else max(self._worst, score)
+        elif self._is_bayesian:  # it leaves out what failed, and would propose the same again and again
+            score = self._worst
         if not self._is_grid:
             self._end(name, score)
 

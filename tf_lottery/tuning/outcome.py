@@ -70,7 +70,7 @@ def points(candidate: Candidate, records: Iterable[Record], tune: TuneConfig) ->
 def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: TuneConfig) -> dict[int, Point]:
     """Return the points of an arm, from the records that `collect` returns."""
     own = [record for record in collected if record.spec.arm == arm]
-    if not any(record.spec.round == 0 for record in own):  # arms share the dense runs
+    if arm == CHAIN and not any(record.spec.round == 0 for record in own):  # arms share the dense runs
         own = [record for record in collected if record.spec.round == 0] + own
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
     every = lines(ledger(collected))
@@ -108,7 +108,11 @@ def needed(dense: Point, tune: TuneConfig, reference: float | None) -> float:
 
 
 def outcome(
-    found: dict[int, Point], tune: TuneConfig, reference: float | None, ended_early: bool
+    found: dict[int, Point],
+    tune: TuneConfig,
+    reference: float | None,
+    ended_early: bool,
+    assumed: float | None = None,
 ) -> Outcome | None:
     """Return what a candidate came to.
 
@@ -117,6 +121,8 @@ def outcome(
         tune: The section `tune`.
         reference: The accuracy of the dense network of the study's own setting, None if this is that one.
         ended_early: Whether the candidate was given up.
+        assumed: The density that counts where a candidate was given up before a ticket of it matched: that of
+            the last round before the one that failed. Where it ceases to match wasn't looked for.
 
     Returns:
         The outcome; None if the dense network or all tickets are missing.
@@ -138,6 +144,8 @@ def outcome(
     if failing is not None and above.accuracy > failing.accuracy:
         share = min(1.0, max(0.0, (above.accuracy - least) / (above.accuracy - failing.accuracy)))
         value = _between(above.density, failing.density, share)
+    if ended_early and best is None and assumed is not None:
+        value = assumed
     return Outcome(value, best, dense, tuple(matching), (best or tickets[0]).cost, ended_early, failing)
 
 

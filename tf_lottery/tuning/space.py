@@ -32,7 +32,9 @@ def hyperparameters(ranges: Mapping[str, list[Any] | RangeConfig]) -> "HyperPara
             space.Choice(name, [_alike(each, values) for each in values])
             continue
         least, most, step = values.bounds
-        if all(isinstance(each, int) for each in (least, most, step or 1)):
+        if _is_counted(values):  # so that no value is missed by rounding
+            space.Int(name, 0, int((most - least) / step * (1 + 1e-9)))
+        elif all(isinstance(each, int) for each in (least, most, step or 1)):
             space.Int(
                 name,
                 least,
@@ -43,6 +45,11 @@ def hyperparameters(ranges: Mapping[str, list[Any] | RangeConfig]) -> "HyperPara
         else:
             space.Float(name, float(least), float(most), step=step, sampling=values.sampling)
     return space
+
+
+def _is_counted(values: RangeConfig) -> bool:
+    """Return whether the values are counted from the least one on, since their distance isn't whole."""
+    return values.step is not None and any(isinstance(each, float) for each in values.bounds)
 
 
 def _alike(value: Any, values: list[Any]) -> Any:
@@ -56,11 +63,28 @@ def settings_from(ranges: Mapping[str, list[Any] | RangeConfig], drawn: Mapping[
 
 
 def _setting(values: list[Any] | RangeConfig, drawn: Any) -> Any:
-    if isinstance(values, RangeConfig) and values.unit:
-        return f"{int(drawn)}{values.unit}"
-    if isinstance(values, RangeConfig) and isinstance(drawn, float):
-        return float(f"{drawn:.{DIGITS}g}")
-    return drawn
+    if isinstance(values, list):
+        return next(each for each in values if each == drawn)  # keras-tuner makes 1 of true
+    least, most, step = values.bounds
+    if _is_counted(values):
+        drawn = float(least + drawn * step)
+    if isinstance(drawn, float):
+        return float(min(max(float(f"{drawn:.{DIGITS}g}"), least), most))
+    return f"{min(drawn, most)}{values.unit}" if values.unit else min(drawn, most)  # it may draw most + 1
+
+
+def drawn_from(ranges: Mapping[str, list[Any] | RangeConfig], settings: Mapping[str, Any]) -> Values:
+    """Return what an oracle would have drawn for settings of a study: the inverse of `settings_from`."""
+    return {name: _drawn(values, settings[name]) for name, values in ranges.items()}
+
+
+def _drawn(values: list[Any] | RangeConfig, setting: Any) -> Any:
+    if isinstance(values, list):
+        return _alike(setting, values)
+    if values.unit:
+        return int(setting[:-2])
+    least, _, step = values.bounds
+    return round((setting - least) / step) if _is_counted(values) else setting
 
 
 def ends(values: list[Any] | RangeConfig) -> list[Any]:
@@ -86,6 +110,10 @@ def with_values(study: StudyConfig, values: Mapping[str, Any], where: str = "tun
     place = ("name", "path", "load")
     if any(getattr(changed.data, each) != getattr(study.data, each) for each in place):
         changed = changed.model_copy(update={"data": changed.data.model_copy(update={"digest": None})})
+    if changed.pretrain and changed.pretrain.file != (study.pretrain and study.pretrain.file):
+        changed = changed.model_copy(
+            update={"pretrain": changed.pretrain.model_copy(update={"digest": None})}
+        )
     return changed
 
 
@@ -97,6 +125,11 @@ FIXED = {
     "seed": "all candidates have the same seeds, so that they can be compared",
     "tolerance": "the tolerance is tune.tolerance",
     "storage": "it changes no result",
+    "data.digest": "it follows from the data",
+    "pretrain.digest": "it follows from the file",
+    "training.threads": "a process has one only",
+    "training.strategy": "a process has one only",
+    "training.deterministic": "a process has one only",
     "pruning.rounds": "candidates prune down to tune.down_to",
     "pruning.target_density": "candidates prune down to tune.down_to",
     "pruning.max_accuracy_drop": "tune.tolerance says when rounds end",

@@ -9,7 +9,9 @@ whoever trains, and after any interruption.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tf_lottery.config_tune import TuneConfig
+from tf_lottery.config import StudyConfig
+from tf_lottery.config_tune import ACCURACY, TuneConfig
+from tf_lottery.method.arms import settings_of
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.tuning.candidate import CHAIN, Candidate
@@ -46,13 +48,17 @@ def stage(
         reference: The accuracy of the dense network of the study's own setting, None if this is that one.
     """
     study = candidate.study
+    if tune.at_density is not None:  # with a share of the rounds it comes to a greater density
+        tune = tune.model_copy(update={"objective": {ACCURACY: candidate.floor}})
     waiting, collected = plan(study, records), collect(study, records)
     chain = searched(candidate, collected, tune)
     found = chain if candidate.arm == CHAIN else points_of(candidate, collected, candidate.arm, tune)
     last = _last_in_a_row(chain)
     goes_on = any(spec.arm == CHAIN and spec.round == last + 1 for spec in waiting)
     limit, wanted, given_up = last + 1, set(), False
-    rewinds = study.rewind.to != "0it"
+    if candidate.arm != CHAIN and 0 not in found and front.entries and tune.at_density is None:
+        limit = 0  # when to give up is known with the dense network: what is trained must not depend on speed
+    rewinds = _begins_later(study)
     if candidate.arm != CHAIN and 0 in found:
         limit, wanted, given_up = _finals(chain, found, last, goes_on, tune, front, reference, rewinds)
     first = (0, -1)
@@ -63,7 +69,15 @@ def stage(
         or (spec.arm == CHAIN and spec.round <= limit)
         or (spec.arm == candidate.arm and spec.round in wanted)
     ]
-    return Stage(coming, outcome(found, tune, reference, given_up))
+    failed = min((round for round in found if round), default=1)
+    assumed = chain[failed - 1].density if given_up and failed - 1 in chain else None
+    return Stage(coming, outcome(found, tune, reference, given_up, assumed))
+
+
+def _begins_later(study: StudyConfig) -> bool:
+    """Return whether a final run may take fewer steps than the dense network and what led to it."""
+    rewind = settings_of(study, CHAIN).rewind
+    return rewind.to != "0it" or rewind.steps is not None or study.pretrain is not None
 
 
 def _last_in_a_row(chain: dict[int, Point]) -> int:
@@ -100,7 +114,7 @@ def _finals(
         beaten += 1
     hopeful = beaten + 1
     if failing is not None and failing <= hopeful and beaten:
-        return 0, set(), True  # what it could still come to, others have come to at no greater cost
+        return 0, set(), failing > matching + 1  # others have come to all that is left, at no greater cost
     if not matching and beaten and failing is None:
         if hopeful in chain:
             return hopeful, {hopeful}, False  # the first round that could be of use decides
@@ -115,7 +129,7 @@ def _cost(
     chain: dict[int, Point], round: int, found: dict[int, Point], tune: TuneConfig, rewinds: bool
 ) -> float | None:
     """Return what the ticket of a round costs at least: its search, and in steps its final training, too,
-    unless that begins later than at step 0."""
+    unless that may be shorter than the dense network's."""
     if round in found and found[round].cost is not None:
         return found[round].cost
     before = chain[round - 1].cost

@@ -5,7 +5,8 @@ again, where what is finished takes no time; and several commands may share one.
 """
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from tf_lottery.drivers.driver import Driver
 from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.kept import Kept
 from tf_lottery.drivers.run_study import SERIAL, make_executor
+from tf_lottery.errors import DamagedError, LotteryError, StudyError
 from tf_lottery.method.ledger import Spending, spent_by
 from tf_lottery.method.plan import collect
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import OUTPUT
 from tf_lottery.runs.log import Log
-from tf_lottery.runs.observe import Several, StudyObserver
+from tf_lottery.runs.observe import Several
 from tf_lottery.seeding import derive
 from tf_lottery.store import failures
 from tf_lottery.store.store import Store
@@ -31,24 +33,15 @@ from tf_lottery.tuning.candidate import Candidate, make_candidate, most_steps
 from tf_lottery.tuning.check import check_budget, check_tuning, count_examples
 from tf_lottery.tuning.journal import Asked, agree, asked, open_tuning
 from tf_lottery.tuning.keep import drop_weights, keep_candidate
+from tf_lottery.tuning.observe import TuningObserver
 from tf_lottery.tuning.oracle import Asker
 from tf_lottery.tuning.outcome import Front
 from tf_lottery.tuning.paths import TuningPaths
-from tf_lottery.tuning.space import settings_from
+from tf_lottery.tuning.space import drawn_from, settings_from
 from tf_lottery.tuning.tuned import Tried, Tuned, finalists, recommended
 
 DUPLICATES = 20
 """How many proposals in a row may be known already before the ranges count as exhausted."""
-
-
-class TuningObserver(StudyObserver):
-    """Hears of a tuning's candidates, too, and does nothing."""
-
-    def proposed(self, candidates: Sequence[Candidate]) -> None:
-        """Hear which candidates are trained next."""
-
-    def tried(self, tried: Tried, so_far: Tuned) -> None:
-        """Hear what a candidate came to."""
 
 
 def run_tuning(
@@ -66,15 +59,21 @@ def run_tuning(
         execution: How and where runs are trained. Default: in this process, one after the other.
 
     Raises:
-        LotteryError: If ranges or the budget make no sense, the directory holds something else, or nothing
-            can be written.
+        LotteryError: If ranges or the budget make no sense, the study doesn't fit its data or its network,
+            the directory holds something else, or nothing can be written.
     """
     check_tuning(tuning, execution)
     examples = count_examples()
     reserved = check_budget(tuning, examples)
     paths = TuningPaths(Path(directory) if directory else OUTPUT / tuning.study.name)
-    tuning = open_tuning(tuning, paths)
-    return _Run(tuning, paths, observer or TuningObserver(), execution, examples).to_the_end(reserved)
+    new = not paths.root.exists()
+    try:
+        tuning = open_tuning(tuning, paths)
+        return _Run(tuning, paths, observer or TuningObserver(), execution, examples).to_the_end(reserved)
+    except LotteryError:
+        if new and not paths.runs.exists():  # refused before it began: leave nothing behind
+            shutil.rmtree(paths.root, ignore_errors=True)
+        raise
 
 
 class _Run:
@@ -96,6 +95,8 @@ class _Run:
         self._executor: Kept | None = None
         self._known: dict[str, Tried] = {}
         self._keys: dict[str, int] = {}
+        self._after = 0
+        """The steps that the confirmation of the dearest candidate so far may take."""
 
     def to_the_end(self, reserved: int) -> Tuned:
         """Try candidates until nothing is left to try, and confirm the best one.
@@ -124,12 +125,28 @@ class _Run:
     def _candidate(
         self, number: int, values: dict[str, Any], share: float = 1.0, seed: int | None = None
     ) -> Candidate:
-        candidate = make_candidate(self.tuning, number, values, share, seed)
-        return replace(candidate, study=follow(candidate.study, self.paths))
+        try:
+            candidate = make_candidate(self.tuning, number, values, share, seed)
+            return replace(candidate, study=follow(candidate.study, self.paths))
+        except (DamagedError, StudyError):
+            raise
+        except LotteryError as error:  # each value is one by itself, but they don't go together
+            if not values:
+                raise
+            own = self._candidate(number, {}, share, seed)
+            return replace(own, values=dict(values), refused=str(error))
+
+    def _most_steps(self, candidate: Candidate) -> int:
+        if self.tuning.tune.budget_steps is None or candidate.refused:
+            return 0
+        try:
+            return most_steps(candidate, self.examples)
+        except LotteryError:
+            return 0  # it doesn't fit its data, which is found out before it is trained
 
     def _ask(self, asker: Asker, number: int, reserved: int) -> list[tuple[str, Candidate]]:
         """Return the next batch, with the names of the proposals; empty if nothing more is to be tried."""
-        tune, first = self.tuning.tune, len(self.result.tried)
+        tune, first, self.result.ended = self.tuning.tune, len(self.result.tried), ""
         room = min(tune.at_once, tune.candidates - first)
         before = asked(self.paths)
         if number < len(before):  # the last one may have been smaller than it would be now
@@ -150,22 +167,24 @@ class _Run:
                 repeated += 1
                 continue
             repeated, entry = 0, Asked(number=first + len(batch), values=values, share=share)
-            steps = most_steps(self._candidate(entry.number, values, share), self.examples)
-            if not self._affords(planned + steps + reserved):
+            candidate = self._candidate(entry.number, values, share)
+            steps = self._most_steps(candidate)
+            after = max(self._after, tune.confirm * (steps // candidate.study.replicates))
+            if not self._affords(planned + steps + reserved // 2 + after):
                 self.result.ended = f"the budget of {tune.budget} holds no further candidate"
                 break
-            planned += steps
+            planned, self._after = planned + steps, after
             names.append(name)
             batch.append(entry)
         if repeated == DUPLICATES:
             self.result.ended = f"the last {DUPLICATES} proposals were known already"
-        if not batch and number >= len(before):
+        if not batch:
             self.result.ended = self.result.ended or f"{tune.candidates} candidates were tried"
             return []
         agreed = agree(self.paths, number, batch)
         for name, entry, other in zip(names, batch, agreed, strict=False):
             if entry.values != other.values:  # another kind of machine has proposed these
-                asker.correct(name, other.values)
+                asker.correct(name, drawn_from(tune.ranges, other.values))
         return [
             (name, self._candidate(each.number, each.values, each.share))
             for name, each in zip(names, agreed, strict=False)
@@ -207,7 +226,8 @@ class _Run:
         for each in tried:
             own = collect(each.candidate.study, records) if not _refused(each, work) else []
             self._keys |= {record.key: int(Spending.of(record).steps or 0) for record in own}
-            keep_candidate(each.candidate, each.outcome, self.store, self.paths, own)
+            if not each.candidate.refused:
+                keep_candidate(each.candidate, each.outcome, self.store, self.paths, own)
         self.result.distinct = sum(self._keys.values())
         mine = [record for record in records if record.key in self._keys]
         self.result.spent = spent_by(mine)
@@ -235,7 +255,7 @@ class _Run:
     def _confirm(self) -> None:
         """Try the study's own setting and the finalists on seeds that no candidate has seen."""
         tune, result = self.tuning.tune, self.result
-        among, distinct = finalists(result.tried, tune), result.distinct
+        among, distinct = self._affordable(finalists(result.tried, tune)), result.distinct
         if among and tune.confirm and self._own_has_ticket():
             seeds = [derive(self.tuning.study.seed, each, "confirm") for each in range(tune.confirm)]
             own = [self._candidate(0, {}, seed=seed) for seed in seeds]
@@ -252,6 +272,20 @@ class _Run:
                 own_part = second[place * len(seeds) : (place + 1) * len(seeds)]
                 result.confirmed[each.candidate.number] = list(zip(first, own_part, strict=True))
         result.distinct, result.best = distinct, recommended(result)
+
+    def _affordable(self, among: list[Tried]) -> list[Tried]:
+        """Return the finalists that the budget holds, from the cheapest on: at least one of them."""
+        tune, planned, held = self.tuning.tune, 0, list[Tried]()
+        seeds = tune.confirm
+        if among and tune.budget_steps is not None:
+            own = self.result.tried[0].candidate
+            planned = seeds * (self._most_steps(own) // own.study.replicates)
+        for each in among:
+            planned += seeds * (self._most_steps(each.candidate) // each.candidate.study.replicates)
+            if held and not self._affords(planned):
+                break
+            held.append(each)
+        return held
 
     def _own_has_ticket(self) -> bool:
         own = self.result.tried[0]
