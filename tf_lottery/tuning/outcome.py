@@ -20,15 +20,17 @@ class Point:
     Attributes:
         round: The round; 0 is the dense network.
         density: The fraction of prunable weights that remain.
-        accuracy: The validation accuracy at early stop, a fraction.
-        test_accuracy: The test accuracy at early stop, a fraction. It chooses nothing.
+        accuracy: The validation accuracy at early stop, a fraction; around `fit` what is monitored, with its
+            sign turned if less is better.
+        test_accuracy: The test accuracy at early stop, a fraction. It chooses nothing; around `fit` there is
+            none.
         cost: What finding and training the ticket cost, in the tuning's measure; None if that isn't known.
     """
 
     round: int
     density: float
     accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     cost: float | None
 
 
@@ -54,10 +56,15 @@ class Outcome:
     ended_early: bool = False
     failing: Point | None = None
 
-    def score(self, tune: TuneConfig) -> float:
+    def score(self, tune: TuneConfig, ideal: float = 1.0) -> float:
         """Return what the oracle minimizes: the logarithm of the density or of the share of wrong answers,
-        plus that of the cost times `cost_weight`."""
-        loss = self.value if tune.at_density is None else 1 - self.value
+        plus that of the cost times `cost_weight`.
+
+        Args:
+            tune: The section `tune`.
+            ideal: The best accuracy that there could be; 0 of losses, whose sign is turned.
+        """
+        loss = self.value if tune.at_density is None else ideal - self.value
         score = math.log(max(loss, 1e-6))
         return score + tune.cost_weight * math.log(max(self.cost, 1e-9)) if tune.cost and self.cost else score
 
@@ -104,7 +111,8 @@ FIGURES = {"steps": "steps", "flops": "flops_remaining", "seconds": "seconds"}
 def needed(dense: Point, tune: TuneConfig, reference: float | None) -> float:
     """Return the accuracy that a ticket needs to match: the dense network's less the tolerance. The dense
     network of the study's own setting counts, too, so that no candidate wins by a poor dense network."""
-    return max(dense.accuracy, reference or 0.0) - (tune.tolerance or 0.0) - ROUNDING
+    best = dense.accuracy if reference is None else max(dense.accuracy, reference)
+    return best - (tune.tolerance or 0.0) - ROUNDING
 
 
 def outcome(
