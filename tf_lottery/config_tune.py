@@ -107,7 +107,7 @@ class TuneConfig(Strict):
     and as good, from the cheapest to the dearest."""
     seed: Seed = 0
     """The seed of the oracle's draws."""
-    ranges: dict[str, Any] = Field({}, validate_default=True)
+    ranges: dict[str, Any] = {}
     """Setting -> its values: a list, or a mapping with `min`, `max`, `step` and `sampling`."""
 
     @field_validator("ranges")
@@ -235,6 +235,6 @@ def load_tuning(config: str | Path, overrides: Iterable[str] = ()) -> Tuning:
             "{min: 0.1, max: 0.6}}}. Received: "
             f"{'none' if section is None else type(section).__name__}. `tf-lottery run` takes it without."
         )
-    return Tuning(
-        config_file.validate(settings, source), config_file.validate(section, f"{source}, tune", TuneConfig)
-    )
+    section = {"ranges": {}} | section  # which is refused
+    tune = config_file.validate(section, f"{source}, tune", TuneConfig)
+    return Tuning(config_file.validate(settings, source), tune)
