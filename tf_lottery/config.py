@@ -32,7 +32,7 @@ from tf_lottery.config_training import (  # noqa: F401 - all sections can be imp
 )
 
 Interval = Annotated[str, AfterValidator(steps.validate_interval)]
-Round = Annotated[int, Field(ge=1, le=1000)]
+Round = Annotated[int, Field(ge=0, le=1000)]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]  # directories have it in their names
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
@@ -61,7 +61,8 @@ class ArmConfig(Strict):
     supermask: dict[str, Any] = {}
     """Settings of `supermask` that differ in this arm, such as `{kind: learned}`."""
     rounds: list[Round] | None = None
-    """The rounds at which the arm is trained. Default: every round from 1 on."""
+    """The rounds at which the arm is trained. Default: every round from 1 on. Only a `fork` has a round 0:
+    the dense network in another order of the examples."""
     trials: int = Field(1, ge=1, le=1000)
     """How many times each round is trained (the paper reinitializes each ticket three times)."""
 
@@ -170,6 +171,8 @@ class StudyConfig(Strict):
         for name, arm in self.arms.items():
             if "ticket" in (name, arm.like) and (arm.rounds is not None or arm.trials != 1):
                 raise ValueError(f"expected arm {name!r} without rounds and trials: it is every round, once")
+            if 0 in (arm.rounds or ()) and "fork" not in (name, arm.like):
+                raise ValueError(f"expected rounds of arm {name!r} from 1 on: only a fork has a round 0")
             passed = [name]
             while arm.on != "ticket":  # which is on none
                 if arm.on not in self.arms or arm.on in passed:

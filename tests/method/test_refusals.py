@@ -43,6 +43,7 @@ GOOD = [  # settings, the arms that read them
     ({"data": OTHER_DATA}, ("ticket", "transfer")),
     ({"data": {"share": 0.5}}, ("ticket", "transfer")),
     ({"rounds": [2]}, SINGLE),
+    ({"rounds": [0]}, ("fork",)),
     ({"trials": 2}, SINGLE),
     ({"on": "chain"}, (*SINGLE, "dense_longer")),
 ]
@@ -82,7 +83,7 @@ BAD = [
     {"supermask": {"kind": 3}},
     {"supermask": {"threshold": 0.1}},
     {"rounds": []},
-    {"rounds": [0]},
+    {"rounds": [-1]},
     {"trials": 0},
     {"on": "nobody"},
     {"on": "itself"},

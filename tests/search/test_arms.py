@@ -310,6 +310,7 @@ TICKET = {"like": "ticket"}
         ({"shuffled": {"trails": 2}}, "'trials'"),
         ({"shuffled": {"trials": 0}}, "arms.shuffled.trials"),
         ({"shuffled": {"rounds": []}}, "arms.shuffled"),
+        ({"fork": {"rounds": [0, 1]}}, "arms.fork needs the dense network a second time (round 0)"),
         ({"shuffled": {"pruning": {"rate": 0.5}}}, "'shuffled'"),
         ({"drawn": TICKET | {"pruning": {"rate": 2}}}, "arms.drawn.pruning.rate"),
         ({"drawn": TICKET | {"pruning": {"criterion": "best"}}}, "arms.drawn.pruning.criterion"),

@@ -111,7 +111,14 @@ def inverted(place: Place) -> RunSpec:
 def fork(place: Place) -> RunSpec:
     """Another arm's run in another order of the examples (Frankle et al. 2020)."""
     purpose = f"fork/{place.round}/{place.same.order_seed}"
-    return edited(place, order_seed=derive(place.study.seed, place.replicate, purpose, place.trial))
+    seed = derive(place.study.seed, place.replicate, purpose, place.trial)
+    if place.round:
+        return edited(place, order_seed=seed)
+    # The dense network goes on from the rewind point as it did, so that the order alone differs.
+    rewind = place.study.rewind
+    rewind = RewindConfig(to=rewind.to if rewind.weights == "rewound" else "0it", optimizer="restore")
+    forked = run(place, root=place.dense.key, start="rewind", rewind=rewind)
+    return forked.model_copy(update={"order_seed": seed})
 
 
 def final(place: Place) -> RunSpec:

@@ -131,6 +131,8 @@ def _functions_below(study: StudyConfig, arm: str) -> set[str]:
 
 def _check_rounds(study: StudyConfig, arm: str) -> None:
     settings, function = study.arms[arm], function_name(study, arm)
+    if 0 in (settings.rounds or ()):
+        _check_dense_fork(study, arm)
     if function not in CHAINS:
         return
     names = [] if function in FOLLOWING else ["on"] * (settings.on != "ticket")
@@ -144,6 +146,21 @@ def _check_rounds(study: StudyConfig, arm: str) -> None:
         raise LotteryError(
             f"Expected arms.{arm}.on as a chain that prunes, since it has as many rounds. "
             f"Received: {settings.on!r}"
+        )
+
+
+def _check_dense_fork(study: StudyConfig, arm: str) -> None:
+    settings = study.arms[arm]
+    if not is_chain(study, settings.on):
+        raise LotteryError(
+            f"Round 0 of arm {arm!r} is the dense network of a chain, which arm {settings.on!r} isn't. Leave "
+            "0 out of its rounds, or name a chain with `on`."
+        )
+    if settings.training or study.search is not None:
+        what = "has training of its own" if settings.training else "is in a study with a search"
+        raise LotteryError(
+            f"Arm {arm!r} {what}, so that its round 0 would differ from the dense network in more than the "
+            "order of the examples. Leave 0 out of its rounds."
         )
 
 

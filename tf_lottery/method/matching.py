@@ -41,7 +41,7 @@ def by_round(
 
 def main_arm(records: Iterable[Finished]) -> str:
     """Return the arm whose tickets are meant where none is named: that of the dense network."""
-    return next((record.spec.arm for record in records if record.spec.round == 0), "ticket")
+    return next((record.spec.arm for record in records if record.spec.is_dense), "ticket")
 
 
 def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str | None = None) -> int | None:
@@ -103,7 +103,7 @@ def dense_runs(records: Iterable[Run], own: list[Run]) -> list[Run]:
         records: The records of one study.
         own: The arm's runs.
     """
-    dense = [record for record in records if record.spec.round == 0]
+    dense = [record for record in records if record.spec.is_dense]
     found = {}
     for spec in {record.spec.replicate: record.spec for record in own}.values():  # an arm's runs are alike
         of_replicate = [record for record in dense if record.spec.replicate == spec.replicate]

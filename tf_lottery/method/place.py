@@ -14,7 +14,7 @@ class Place:
         study: The study, with the arm's own settings laid over it.
         arm: The arm's name in the study, which may differ from the name of its function.
         replicate: Which replicate, counted from 0.
-        round: Which round, counted from 1; round 0 is the dense network.
+        round: Which round, counted from 1; round 0 is the dense network, which only forks have besides it.
         trial: Which of the arm's trials, counted from 0.
         dense: The run of round 0.
         before: This arm's run of the previous round; None unless the arm is a chain.

@@ -175,7 +175,7 @@ def _grown(
             growing = [chain for chain in growing if goes_on(arm, chain)]
             for chain in growing:
                 chain.append(_next(study, arm, settings, chain))
-    return [spec for replicate in replicates for spec in _of_replicate(study, replicate)]
+    return [spec for replicate in replicates for spec in _of_replicate(study, replicate, is_finished)]
 
 
 def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> RunSpec:
@@ -183,15 +183,17 @@ def _next(study: StudyConfig, arm: str, settings: StudyConfig, chain: Chain) -> 
     return CHAINS[function_name(study, arm)](place)
 
 
-def _of_replicate(study: StudyConfig, chains: Chains) -> list[RunSpec]:
+def _of_replicate(
+    study: StudyConfig, chains: Chains, is_finished: Callable[[RunSpec], bool]
+) -> list[RunSpec]:
     """Return a replicate's runs by round, arm and trial. A dense run that arms share is listed once."""
     specs = _dense_runs(study, chains)
     settings = {arm: settings_of(study, arm) for arm in study.arms}
-    for round in range(1, max(map(len, chains.values()))):
+    for round in range(max(map(len, chains.values()))):
         for arm in study.arms:
             if arm in chains:
-                specs += chains[arm][round : round + 1]
-            else:
+                specs += chains[arm][round : round + 1] if round else []
+            elif round or is_finished(chains[chain_below(study, arm)][0]):
                 specs += _not_chained(study, settings, chains, arm, round)
     return specs
 
@@ -201,11 +203,8 @@ def _dense_runs(study: StudyConfig, chains: Chains) -> list[RunSpec]:
     replicate = next(iter(chains.values()))[0].replicate
     finals = [arm for arm in study.arms if function_name(study, arm) == "final"]
     full = [_dense(study, replicate, arm) for arm in finals]
-    every = [
-        *filter(None, [pretraining(study, replicate)]),
-        *full,
-        *(chain[0] for chain in chains.values()),
-    ]
+    before = filter(None, [pretraining(study, replicate)])
+    every = [*before, *full, *(chain[0] for chain in chains.values())]
     points: dict[str, dict[str, None]] = {}
     for spec in every:
         points.setdefault(spec.key, {}).update(dict.fromkeys(spec.snapshots))
@@ -222,7 +221,7 @@ def _not_chained(
 ) -> list[RunSpec]:
     """Return the trials of an arm that isn't a chain at one round; none if the arm it is `on` has no run."""
     own = study.arms[arm]
-    if own.rounds is not None and round not in own.rounds:
+    if round not in (own.rounds or range(1, round + 1)):
         return []
     if own.on in chains:
         same = chains[own.on][round : round + 1]

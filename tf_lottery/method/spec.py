@@ -126,8 +126,14 @@ class RunSpec(_FromJson):
 
     @property
     def from_initial(self) -> bool:
-        """Whether the run is a pruned one that builds on no training but that of its masks."""
-        return self.parent is None and (self.has_masks or self.small is not None)
+        """Whether the run isn't the dense one, and builds on no training but that of its masks."""
+        is_fork = self.round == 0 and not self.is_dense
+        return self.parent is None and (self.has_masks or self.small is not None or is_fork)
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the run is the dense one of round 0, and no fork of it."""
+        return self.round == 0 and self.root is None
 
     @property
     def begins(self) -> RewindConfig | None:

@@ -123,6 +123,8 @@ def _needs(study: StudyConfig, arm: str) -> str | None:
     own, function, rewind = study.arms[arm], function_name(study, arm), settings_of(study, arm).rewind
     if function in NEEDS:
         return NEEDS[function]
+    if 0 in (own.rounds or ()):
+        return "the dense network a second time (round 0)"
     if own.training or own.data:
         return "training or data of its own"
     if own.pruning.get("criterion") in PROBING:
