@@ -4,6 +4,7 @@ saved_models/<study>/
     study.yaml                  the study, as validated
     tickets.png                 the paper's two pictures
     winning_ticket.npz          the sparsest matching ticket
+    connectivity.json           the errors between its runs, once they are measured
     tensorboard/runs/...        step curves, one directory a run
     tensorboard/rounds/...      round curves, one directory an arm and replicate
     study.log                   what happened and when: lost workers, files set aside
@@ -145,7 +146,7 @@ class StudyPaths:
 
     def is_ours(self, name: str) -> bool:
         """Return whether a study that was started here may have left something with this name."""
-        known = (self.log, self.locks, self.damaged, self.runs, self.tensorboard)
+        known = (self.log, self.connectivity, self.locks, self.damaged, self.runs, self.tensorboard)
         is_worker_log = bool(re.fullmatch(r"worker_\d+\.log", name))
         return is_worker_log or name in {path.name for path in known} or is_temporary(self.root / name)
 
@@ -156,6 +157,10 @@ class StudyPaths:
     @property
     def ticket(self) -> Path:
         return self.root / "winning_ticket.npz"
+
+    @property
+    def connectivity(self) -> Path:
+        return self.root / "connectivity.json"
 
     @property
     def runs(self) -> Path:

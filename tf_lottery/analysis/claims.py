@@ -23,6 +23,7 @@ from tf_lottery.analysis.findings import (
     validation_accuracy,
 )
 from tf_lottery.analysis.literature import LITERATURE
+from tf_lottery.analysis.stability import stable_to_noise
 
 Claim = Callable[[Findings], Answer]
 
@@ -159,6 +160,7 @@ CLAIMS: dict[str, Claim] = {
     "generalizes_better": generalizes_better,
     "reinitialized_is_worse": reinitialized_is_worse,
     **LITERATURE,
+    "stable_to_noise": stable_to_noise,
 }
 """The claims, in the order in which a verdict tells them."""
 

@@ -2,9 +2,10 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from statistics import mean
 
+from tf_lottery.analysis.connectivity import Connection
 from tf_lottery.analysis.statistics import Interval, interval
 from tf_lottery.config import StudyConfig
 from tf_lottery.method.arms import function_name
@@ -46,15 +47,17 @@ class Findings:
     Args:
         study: The study.
         records: Its records, as `collect` returns them.
+        connections: What was measured between its runs.
 
     Attributes:
         study: The study.
         main: The arm whose tickets are meant where none is named.
         arms: The arms that have finished runs.
+        connections: As given.
     """
 
-    def __init__(self, study: StudyConfig, records: Iterable[Record]):
-        self.study, self._results = study, Results(records)
+    def __init__(self, study: StudyConfig, records: Iterable[Record], connections: Sequence[Connection] = ()):
+        self.study, self._results, self.connections = study, Results(records), connections
         self.main, self.arms = self._results.main, self._results.arms
         self._values: dict[tuple[str, str], dict[int, dict[int, float]]] = {}
 

@@ -19,6 +19,7 @@ def verdict(
 ) -> None:
     """Test the claims of papers on one or several studies, with intervals."""
     from tf_lottery.analysis.claims import combined, judge
+    from tf_lottery.analysis.connectivity import known
     from tf_lottery.analysis.findings import Findings
     from tf_lottery.analysis.words import claim_lines
     from tf_lottery.method.plan import collect
@@ -28,8 +29,9 @@ def verdict(
     judged = {}
     for study in studies:
         paths = find(study)
-        config = load(paths)
-        judged[str(study)] = judge(Findings(config, collect(config, Store(paths).records())))
+        config, store = load(paths), Store(paths)
+        records = collect(config, store.records())
+        judged[str(study)] = judge(Findings(config, records, known(config, store, records)))
     if as_json:
         rows = [{"study": study, **told.row()} for study, every in judged.items() for told in every]
         print(json.dumps(_finite(rows), indent=2))

@@ -1,0 +1,29 @@
+"""The claim that tickets are stable to the noise of SGD. Its line stands in `claims.py:CLAIMS`."""
+
+from statistics import mean
+
+from tf_lottery.analysis.claim import Answer, decided, untested
+from tf_lottery.analysis.findings import Findings
+from tf_lottery.analysis.interpolation import UNSTABLE
+from tf_lottery.analysis.statistics import interval
+
+
+def stable_to_noise(findings: Findings) -> Answer:
+    """A ticket is stable: no barrier of 2 points between trainings in two orders (Frankle et al. 2020)."""
+    main, forks = findings.main, findings.like("fork", on=findings.main)
+    if not forks:
+        return untested("No ticket is trained in another order. Add arms: {ticket: {}, fork: {}}.")
+    arm = forks[0]
+    at = findings.round_to_compare(main, arm)
+    replicates: dict[int, list[float]] = {}
+    for each in findings.connections:
+        if (each.arm, each.round) == (arm, at):
+            replicates.setdefault(each.replicate, []).append(each.barrier("test"))
+    if not replicates:
+        return untested(
+            f"The runs of {arm} aren't compared yet. Run `tf-lottery connectivity {findings.study.name}`."
+        )
+    effect = interval([mean(barriers) for barriers in replicates.values()])
+    stable = True if effect.high < UNSTABLE else False if effect.low >= UNSTABLE else None
+    why = f"Error barrier on test data between {main} and {arm} at round {at} ({findings.density(at):.1%})."
+    return decided(stable, why, effect, round=at, arm=arm)
