@@ -72,7 +72,8 @@ def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: Tun
     if arm != CHAIN:  # the search's dense network doesn't stand for the one that is trained in full
         own = [record for record in own if record.spec.arm == arm]
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
-    costs = {line.round: line.all for line in lines(ledger(collected)) if line.arm == arm}
+    entries = [entry for entry in ledger(collected) if entry.record.spec.arm == arm]
+    costs = {line.round: line.all for line in lines(entries)}
     found = {}
     for round, densities in values[0].items():
         if len(densities) == candidate.study.replicates:
