@@ -12,6 +12,8 @@ _simulations = {}
 
 WHOLE = {**TUNE, "oracle": "random", "candidates": 5, "at_once": 2, "confirm": 1, "down_to": 1 / 4}
 RANGES = {"pruning.rate": {"min": 0.4, "max": 0.7}, "search.steps": {"min": "5it", "max": "60it"}}
+RATES = {"pruning.rate": [0.4, 0.5, 0.75]}
+STEPS = {"search.steps": {"min": "5it", "max": "60it"}}
 FILES = ("masks", "curves", "weights_last", "weights_early_stop")
 
 
