@@ -48,6 +48,22 @@ def test_the_arms_of_a_search(names):
     assert list(search._settings.arms.configs) == ["ticket", *names["arms"]]
 
 
+def test_tuning_a_search(names, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shorter = {
+        "0.005": "1.0",
+        "candidates=10": "candidates=1",
+        '"rounds": 6': '"rounds": 1',
+        "epochs=5": "epochs=1",
+    }
+    code = block("LotteryTuner")
+    for given, short in shorter.items():
+        assert given in code
+        code = code.replace(given, short)
+    exec(code, names | {"keras": keras, "lottery": lottery})
+    assert "* Best candidate, units 50, rate 0.1: tickets match down to 90.00%" in capsys.readouterr().out
+
+
 def test_rounds_by_hand_and_tickets(names, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(block("RewindSnapshot").replace("epochs=5", "epochs=2"), names)

@@ -3,6 +3,7 @@
 The public API, loaded when it is first used:
 
     LotterySearch                   tickets of a Keras model, around its `fit`
+    LotteryTuner                    the model and the search that give the best ones
     make_prunable, strip,
     freeze_zeros, prunable_table    plain Keras model <-> prunable model
     prune, get_masks, set_masks,
@@ -26,6 +27,7 @@ _PUBLIC = {
     "Execution": "tf_lottery.drivers.execution",
     "LotteryError": "tf_lottery.errors",
     "LotterySearch": "tf_lottery.search.search",
+    "LotteryTuner": "tf_lottery.tuning.search_tuner",
     "PrunableLayer": "tf_lottery.layers.prunable",
     "Record": "tf_lottery.method.spec",
     "RewindManager": "tf_lottery.training.rewind",

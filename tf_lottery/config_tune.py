@@ -88,7 +88,7 @@ class TuneConfig(Strict):
     """The most candidates, with the study's own setting, which is the first."""
     budget: str | None = None
     """What all candidates may take together, `2000000it` of training steps or `3600s`. The confirmation is
-    included in steps. Default: nothing but the number of candidates ends the tuning."""
+    included in steps, with one finalist at least. Default: only the number of candidates ends the tuning."""
     at_once: int = Field(4, ge=1, le=1000)
     """How many candidates are proposed before the results of any of them are looked at, and so can be trained
     side by side. It is part of the tuning, so the number of workers changes no result."""
@@ -96,11 +96,18 @@ class TuneConfig(Strict):
     """The density at which a candidate's search ends, whatever rounds the study itself has."""
     resource: Literal["steps", "rounds"] = "steps"
     """What `hyperband` gives more of to promising candidates: training steps, or rounds."""
+    margin: float = Field(0.2, ge=0, lt=1)
+    """How much denser than that of the study's own setting a ticket may be, as a share of it, and still count
+    as sparse as that one: tickets lie a round apart, and seeds differ by about as much. (For the objective
+    `accuracy_at` it is the tolerance that counts.)"""
     confirm: int = Field(3, ge=0, le=1000)
-    """The number of fresh seeds on which the best setting and the study's own are tried in the end."""
+    """The number of fresh seeds on which the finalists and the study's own setting are tried in the end."""
+    finalists: int = Field(3, ge=1, le=100)
+    """How many candidates are tried on fresh seeds: of those that are cheaper than the study's own setting
+    and as good, from the cheapest to the dearest."""
     seed: Seed = 0
     """The seed of the oracle's draws."""
-    ranges: dict[str, Any] = Field({}, validate_default=True)
+    ranges: dict[str, Any] = {}
     """Setting -> its values: a list, or a mapping with `min`, `max`, `step` and `sampling`."""
 
     @field_validator("ranges")
@@ -228,6 +235,6 @@ def load_tuning(config: str | Path, overrides: Iterable[str] = ()) -> Tuning:
             "{min: 0.1, max: 0.6}}}. Received: "
             f"{'none' if section is None else type(section).__name__}. `tf-lottery run` takes it without."
         )
-    return Tuning(
-        config_file.validate(settings, source), config_file.validate(section, f"{source}, tune", TuneConfig)
-    )
+    section = {"ranges": {}} | section  # which is refused
+    tune = config_file.validate(section, f"{source}, tune", TuneConfig)
+    return Tuning(config_file.validate(settings, source), tune)

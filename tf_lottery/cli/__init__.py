@@ -1,7 +1,7 @@
 """The command line: one file for each group of commands, in the order in which `--help` lists them."""
 
 # isort: off
-from tf_lottery.cli import run, tune, studies, ledger, upkeep, data, export  # noqa: F401
+from tf_lottery.cli import run, tune, studies, verdict, masks, ledger, upkeep, data, export  # noqa: F401
 from tf_lottery.cli.app import app
 
 __all__ = ["app"]

@@ -1,5 +1,6 @@
 """What all commands share. A command imports TensorFlow only when it needs it."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +29,10 @@ def find(study: str) -> StudyPaths:
     """
     if (paths := find_study(study)) is not None:
         return paths
+    for root in (OUTPUT / study, Path(study)):
+        if (root / "tuning.yaml").exists():
+            one = root / "candidates" / "000"
+            raise LotteryError(f"{root} is a tuning. Its candidates are studies: name one, such as {one}.")
     present = ", ".join(sorted(path.parent.name for path in OUTPUT.glob("*/study.yaml"))) or "none"
     raise LotteryError(
         f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"

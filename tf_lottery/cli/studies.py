@@ -44,8 +44,9 @@ def show(
 
 @app.command(name="list")
 def list_() -> None:
-    """List the configs that come with tf_lottery, and the studies under saved_models/."""
+    """List the configs and tunings that come with tf_lottery, and what lies under saved_models/."""
     from tf_lottery import config_file
+    from tf_lottery.config_tune import load_tuning
     from tf_lottery.paths import OUTPUT, StudyPaths
     from tf_lottery.store.upkeep import readable, sizes
 
@@ -54,12 +55,20 @@ def list_() -> None:
     width = max(map(len, shipped))
     for name, path in shipped.items():
         print(f"  {name:{width}} {config_file.load_config(path).description}")
+    print("\nTunings (tf-lottery tune NAME):")
+    for name, path in config_file.shipped_tunings().items():
+        print(f"  {name:{width}} {load_tuning(path).study.description}")
     print(f"\nStudies in {OUTPUT}/ (tf-lottery show NAME):")
     studies = sorted(path.parent for path in OUTPUT.glob("*/study.yaml"))
     for directory in studies:
         finished = len(list(directory.glob("runs/[!.]*/record.json")))
         size = readable(sum(sizes(StudyPaths(directory)).values()))
         print(f"  {directory.name:20} {finished:6,} finished runs {size:>10}")
+    for directory in sorted(path.parent for path in OUTPUT.glob("*/tuning.yaml")):
+        tried = len(list(directory.glob("candidates/*/study.yaml")))
+        size = readable(sum(sizes(StudyPaths(directory)).values()))
+        print(f"  {directory.name:20} {tried:6,} candidates    {size:>10}")
+        studies.append(directory)
     if not studies:
         print("  none yet")
 

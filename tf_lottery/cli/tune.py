@@ -25,6 +25,9 @@ def tune(
         str | None, typer.Option(help="The address of a running Ray cluster \\[a local one].")
     ] = None,
     gpus: Annotated[float | None, typer.Option(help="GPUs for each run on a Ray cluster: 1, 0.25.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check, and say what would be tried; train nothing.")
+    ] = False,
     strict_environment: Annotated[
         bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
     ] = False,
@@ -36,6 +39,11 @@ def tune(
 
     tuning = load_tuning(config, set_)
     execution = Execution(executor, workers, address, gpus, None, strict_environment, retry_failed)
+    if dry_run:
+        from tf_lottery.cli.tune_dry_run import described
+
+        print("\n".join(described(tuning, execution)))
+        return
     from tf_lottery.cli.tune_run import tune_and_report
 
     raise typer.Exit(tune_and_report(tuning, output, execution))

@@ -10,8 +10,8 @@ from tf_lottery.method.spec import RunSpec
 from tf_lottery.runs.observe import Progress as RunProgress
 from tf_lottery.store.failures import Failure
 from tf_lottery.tuning.candidate import Candidate
+from tf_lottery.tuning.observe import TuningObserver
 from tf_lottery.tuning.tuned import Tried, Tuned
-from tf_lottery.tuning.tuner import TuningObserver
 
 
 class TuneLive(TuningObserver):
@@ -95,7 +95,10 @@ class TuneLive(TuningObserver):
         test = f"{result.ticket.test_accuracy:.2%}" if result.ticket else "no ticket"
         share = f", {tried.candidate.share:.0%} of the resource" if tried.candidate.share < 1 else ""
         early = ", given up" if result.ended_early else ""
-        return f"{tried.candidate.number:3} {shown} {result.value:9.2%}{cost}  {test}{early}{share}"
+        value = f"{result.value:.2%}"
+        if result.ended_early and result.ticket is None and result.failing:
+            value = f">{result.failing.density:.2%}"  # where it ceases to match wasn't looked for
+        return f"{tried.candidate.number:3} {shown} {value:>9}{cost}  {test}{early}{share}"
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._progress.console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -13,7 +13,7 @@ from tf_lottery.drivers.run_study import SERIAL
 from tf_lottery.paths import OUTPUT
 from tf_lottery.store.upkeep import readable, sizes
 from tf_lottery.training.quiet_start import start_quietly
-from tf_lottery.tuning.answer import answer, best_study, best_text, row, savings
+from tf_lottery.tuning.answer import answer, best_study, best_text, front, row, savings
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.tuned import Tuned
 
@@ -58,6 +58,10 @@ def _report(tuned: Tuned, console: Console) -> None:
     console.print()
     for line in answer(tuned):
         _say(console, line)
+    console.print()
+    for line in front(tuned):
+        _say(console, line)
+    console.print()
     _say(console, savings(tuned))
     _say(console, f"Ended, since {tuned.ended}.")
     atomic.write_json(paths.table, [row(each, tune) for each in tuned.tried])

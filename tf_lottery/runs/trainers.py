@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tf_lottery.config import DataConfig, ModelConfig, Strict
+from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, Strict, TrainingConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.method.spec import RunSpec
@@ -35,7 +35,7 @@ class Trainers:
         """Return a trainer for a run, compiled unless another engine may train the run."""
         model, _ = self.narrowed(spec)
         parts: tuple[Strict, ...] = (spec.data, model, spec.training)
-        key = "".join(part.model_dump_json() for part in parts)
+        key = "".join(part.model_dump_json() for part in (spec.data, model, _compiled(spec.training)))
 
         def make() -> Trainer:
             compile_rule.configure(spec.training)
@@ -52,6 +52,14 @@ class Trainers:
             return spec.model, {}
         key = "".join(part.model_dump_json() for part in (spec.data, spec.model, spec.small))
         return _latest(self._narrower, key, lambda: narrowed(spec, self.dataset(spec.data)))
+
+
+def _compiled(training: TrainingConfig) -> TrainingConfig:
+    """Return the settings that a compiled network depends on. How long it trains isn't one of them where
+    learning rates don't depend on it."""
+    if training.learning_rate_schedule != LearningRateConfig():
+        return training
+    return training.model_copy(update={"steps": "1it", "evaluate_every": "1it"})
 
 
 def _latest(kept: dict[str, Any], key: str, make: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tf_lottery import arrays, atomic
 from tf_lottery.config import PruningConfig, RewindConfig, Strict, StudyConfig
-from tf_lottery.errors import LotteryError
+from tf_lottery.errors import StudyError
 from tf_lottery.paths import StudyPaths
 
 FILE = "search.json"
@@ -35,13 +35,13 @@ def check_directory(root: Path) -> None:
     """Check that a directory is new, empty or a search's, before anything is written to it.
 
     Raises:
-        LotteryError: If the directory holds something else.
+        StudyError: If the directory holds something else.
     """
     if not root.is_dir() or (root / FILE).exists():
         return
     names = [path.name for path in root.iterdir() if path.name != ".lock" and not atomic.is_temporary(path)]
     if names:
-        raise LotteryError(
+        raise StudyError(
             f"{root} isn't a search's directory: it holds {', '.join(sorted(names)[:3])}. Use a new or empty "
             "directory, or that of this search."
         )
@@ -51,7 +51,7 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
     """Make the directory, or check that it holds this search.
 
     Raises:
-        LotteryError: If the directory holds another search or a damaged file, or can't be written to.
+        StudyError: If the directory holds another search or a damaged file, or can't be written to.
     """
     atomic.make_directory(paths.root)
     file = paths.root / FILE
@@ -68,7 +68,7 @@ def open_directory(paths: StudyPaths, study: StudyConfig, settings: dict[str, An
             # An older version, which had fewer settings, has left them at what are their defaults now.
             present[section] = _settings(default) | present.get(section, {})
         if differing := sorted(k for k in content | present if content.get(k) != present.get(k)):
-            raise LotteryError(
+            raise StudyError(
                 f"{paths.root} holds another search, which differs in {', '.join(differing)}. "
                 "Use another directory."
             )
@@ -102,7 +102,7 @@ def _read(file) -> dict[str, Any]:
         if content.pop("digest") != _digest(content):
             raise ValueError("digest differs")
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise LotteryError(f"{file} fails its checksum ({error}). Use another directory.") from error
+        raise StudyError(f"{file} fails its checksum ({error}). Use another directory.") from error
     return content
 
 

@@ -214,7 +214,7 @@ class LotterySearch:
         store = SearchStore(paths)
         with held(paths.root / ".lock") as acquired:
             if not acquired:
-                raise LotteryError(f"{paths.root} is in use by another search. Stop that search first.")
+                raise StudyError(f"{paths.root} is in use by another search. Stop that search first.")
             if begins := not (paths.root / FILE).exists():
                 network.check(self._settings.arms.redrawing)  # before anything is written
             open_directory(paths, study, self._described(network, arguments))

@@ -7,9 +7,11 @@ import yaml
 from tf_lottery.config import ArmConfig, StudyConfig
 from tf_lottery.config_tune import TuneConfig
 from tf_lottery.tuning.candidate import CHAIN
-from tf_lottery.tuning.outcome import Outcome
 from tf_lottery.tuning.space import with_values
-from tf_lottery.tuning.tuned import Tried, Tuned
+from tf_lottery.tuning.tuned import Tried, Tuned, finalists, held, loss
+
+MOST_ROWS = 8
+"""The most rows that the table of the front has."""
 
 _UNITS = {"steps": "training steps", "flops": "FLOPs", "seconds": "seconds"}
 
@@ -21,42 +23,46 @@ def answer(tuned: Tuned) -> list[str]:
         return [f"No candidate has {_no_ticket(tune)}. Allow for more tolerance, or train longer."]
     own = tuned.tried[0]
     lines = [f"The study's own setting: {_came_to(own, tune)}."]
+    among = finalists(tuned.tried, tune)
+    lines += [f"{_finalist(tuned, own, each)}." for each in among]
     if not best.candidate.values:
         lines.append(
-            f"No other candidate is at least {_as_good(tune)} at a lower cost."
+            f"No other candidate is {_as_good(tune)} at a lower cost."
             if tune.cost
             else f"No other candidate is {_better(tune)}."
         )
-    else:
-        lines.append(f"Best candidate, {best.candidate.describe()}: {_came_to(best, tune)}.")
+    elif own.outcome is not None and own.outcome.ticket is not None:
         lines.append(_compared(tuned, own, best))
-    sparsest = min(_with_ticket(tuned), key=lambda each: _loss(each.outcome, tune))
-    if sparsest is not best and sparsest.candidate.values:
-        lines.append(f"{_most(tune)}, {sparsest.candidate.describe()}: {_came_to(sparsest, tune)}.")
+    most = min(_with_ticket(tuned), key=lambda each: loss(each.outcome, tune))
+    if most not in among and most.candidate.values:
+        lines.append(f"{_most(tune)}, {most.candidate.describe()}: {_came_to(most, tune)}.")
     return lines
+
+
+def _finalist(tuned: Tuned, own: Tried, each: Tried) -> str:
+    """Return what a finalist came to, and on the fresh seeds."""
+    tune, pairs = tuned.tuning.tune, tuned.confirmed.get(each.candidate.number, [])
+    text = f"Finalist {each.candidate.describe()}: {_came_to(each, tune)}"
+    both = [(first.outcome, second.outcome) for first, second in pairs if first.outcome and second.outcome]
+    if not both:
+        return text
+    values = [sum(result.value for result in column) / len(both) for column in zip(*both, strict=True)]
+    return (
+        f"{text}. On {len(pairs)} fresh seeds: {_value(values[1], tune)} on average (the study's own "
+        f"setting: {_value(values[0], tune)}), {_as_good(tune)} on {held(tuned, each)}"
+    )
 
 
 def _compared(tuned: Tuned, own: Tried, best: Tried) -> str:
     """Return the sentence that answers which k and which p."""
-    tune, seeds = tuned.tuning.tune, tuned.confirmed
-    setting, before = best.candidate.describe(), _own_values(tuned)
+    tune, setting, before = tuned.tuning.tune, best.candidate.describe(), _own_values(tuned)
     cost = ""
-    if tune.cost and best.outcome.cost and own.outcome and own.outcome.cost:
+    if tune.cost and best.outcome.cost and own.outcome.cost:
         cost = f" at {best.outcome.cost / own.outcome.cost:.0%} of the cost"
-    sentence = f"For this network {setting} finds a ticket at least {_as_good(tune)} as {before}{cost}"
-    both = [(first.outcome, second.outcome) for first, second in seeds if first.outcome and second.outcome]
-    if not seeds:
-        return f"{sentence}, on the seeds that it was chosen on; none was kept to confirm it."
-    good = sum(_loss(second, tune) <= _loss(first, tune) for first, second in both)
-    text = f"{sentence}: on {good} of {len(seeds)} fresh seeds"
-    if not both:
-        return f"{text}, since the trainings on fresh seeds failed."
-    values = [sum(each.value for each in column) / len(both) for column in zip(*both, strict=True)]
-    text += f", where it has {_value(values[1], tune)} on average, and {before} {_value(values[0], tune)}"
-    costs = [[each.cost for each in column] for column in zip(*both, strict=True)]
-    if tune.cost and all(all(column) for column in costs):
-        text += f" (cost {sum(costs[1]) / sum(costs[0]):.0%})"
-    return f"{text}."
+    sentence = f"For this network {setting} finds a ticket {_as_good(tune)} as {before}{cost}"
+    if best.candidate.number not in tuned.confirmed:
+        return f"{sentence}, on the seeds that it was chosen on; it wasn't tried on fresh ones."
+    return f"{sentence} ({held(tuned, best)} of {tune.confirm} fresh seeds)."
 
 
 def _own_values(tuned: Tuned) -> str:
@@ -95,7 +101,9 @@ def _value(value: float, tune: TuneConfig) -> str:
 
 
 def _as_good(tune: TuneConfig) -> str:
-    return "as sparse" if tune.at_density is None else "as accurate"
+    if tune.at_density is None:
+        return f"as sparse (within {tune.margin:.0%})" if tune.margin else "as sparse"
+    return f"as accurate (within {100 * tune.tolerance:g} points)" if tune.tolerance else "as accurate"
 
 
 def _better(tune: TuneConfig) -> str:
@@ -116,8 +124,20 @@ def _with_ticket(tuned: Tuned) -> list[Tried]:
     ]
 
 
-def _loss(result: Outcome, tune: TuneConfig) -> float:
-    return result.value if tune.at_density is None else -result.value
+def front(tuned: Tuned) -> list[str]:
+    """Return a table of the front: what is the best for its cost, from the cheapest to the dearest; nothing
+    where cost doesn't count."""
+    tune, entries = tuned.tuning.tune, sorted(tuned.front.entries, key=lambda entry: entry[1])
+    if not tune.cost or not entries:
+        return []
+    last = len(entries) - 1
+    places = sorted({round(place * last / max(1, MOST_ROWS - 1)) for place in range(MOST_ROWS)})
+    value = "weights" if tune.at_density is None else "accuracy"
+    lines = [f"{value:>9} {tune.cost:>15} {'test':>8}  setting (the front, from the cheapest on)"]
+    for loss_, cost, candidate, point in (entries[place] for place in places):
+        shown = loss_ if tune.at_density is None else 1 - loss_
+        lines.append(f"{shown:9.2%} {cost:15,.0f} {point.test_accuracy:8.2%}  {candidate.describe()}")
+    return lines
 
 
 def savings(tuned: Tuned) -> str:

@@ -7,6 +7,7 @@ from tf_lottery.drivers.executor import Executor
 from tf_lottery.errors import DamagedError, LotteryError, StudyError
 from tf_lottery.method.plan import collect
 from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.steps import END
 from tf_lottery.store.store import Store
 from tf_lottery.tuning.candidate import CHAIN, Candidate
 from tf_lottery.tuning.outcome import Front
@@ -45,8 +46,10 @@ class Batch:
         for candidate in self._open():
             for spec in self.stage(candidate, records).coming:
                 known = found.get(spec.key, spec)
-                points = tuple(dict.fromkeys((*known.snapshots, *spec.snapshots)))
-                found[spec.key] = known.model_copy(update={"snapshots": points})
+                points = dict.fromkeys((*known.snapshots, *spec.snapshots))
+                if spec.round == 0:
+                    points |= dict.fromkeys(self._later_points(spec))
+                found[spec.key] = known.model_copy(update={"snapshots": tuple(points)})
         return list(found.values())
 
     def collect(self, records: list[Record]) -> list[Record]:
@@ -85,6 +88,14 @@ class Batch:
 
     def trim(self, store: Store, records: list[Record]) -> None:
         """Do nothing: weights are deleted once a candidate is at its end."""
+
+    def _later_points(self, spec: RunSpec) -> list[str]:
+        """Return the rewind points that other candidates may ask a dense run for."""
+        points, last = self._tune.ranges.get("rewind.to"), spec.training.steps
+        if not isinstance(points, list):
+            return []
+        alike = [point for point in points if point[-2:] == last[-2:] and point != END]
+        return [point for point in alike if int(point[:-2]) <= int(last[:-2])]
 
     def _open(self) -> list[Candidate]:
         return [each for each in self.candidates if (each.number, each.study.seed) not in self.refused]

@@ -18,7 +18,7 @@ from tf_lottery.tuning.candidate import make_candidate
 from tf_lottery.tuning.paths import TuningPaths
 
 _SEAL = "# What this tuning is, written by tf_lottery. sha256 of what follows: "
-_FREE = {"candidates", "budget", "confirm"}
+_FREE = {"candidates", "budget", "confirm", "finalists", "margin"}
 """Settings of a tuning that may be changed when it goes on."""
 
 

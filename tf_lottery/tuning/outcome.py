@@ -9,7 +9,6 @@ from tf_lottery.config_tune import TuneConfig
 from tf_lottery.method.ledger import ledger, lines
 from tf_lottery.method.matching import ROUNDING, by_round
 from tf_lottery.method.plan import collect
-from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 from tf_lottery.tuning.candidate import CHAIN, Candidate
 
@@ -21,15 +20,17 @@ class Point:
     Attributes:
         round: The round; 0 is the dense network.
         density: The fraction of prunable weights that remain.
-        accuracy: The validation accuracy at early stop, a fraction.
-        test_accuracy: The test accuracy at early stop, a fraction. It chooses nothing.
+        accuracy: The validation accuracy at early stop, a fraction; around `fit` what is monitored, with its
+            sign turned if less is better.
+        test_accuracy: The test accuracy at early stop, a fraction. It chooses nothing; around `fit` there is
+            none.
         cost: What finding and training the ticket cost, in the tuning's measure; None if that isn't known.
     """
 
     round: int
     density: float
     accuracy: float
-    test_accuracy: float
+    test_accuracy: float | None
     cost: float | None
 
 
@@ -44,6 +45,7 @@ class Outcome:
         matching: All matching tickets, from the densest on; for the objective `accuracy_at` the one ticket.
         cost: The cost that counts: that of the ticket, or of the first pruned one if none matches.
         ended_early: Whether the candidate was given up, since others are better whatever it comes to.
+        failing: The densest ticket that was trained and doesn't match; None if there is none.
     """
 
     value: float
@@ -52,11 +54,17 @@ class Outcome:
     matching: tuple[Point, ...]
     cost: float | None
     ended_early: bool = False
+    failing: Point | None = None
 
-    def score(self, tune: TuneConfig) -> float:
+    def score(self, tune: TuneConfig, ideal: float = 1.0) -> float:
         """Return what the oracle minimizes: the logarithm of the density or of the share of wrong answers,
-        plus that of the cost times `cost_weight`."""
-        loss = self.value if tune.at_density is None else 1 - self.value
+        plus that of the cost times `cost_weight`.
+
+        Args:
+            tune: The section `tune`.
+            ideal: The best accuracy that there could be; 0 of losses, whose sign is turned.
+        """
+        loss = self.value if tune.at_density is None else ideal - self.value
         score = math.log(max(loss, 1e-6))
         return score + tune.cost_weight * math.log(max(self.cost, 1e-9)) if tune.cost and self.cost else score
 
@@ -68,17 +76,21 @@ def points(candidate: Candidate, records: Iterable[Record], tune: TuneConfig) ->
 
 def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: TuneConfig) -> dict[int, Point]:
     """Return the points of an arm, from the records that `collect` returns."""
-    own = Results(collected).of_arm(arm)
-    if arm != CHAIN:  # the search's dense network doesn't stand for the one that is trained in full
-        own = [record for record in own if record.spec.arm == arm]
+    own = [record for record in collected if record.spec.arm == arm]
+    if arm == CHAIN and not any(record.spec.round == 0 for record in own):  # arms share the dense runs
+        own = [record for record in collected if record.spec.round == 0] + own
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
-    entries = [entry for entry in ledger(collected) if entry.record.spec.arm == arm]
-    costs = {line.round: line.all for line in lines(entries)}
+    entries = [
+        each for each in ledger(collected) if each.record.spec.arm == arm or not each.record.spec.round
+    ]
+    every = lines(entries)
+    costs = {line.round: line.all for line in every if line.arm == arm or not line.round}
+    costs |= {line.round: line.all for line in every if line.arm == arm}
     found = {}
     for round, densities in values[0].items():
         if len(densities) == candidate.study.replicates:
             spending = costs.get(round)
-            cost = getattr(spending, _FIGURES[tune.cost]) if tune.cost and spending else None
+            cost = getattr(spending, FIGURES[tune.cost]) if tune.cost and spending else None
             found[round] = Point(round, *(mean(each[round]) for each in values), cost)
     return found
 
@@ -95,18 +107,23 @@ def _test_accuracy(record: Record) -> float:
     return record.early_stop_test_accuracy
 
 
-_FIGURES = {"steps": "steps", "flops": "flops_remaining", "seconds": "seconds"}
+FIGURES = {"steps": "steps", "flops": "flops_remaining", "seconds": "seconds"}
 """The measure of cost -> the figure of the ledger."""
 
 
 def needed(dense: Point, tune: TuneConfig, reference: float | None) -> float:
     """Return the accuracy that a ticket needs to match: the dense network's less the tolerance. The dense
     network of the study's own setting counts, too, so that no candidate wins by a poor dense network."""
-    return max(dense.accuracy, reference or 0.0) - (tune.tolerance or 0.0) - ROUNDING
+    best = dense.accuracy if reference is None else max(dense.accuracy, reference)
+    return best - (tune.tolerance or 0.0) - ROUNDING
 
 
 def outcome(
-    found: dict[int, Point], tune: TuneConfig, reference: float | None, ended_early: bool
+    found: dict[int, Point],
+    tune: TuneConfig,
+    reference: float | None,
+    ended_early: bool,
+    assumed: float | None = None,
 ) -> Outcome | None:
     """Return what a candidate came to.
 
@@ -115,6 +132,8 @@ def outcome(
         tune: The section `tune`.
         reference: The accuracy of the dense network of the study's own setting, None if this is that one.
         ended_early: Whether the candidate was given up.
+        assumed: The density that counts where a candidate was given up before a ticket of it matched: that of
+            the last round before the one that failed. Where it ceases to match wasn't looked for.
 
     Returns:
         The outcome; None if the dense network or all tickets are missing.
@@ -136,7 +155,9 @@ def outcome(
     if failing is not None and above.accuracy > failing.accuracy:
         share = min(1.0, max(0.0, (above.accuracy - least) / (above.accuracy - failing.accuracy)))
         value = _between(above.density, failing.density, share)
-    return Outcome(value, best, dense, tuple(matching), (best or tickets[0]).cost, ended_early)
+    if ended_early and best is None and assumed is not None:
+        value = assumed
+    return Outcome(value, best, dense, tuple(matching), (best or tickets[0]).cost, ended_early, failing)
 
 
 def _at(density: float, dense: Point, tickets: Sequence[Point]) -> Outcome | None:

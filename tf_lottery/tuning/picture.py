@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
 from tf_lottery import atomic
+from tf_lottery.config_tune import RangeConfig, TuneConfig
 from tf_lottery.tuning.tuned import Tried, Tuned
 
 MOST = 4
@@ -33,50 +36,59 @@ def draw_front(tuned: Tuned, path: Path) -> None:
 
 def _panel(figure: Any, axes: Any, tuned: Tuned, shown: Sequence[Tried], name: str) -> None:
     tune = tuned.tuning.tune
-    tried = [each for each in shown if each.candidate.values]
-    numbers = _numbers([each.candidate.values[name] for each in tried])
-    with_ticket = [each.outcome.ticket is not None for each in tried]
-    colours = {"cmap": "viridis", "vmin": min(numbers, default=0), "vmax": max(numbers, default=1)}
+    values, tried = tune.ranges[name], [each for each in shown if each.candidate.values]
+    colours = {"cmap": "viridis", "zorder": 3, "s": 46} | _limits(values)
     drawn = None
-    for has, style in ((True, {"marker": "o"}), (False, {"marker": "x", "alpha": 0.6})):
-        rows = [(e, n) for e, n, ticket in zip(tried, numbers, with_ticket, strict=True) if ticket is has]
+    for has, style in ((False, {"marker": "x", "alpha": 0.6}), (True, {"marker": "o"})):
+        rows = [each for each in tried if (each.outcome.ticket is not None) is has]
         if rows:
-            points = axes.scatter(
-                [each.outcome.cost for each, _ in rows],
-                [_percent(each.outcome.value) for each, _ in rows],
-                c=[number for _, number in rows],
-                s=46,
-                zorder=3,
+            label = None if has else "doesn't match at this density"
+            drawn = axes.scatter(
+                [each.outcome.cost for each in rows],
+                [_height(each, tune.at_density is not None) for each in rows],
+                c=[_number(each.candidate.values[name], values) for each in rows],
+                label=label,
                 **style,
                 **colours,
             )
-            drawn = points if drawn is None or has else drawn
-    _own(axes, tuned)
     _front(axes, tuned)
+    _named(axes, tuned)
     if drawn is not None:
         bar = figure.colorbar(drawn, ax=axes, label=name)
-        _label(bar, [each.candidate.values[name] for each in tried], numbers)
+        if isinstance(values, list):
+            bar.set_ticks(range(len(values)), labels=[str(each) for each in values])
+    _axes(axes, tune)
+
+
+def _axes(axes: Any, tune: TuneConfig) -> None:
     axes.set_xscale("log")
     axes.set_xlabel(_COST.get(tune.cost or "steps", "cost"))
+    scaled = [axes.xaxis]
     if tune.at_density is None:
         axes.set_yscale("log")
-        axes.set_ylabel("weights remaining at which tickets cease to match (%)")
+        axes.set_ylabel("weights of the sparsest matching ticket (%)")
+        scaled.append(axes.yaxis)
     else:
         axes.set_ylabel(f"validation accuracy at {100 * tune.at_density:g}% of the weights (%)")
+    for axis in scaled:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
 
 
-def _own(axes: Any, tuned: Tuned) -> None:
-    own = tuned.tried[0]
-    if own.outcome and own.outcome.cost is not None:
-        point = own.outcome.cost, _percent(own.outcome.value)
-        axes.plot(*point, "s", color="#d1662b", markersize=9, zorder=4, label="the study's own setting")
-    best = tuned.best
-    if best is not None and best is not own and best.outcome and best.outcome.cost is not None:
-        point = best.outcome.cost, _percent(best.outcome.value)
-        axes.plot(*point, "*", color="#1a8f4c", markersize=17, zorder=5, label="best candidate")
+def _named(axes: Any, tuned: Tuned) -> None:
+    """Mark the study's own setting and the best candidate."""
+    own, best, at_density = tuned.tried[0], tuned.best, tuned.tuning.tune.at_density is not None
+    marks = [(own, "s", "#d1662b", 10, "the study's own setting")]
+    if best is not None and best is not own:
+        marks.append((best, "*", "#1a8f4c", 17, f"best: {best.candidate.describe()}"))
+    for tried, marker, colour, size, label in marks:
+        if tried.outcome and tried.outcome.cost is not None:
+            point = tried.outcome.cost, _height(tried, at_density)
+            axes.plot(*point, marker, color=colour, markersize=size, zorder=4, label=label)
 
 
 def _front(axes: Any, tuned: Tuned) -> None:
@@ -84,26 +96,28 @@ def _front(axes: Any, tuned: Tuned) -> None:
     entries = sorted((cost, loss) for loss, cost, _, _ in tuned.front.entries if cost)
     if entries:
         at = tuned.tuning.tune.at_density
-        values = [_percent(loss if at is None else 1 - loss) for _, loss in entries]
+        values = [100 * (loss if at is None else 1 - loss) for _, loss in entries]
         costs = [cost for cost, _ in entries]
         axes.step(costs, values, where="post", color="0.45", linewidth=1.2, label="front of all tickets")
 
 
-def _numbers(values: Sequence[Any]) -> list[float]:
-    """Return numbers that colours can stand for: steps without their unit, texts by their order."""
-    if all(isinstance(each, int | float) for each in values):
-        return [float(each) for each in values]
-    if all(isinstance(each, str) and each[:-2].isdecimal() for each in values):
-        return [float(each[:-2]) for each in values]
-    order = sorted({str(each) for each in values})
-    return [float(order.index(str(each))) for each in values]
+def _height(tried: Tried, at_density: bool) -> float:
+    """Return where a candidate stands, in percent: the density of its ticket or, if it has none, of the first
+    one that doesn't match; or the accuracy."""
+    result = tried.outcome
+    point = result.ticket or result.failing
+    return 100 * (point.density if point and not at_density else result.value)
 
 
-def _label(bar: Any, values: Sequence[Any], numbers: Sequence[float]) -> None:
-    labels = dict(zip(numbers, map(str, values), strict=True))
-    if len(labels) <= 8:
-        bar.set_ticks(list(labels), labels=list(labels.values()))
+def _limits(values: list[Any] | RangeConfig) -> dict[str, float]:
+    if isinstance(values, list):
+        return {"vmin": 0, "vmax": max(1, len(values) - 1)}
+    least, most, _ = values.bounds
+    return {"vmin": least, "vmax": most}
 
 
-def _percent(value: float) -> float:
-    return 100 * value
+def _number(value: Any, values: list[Any] | RangeConfig) -> float:
+    """Return the number that a value's colour stands for: its place in a list, or itself without its unit."""
+    if isinstance(values, list):
+        return float(values.index(value))
+    return float(value[:-2]) if isinstance(value, str) else float(value)

@@ -69,7 +69,9 @@ def stage(
         or (spec.arm == CHAIN and spec.round <= limit)
         or (spec.arm == candidate.arm and spec.round in wanted)
     ]
-    return Stage(coming, outcome(found, tune, reference, given_up))
+    failed = min((round for round in found if round), default=1)
+    assumed = chain[failed - 1].density if given_up and failed - 1 in chain else None
+    return Stage(coming, outcome(found, tune, reference, given_up, assumed))
 
 
 def _begins_later(study: StudyConfig) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tf_lottery.config_tune import Tuning
+from tf_lottery.config_tune import TuneConfig, Tuning
 from tf_lottery.method.ledger import Spending
 from tf_lottery.tuning.candidate import Candidate
 from tf_lottery.tuning.outcome import Front, Outcome
@@ -37,7 +37,8 @@ class Tuned:
         tried: The candidates, in the order in which they were proposed. The first is the study's own setting.
         front: The front of all candidates that had the full resource.
         best: The recommended candidate; None if no candidate has a ticket.
-        confirmed: For each fresh seed what the study's own setting and the best one came to.
+        confirmed: Number of a finalist -> for each fresh seed what the study's own setting came to, and what
+            the finalist did.
         spent: What all runs together cost, those of the confirmation included.
         ended: Why no more candidates were proposed.
     """
@@ -47,7 +48,7 @@ class Tuned:
     tried: list[Tried]
     front: Front
     best: Tried | None = None
-    confirmed: list[tuple[Tried, Tried]] = field(default_factory=list)
+    confirmed: dict[int, list[tuple[Tried, Tried]]] = field(default_factory=dict)
     spent: Spending | None = None
     ended: str = ""
 
@@ -61,22 +62,65 @@ class Tuned:
     """The training steps of the candidates' runs, each run counted once."""
 
 
-def recommended(tried: Iterable[Tried], tuning: Tuning) -> Tried | None:
-    """Return the best candidate.
+def finalists(tried: Iterable[Tried], tune: TuneConfig) -> list[Tried]:
+    """Return the candidates that may be the best, which are then tried on fresh seeds.
 
-    That is the cheapest one that is at least as good as the study's own setting; the one with the best
-    objective where cost doesn't count, or where the study's own setting has no ticket. Of equals the first.
+    These are cheaper than the study's own setting and as good, within the margin, and no cheaper one is
+    better: at most `tune.finalists` of them, from the cheapest to the dearest. Where cost doesn't count, or
+    the study's own setting has no ticket, it is the one with the best objective. It may be none.
     """
-    tune = tuning.tune
     full = [each for each in tried if each.outcome and each.outcome.ticket and each.candidate.share == 1.0]
-    if not full:
-        return None
-
-    def loss(each: Tried) -> float:
-        return each.outcome.value if tune.at_density is None else -each.outcome.value
-
-    own = full[0] if not full[0].candidate.values else None
+    own = next((each for each in full if not each.candidate.values), None)
     if own is None or not tune.cost or own.outcome.cost is None:
-        return min(full, key=lambda each: (loss(each), each.outcome.cost or 0.0))
-    as_good = [each for each in full if loss(each) <= loss(own) and each.outcome.cost is not None]
-    return min(as_good, key=lambda each: (each.outcome.cost, loss(each)))
+        best = min(full, key=lambda each: (loss(each.outcome, tune), each.outcome.cost or 0.0), default=None)
+        return [best] if best is not None and best is not own else []
+    cheaper = [each for each in full if each.outcome.cost and each.outcome.cost < own.outcome.cost]
+    as_good = [each for each in cheaper if is_as_good(each.outcome, own.outcome, tune)]
+    front: list[Tried] = []
+    for each in sorted(as_good, key=lambda each: (each.outcome.cost, loss(each.outcome, tune))):
+        if not front or loss(each.outcome, tune) < loss(front[-1].outcome, tune):
+            front.append(each)
+    last = len(front) - 1
+    places = {round(place * last / max(1, tune.finalists - 1)) for place in range(tune.finalists)}
+    return [each for place, each in enumerate(front) if place in places]
+
+
+def recommended(tuned: Tuned) -> Tried | None:
+    """Return the best candidate; None if no candidate has a ticket.
+
+    It is the cheapest finalist that is as good on most of the fresh seeds, or else the one that is on
+    the most of them; where there is no finalist, the study's own setting.
+    """
+    tune, among = tuned.tuning.tune, finalists(tuned.tried, tuned.tuning.tune)
+    if not among:
+        own = tuned.tried[0] if tuned.tried else None
+        return own if own is not None and own.outcome and own.outcome.ticket else None
+    for each in among:
+        if held(tuned, each) * 2 > tune.confirm or not tune.confirm:
+            return each
+    return max(among, key=lambda each: held(tuned, each))
+
+
+def held(tuned: Tuned, candidate: Tried) -> int:
+    """Return on how many fresh seeds a finalist is as good as the study's own setting."""
+    pairs = tuned.confirmed.get(candidate.candidate.number, [])
+    both = [(own.outcome, other.outcome) for own, other in pairs if own.outcome and other.outcome]
+    return sum(is_as_good(other, own, tuned.tuning.tune) for own, other in both)
+
+
+def loss(result: Outcome, tune: TuneConfig) -> float:
+    """Return the objective so that less is better: the density, or the share of wrong answers."""
+    return result.value if tune.at_density is None else 1 - result.value
+
+
+def is_as_good(result: Outcome, own: Outcome, tune: TuneConfig) -> bool:
+    """Return whether a candidate is as good as the study's own setting, within the margin.
+
+    Args:
+        result: What the candidate came to.
+        own: What the study's own setting came to.
+        tune: The section `tune`.
+    """
+    if tune.at_density is None:
+        return result.value <= own.value * (1 + tune.margin)
+    return result.value >= own.value - (tune.tolerance or 0.0)

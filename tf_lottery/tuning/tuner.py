@@ -6,7 +6,7 @@ again, where what is finished takes no time; and several commands may share one.
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tf_lottery.method.plan import collect
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import OUTPUT
 from tf_lottery.runs.log import Log
-from tf_lottery.runs.observe import Several, StudyObserver
+from tf_lottery.runs.observe import Several
 from tf_lottery.seeding import derive
 from tf_lottery.store import failures
 from tf_lottery.store.store import Store
@@ -33,24 +33,15 @@ from tf_lottery.tuning.candidate import Candidate, make_candidate, most_steps
 from tf_lottery.tuning.check import check_budget, check_tuning, count_examples
 from tf_lottery.tuning.journal import Asked, agree, asked, open_tuning
 from tf_lottery.tuning.keep import drop_weights, keep_candidate
+from tf_lottery.tuning.observe import TuningObserver
 from tf_lottery.tuning.oracle import Asker
 from tf_lottery.tuning.outcome import Front
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.space import drawn_from, settings_from
-from tf_lottery.tuning.tuned import Tried, Tuned, recommended
+from tf_lottery.tuning.tuned import Tried, Tuned, finalists, recommended
 
 DUPLICATES = 20
 """How many proposals in a row may be known already before the ranges count as exhausted."""
-
-
-class TuningObserver(StudyObserver):
-    """Hears of a tuning's candidates, too, and does nothing."""
-
-    def proposed(self, candidates: Sequence[Candidate]) -> None:
-        """Hear which candidates are trained next."""
-
-    def tried(self, tried: Tried, so_far: Tuned) -> None:
-        """Hear what a candidate came to."""
 
 
 def run_tuning(
@@ -262,22 +253,43 @@ class _Run:
         return tried.outcome.score(self.tuning.tune) if tried.outcome else None
 
     def _confirm(self) -> None:
-        """Try the study's own setting and the best one on seeds that no candidate has seen."""
+        """Try the study's own setting and the finalists on seeds that no candidate has seen."""
         tune, result = self.tuning.tune, self.result
-        result.best = recommended(result.tried, self.tuning)
-        if result.best is None or not result.best.candidate.values or not tune.confirm:
-            return
-        number, values = result.best.candidate.number, result.best.candidate.values
-        seeds = [derive(self.tuning.study.seed, each, "confirm") for each in range(tune.confirm)]
-        own = [self._candidate(0, {}, seed=seed) for seed in seeds]
-        best = [self._candidate(number, values, seed=seed) for seed in seeds]
-        distinct = result.distinct
-        self.observer.proposed([*own, *best])
-        first = self._driven(own, {}, Front(tune))
-        dense = {each.candidate.study.seed: each.outcome.dense.accuracy for each in first if each.outcome}
-        second = self._driven(best, dense, Front(tune))
-        result.confirmed = list(zip(first, second, strict=True))
-        result.distinct = distinct
+        among, distinct = self._affordable(finalists(result.tried, tune)), result.distinct
+        if among and tune.confirm and self._own_has_ticket():
+            seeds = [derive(self.tuning.study.seed, each, "confirm") for each in range(tune.confirm)]
+            own = [self._candidate(0, {}, seed=seed) for seed in seeds]
+            self.observer.proposed(own)
+            first = self._driven(own, {}, Front(tune))
+            dense = {e.candidate.study.seed: e.outcome.dense.accuracy for e in first if e.outcome}
+            trials = [
+                self._candidate(each.candidate.number, each.candidate.values, seed=seed)
+                for each in among
+                for seed in seeds
+            ]
+            second = self._driven(trials, dense, Front(tune))
+            for place, each in enumerate(among):
+                own_part = second[place * len(seeds) : (place + 1) * len(seeds)]
+                result.confirmed[each.candidate.number] = list(zip(first, own_part, strict=True))
+        result.distinct, result.best = distinct, recommended(result)
+
+    def _affordable(self, among: list[Tried]) -> list[Tried]:
+        """Return the finalists that the budget holds, from the cheapest on: at least one of them."""
+        tune, planned, held = self.tuning.tune, 0, list[Tried]()
+        seeds = tune.confirm
+        if among and tune.budget_steps is not None:
+            own = self.result.tried[0].candidate
+            planned = seeds * (self._most_steps(own) // own.study.replicates)
+        for each in among:
+            planned += seeds * (self._most_steps(each.candidate) // each.candidate.study.replicates)
+            if held and not self._affords(planned):
+                break
+            held.append(each)
+        return held
+
+    def _own_has_ticket(self) -> bool:
+        own = self.result.tried[0]
+        return own.outcome is not None and own.outcome.ticket is not None
 
 
 def _refused(tried: Tried, work: Batch) -> bool:

@@ -1,0 +1,64 @@
+"""What a study says of a claim: that it holds, that it fails, that it is undecided, or nothing."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tf_lottery.analysis.statistics import LEVEL, Interval
+
+HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "untested"
+ANSWERS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study says of a claim.
+
+    Attributes:
+        answer: One of `ANSWERS`. A claim is undecided if the interval of its effect contains both answers,
+            and untested if the study lacks runs that it needs.
+        why: The reason, one sentence. For an untested claim what would test it, as YAML.
+        effect: The paired differences' mean and interval; None if nothing was compared.
+        unit: The effect's unit.
+        where: Which arms and round were compared.
+    """
+
+    answer: str
+    why: str
+    effect: Interval | None = None
+    unit: str = "points"
+    where: dict[str, Any] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Return the effect in words: `+0.31 points (0.12 to 0.50, 3 replicates)`."""
+        if self.effect is None:
+            return ""
+        effect = self.effect
+        digits = 0 if self.unit == "steps" else 2
+        text = f"{effect.mean:+,.{digits}f} {self.unit}"
+        replicates = f"{effect.count} replicate{'s' if effect.count > 1 else ''}"
+        if effect.low == float("-inf"):
+            return f"{text} ({replicates}: no interval)"
+        return f"{text} ({effect.low:,.{digits}f} to {effect.high:,.{digits}f}, {replicates}, {LEVEL:.0%})"
+
+
+def untested(why: str) -> Answer:
+    """Return the answer of a claim that the study doesn't test.
+
+    Args:
+        why: What it lacks, and the YAML that would test it.
+    """
+    return Answer(UNTESTED, why)
+
+
+def decided(known: bool | None, why: str, effect: Interval, unit: str = "points", **where: Any) -> Answer:
+    """Return the answer that an interval gives.
+
+    Args:
+        known: Whether the claim holds; None if the interval contains both answers.
+        why: What was compared, one sentence.
+        effect: The paired differences' mean and interval.
+        unit: The effect's unit.
+        where: Which arms and round were compared.
+    """
+    answer = UNDECIDED if known is None else HOLDS if known else FAILS
+    return Answer(answer, why, effect, unit, where)

@@ -1,0 +1,219 @@
+"""Claims of papers, each tested on a study's finished runs.
+
+To add one, write a function `Findings -> Answer` and a line in `CLAIMS`. The first line of its docstring is
+the statement, with the source in brackets.
+
+At which round arms are compared is settled before anyone looks at test accuracies: at densities that papers
+name, or at the sparsest matching ticket, which validation chooses.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tf_lottery.analysis.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Answer, decided, untested
+from tf_lottery.analysis.findings import (
+    DENSE,
+    FASTEST,
+    Findings,
+    early_stop,
+    seconds_to_stop,
+    test_accuracy,
+    validation_accuracy,
+)
+from tf_lottery.analysis.literature import LITERATURE
+
+Claim = Callable[[Findings], Answer]
+
+MOST_ACCURATE = 0.135
+"""The density at which the article finds tickets most accurate (LeNet: more than 0.3 points above)."""
+GAIN = 0.3
+"""By how many points tickets generalize better at that density."""
+
+
+def winning_ticket(findings: Findings) -> Answer:
+    """There is a winning ticket: it matches, and no control that was trained is as good (F. & C. 2018)."""
+    matching = matching_ticket(findings)
+    controls = {name: CLAIMS[name](findings) for name in CONTROLS}
+    tested = {name: each for name, each in controls.items() if each.answer != UNTESTED}
+    if matching.answer == UNTESTED:
+        return matching
+    if not tested:
+        return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}, shuffled: {}}.")
+    parts = {"matching_ticket": matching, **tested}
+    failed = [name for name, each in parts.items() if each.answer == FAILS]
+    open_ = [name for name, each in parts.items() if each.answer == UNDECIDED]
+    if failed or open_:
+        answer, names = (FAILS, failed) if failed else (UNDECIDED, open_)
+        return Answer(answer, f"See {', '.join(names)}.", where=dict(matching.where))
+    return Answer(HOLDS, f"It matches, and beats: {', '.join(tested)}.", where=dict(matching.where))
+
+
+def matching_ticket(findings: Findings) -> Answer:
+    """A sparse ticket is as accurate as the dense network (Frankle & Carbin 2018)."""
+    return _matching(findings, findings.rounds(findings.main), "Prune at least once.")
+
+
+def at_10_to_20_percent(findings: Findings) -> Answer:
+    """A ticket with 10 to 20% of the weights is as accurate as the dense network (Frankle & Carbin 2018)."""
+    rounds = [r for r in findings.rounds(findings.main) if 0.1 <= findings.density(r) <= 0.2]
+    return _matching(findings, rounds, "Prune to 10 to 20%: pruning: {rounds: 8} at a rate of 0.2.")
+
+
+def at_1_percent(findings: Findings) -> Answer:
+    """A ticket with 1.2% of the weights is as accurate as the dense network (tested, not claimed, 2018)."""
+    rounds = [r for r in findings.rounds(findings.main) if 0.008 <= findings.density(r) <= 0.015]
+    return _matching(findings, rounds, "Prune to 1.2%: pruning: {rounds: 20} at a rate of 0.2.")
+
+
+def learns_faster(findings: Findings) -> Answer:
+    """Tickets reach early stop in fewer steps than the dense network (Frankle & Carbin 2018)."""
+    return _faster(findings, early_stop, "steps")
+
+
+def learns_faster_in_seconds(findings: Findings) -> Answer:
+    """Tickets that the sparse engine trains reach early stop in less time (this library's claim)."""
+    at = findings.nearest(FASTEST, findings.rounds(findings.main))
+    runs = [r for r in findings.records if (r.spec.arm, r.spec.round) == (findings.main, at)]
+    if not runs or any(record.resolved.get("engine") != "sparse" for record in runs):
+        return untested("The sparse engine didn't train tickets at 21%. Set training: {engine: auto}.")
+    return _faster(findings, seconds_to_stop, "seconds")
+
+
+def generalizes_better(findings: Findings) -> Answer:
+    """Tickets are at least 0.3 points more accurate on test data than the dense network (F. & C. 2018)."""
+    main, at = findings.main, findings.nearest(MOST_ACCURATE, findings.rounds(findings.main))
+    effect = None if at is None else findings.effect(main, main, test_accuracy, at, DENSE)
+    if effect is None:
+        return untested("No ticket is trained. Set pruning: {rounds: 9}.")
+    why = f"Test accuracy at early stop of round {at} ({findings.density(at):.1%}) less the dense network's."
+    return decided(effect.above(GAIN), why, effect, round=at)
+
+
+def reinitialized_is_worse(findings: Findings) -> Answer:
+    """The same mask is worse with weights drawn anew (Frankle & Carbin 2018)."""
+    controls = findings.like("random_reinit", on=findings.main)
+    if not controls:
+        return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}}.")
+    return _better_than(findings, controls[0])
+
+
+def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
+    """Answer whether a ticket of some rounds matches: the sparsest that surely does, with all denser ones."""
+    main, tolerance = findings.main, 100 * findings.study.tolerance
+    tested = {r: findings.effect(main, main, validation_accuracy, r, DENSE) for r in findings.rounds(main)}
+    tested = {round: effect for round, effect in tested.items() if effect is not None}
+    rounds = [round for round in rounds if round in tested]
+    if not rounds:
+        return untested(f"No such ticket is trained. {otherwise}")
+    above = {round: effect.above(-tolerance) for round, effect in tested.items()}
+    surely = [r for r in rounds if all(known for at, known in above.items() if at <= r)]
+    perhaps = [r for r in rounds if all(known is not False for at, known in above.items() if at <= r)]
+    at = (surely or perhaps or rounds[:1])[-1]
+    known = True if surely else None if perhaps else False
+    less = f" less the tolerance of {tolerance:g} points" if tolerance else ""
+    why = (
+        f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) against the dense "
+        f"network's{less}, there and at every denser round."
+    )
+    return decided(known, why, tested[at], round=at, density=findings.density(at))
+
+
+def _faster(findings: Findings, read: Callable, unit: str) -> Answer:
+    main, at = findings.main, findings.nearest(FASTEST, findings.rounds(findings.main))
+    effect = None if at is None else findings.effect(main, main, read, at, DENSE)
+    if effect is None:
+        return untested("No ticket is trained. Set pruning: {rounds: 7}.")
+    above = effect.above(0.0)
+    below = True if effect.high < 0 else None if above is None else False
+    why = f"Early stop of round {at} ({findings.density(at):.1%} of the weights) less the dense network's."
+    return decided(below, why, effect, unit, round=at)
+
+
+def _better_than(findings: Findings, control: str) -> Answer:
+    at = findings.round_to_compare(findings.main, control)
+    effect = None if at is None else findings.effect(findings.main, control, test_accuracy, at)
+    if effect is None:
+        return untested(f"{control} has no round of a replicate that the ticket has. Let the study go on.")
+    why = f"Test accuracy of the ticket of round {at} ({findings.density(at):.1%}) less that of {control}."
+    return decided(effect.above(0.0), why, effect, round=at, arm=control)
+
+
+CONTROLS = (
+    "reinitialized_is_worse",
+    "more_than_its_layers",
+    "beats_random_pruning",
+    "beats_smart_ratios",
+    "beats_random_sparsity",
+)
+"""The claims that say that a control is worse than the ticket."""
+
+CLAIMS: dict[str, Claim] = {
+    "winning_ticket": winning_ticket,
+    "matching_ticket": matching_ticket,
+    "at_10_to_20_percent": at_10_to_20_percent,
+    "at_1_percent": at_1_percent,
+    "learns_faster": learns_faster,
+    "learns_faster_in_seconds": learns_faster_in_seconds,
+    "generalizes_better": generalizes_better,
+    "reinitialized_is_worse": reinitialized_is_worse,
+    **LITERATURE,
+}
+"""The claims, in the order in which a verdict tells them."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A claim and what a study says of it.
+
+    Attributes:
+        name: The claim's name in `CLAIMS`.
+        statement: What it says.
+        source: Who says it.
+        answer: What the study says.
+    """
+
+    name: str
+    statement: str
+    source: str
+    answer: Answer
+
+    def row(self) -> dict[str, Any]:
+        """Return it as `verdict --json` prints it."""
+        row = asdict(self.answer)
+        return {"claim": self.name, "statement": self.statement, "source": self.source, **row}
+
+
+def judge(findings: Findings) -> list[Told]:
+    """Return what a study says of each claim.
+
+    Args:
+        findings: The study's finished runs.
+    """
+    return [Told(name, *_told(claim), claim(findings)) for name, claim in CLAIMS.items()]
+
+
+def combined(judged: Mapping[str, Sequence[Told]]) -> list[str]:
+    """Return what several studies say together: a claim holds on any structure if it does in each of them.
+
+    Args:
+        judged: Study -> what it says of each claim.
+    """
+    lines = []
+    for place, name in enumerate(CLAIMS):
+        answers = {study: told[place].answer.answer for study, told in judged.items()}
+        tested = {study: answer for study, answer in answers.items() if answer != UNTESTED}
+        if not tested:
+            continue
+        alike = set(tested.values())
+        parts = "; ".join(f"{study}: {answer}" for study, answer in tested.items())
+        together = alike.pop() if len(alike) == 1 else "not the same in all"
+        lines.append(f"{name}, {len(tested)} of {len(judged)} studies: {together} ({parts})")
+    return lines
+
+
+def _told(claim: Claim) -> tuple[str, str]:
+    first = inspect.getdoc(claim).splitlines()[0].rstrip(".")
+    statement, _, source = first.rpartition(" (")
+    return f"{statement}.", source.removesuffix(")")

@@ -1,0 +1,170 @@
+"""Claims of the literature that came after the article. Their lines stand in `claims.py:CLAIMS`."""
+
+from collections.abc import Callable
+
+from tf_lottery.analysis.claim import Answer, decided, untested
+from tf_lottery.analysis.findings import Findings, test_accuracy
+from tf_lottery.analysis.statistics import Interval
+from tf_lottery.config import RewindConfig
+from tf_lottery.method.arms import in_full
+
+INDIFFERENT = 0.5
+"""Arms count as equally good if their accuracies surely differ by less than so many points."""
+
+
+def iterative_beats_one_shot(findings: Findings) -> Answer:
+    """Pruning in rounds finds better tickets than pruning once (Frankle & Carbin 2018)."""
+    return _ticket_beats(findings, "one_shot", "one_shot: {}")
+
+
+def more_than_its_layers(findings: Findings) -> Answer:
+    """A ticket beats its mask shuffled within the layers: it is more than their densities (Frankle 2021)."""
+    return _ticket_beats(findings, "shuffled", "shuffled: {}")
+
+
+def large_weights_matter(findings: Findings) -> Answer:
+    """A ticket beats the mask of the weights that were smallest (Frankle et al. 2021)."""
+    return _ticket_beats(findings, "inverted", "inverted: {}")
+
+
+def beats_random_pruning(findings: Findings) -> Answer:
+    """A ticket beats rounds of random pruning to the same layers' densities (Frankle & Carbin 2018)."""
+    chains = [arm for arm in findings.like("ticket") if arm != findings.main]
+    drawn = [arm for arm in chains if in_full(findings.study, arm).pruning.criterion == "random"]
+    if not drawn:
+        return untested(
+            "No such arm is trained. Add arms: {ticket: {}, drawn: {like: ticket, pruning: {criterion: "
+            "random}}}."
+        )
+    return _beats(findings, findings.main, drawn[0])
+
+
+def beats_smart_ratios(findings: Findings) -> Answer:
+    """A ticket beats a random mask with smart ratios (Su et al. 2020 doubt it)."""
+    return _ticket_beats(findings, "smart_ratio", "smart_ratio: {}")
+
+
+def beats_random_sparsity(findings: Findings) -> Answer:
+    """A ticket beats a random mask with the layers' densities at ERK (Evci et al. 2020)."""
+    return _ticket_beats(findings, "static", "static: {}")
+
+
+def beats_small_dense(findings: Findings) -> Answer:
+    """A ticket beats a dense network with as many weights (Frankle & Carbin 2018)."""
+    return _ticket_beats(findings, "small_dense", "small_dense: {}")
+
+
+def beats_dense_longer(findings: Findings) -> Answer:
+    """A ticket beats the dense network trained for as long as its whole search (cost-matched)."""
+    return _ticket_beats(findings, "dense_longer", "dense_longer: {}")
+
+
+def beats_set(findings: Findings) -> Answer:
+    """A ticket beats SET, whose mask changes within one training (Mocanu et al. 2018)."""
+    return _ticket_beats(findings, "set", "set: {}")
+
+
+def beats_rigl(findings: Findings) -> Answer:
+    """A ticket beats RigL, whose mask changes within one training (Evci et al. 2020)."""
+    return _ticket_beats(findings, "rigl", "rigl: {}")
+
+
+def late_rewinding_helps(findings: Findings) -> Answer:
+    """Rewinding to a later step finds better tickets than rewinding to step 0 (Frankle et al. 2020)."""
+    late, early = _rewound(findings, True), _rewound(findings, False)
+    if not late or not early:
+        return untested(
+            "It takes tickets of both kinds. Add arms: {ticket: {}, late: {like: ticket, rewind: {to: "
+            "1000it}}}."
+        )
+    return _beats(findings, late[0], early[0])
+
+
+def learning_rate_rewinding_is_as_good(findings: Findings) -> Answer:
+    """Learning-rate rewinding is as good as rewinding weights (Renda et al. 2020)."""
+    chains = findings.like("ticket")
+    kept = [arm for arm in chains if _rewind(findings, arm).weights == "trained"]
+    rewound = [arm for arm in chains if _rewind(findings, arm).weights == "rewound"]
+    if not kept or not rewound:
+        return untested(
+            "It takes tickets of both kinds. Add arms: {ticket: {}, lr_rewound: {like: ticket, rewind: "
+            "{weights: trained}}}."
+        )
+    at, effect = _compared(findings, kept[0], rewound[0])
+    if effect is None:
+        return _nothing_in_common(kept[0], rewound[0])
+    above = effect.above(-INDIFFERENT)
+    why = (
+        f"Test accuracy of {kept[0]} less that of {rewound[0]} at round {at}: at least -{INDIFFERENT} points."
+    )
+    return decided(above, why, effect, round=at, arm=kept[0])
+
+
+def pruning_at_init_is_indifferent(findings: Findings) -> Answer:
+    """Pruning at initialization gains nothing by its mask over the same shuffled (Frankle et al. 2021)."""
+    pairs = [
+        (arm, shuffled) for arm in findings.like("at_init") for shuffled in findings.like("shuffled", on=arm)
+    ]
+    if not pairs:
+        return untested(
+            "It takes a pruning at initialization and its mask shuffled. Add arms: {snip: {like: at_init, "
+            "pruning: {criterion: snip}}, snip_shuffled: {like: shuffled, on: snip}}."
+        )
+    arm, shuffled = pairs[0]
+    at, effect = _compared(findings, arm, shuffled)
+    if effect is None:
+        return _nothing_in_common(arm, shuffled)
+    why = f"Test accuracy of {arm} less that of {shuffled} at round {at}: equal within {INDIFFERENT} points."
+    return decided(effect.within(INDIFFERENT), why, effect, round=at, arm=arm)
+
+
+def _ticket_beats(findings: Findings, function: str, yaml: str) -> Answer:
+    on = findings.main if function in ("shuffled", "inverted") else None
+    arms = findings.like(function, on=on)
+    if not arms:
+        return untested(f"No such arm is trained. Add arms: {{ticket: {{}}, {yaml}}}.")
+    return _beats(findings, findings.main, arms[0])
+
+
+def _beats(findings: Findings, arm: str, other: str) -> Answer:
+    at, effect = _compared(findings, arm, other)
+    if effect is None:
+        return _nothing_in_common(arm, other)
+    why = f"Test accuracy of {arm} less that of {other} at round {at} ({findings.density(at):.1%})."
+    return decided(effect.above(0.0), why, effect, round=at, arm=other)
+
+
+def _compared(findings: Findings, arm: str, other: str) -> tuple[int | None, Interval | None]:
+    at = findings.round_to_compare(arm, other)
+    return at, None if at is None else findings.effect(arm, other, test_accuracy, at)
+
+
+def _nothing_in_common(arm: str, other: str) -> Answer:
+    return untested(f"{arm} and {other} have no round of one replicate in common. Let the study go on.")
+
+
+def _rewound(findings: Findings, late: bool) -> list[str]:
+    arms = [arm for arm in findings.like("ticket") if _rewind(findings, arm).weights == "rewound"]
+    return [arm for arm in arms if (_rewind(findings, arm).to not in ("0it", "0ep")) is late]
+
+
+def _rewind(findings: Findings, arm: str) -> RewindConfig:
+    return in_full(findings.study, arm).rewind
+
+
+LITERATURE: dict[str, Callable[[Findings], Answer]] = {
+    "iterative_beats_one_shot": iterative_beats_one_shot,
+    "more_than_its_layers": more_than_its_layers,
+    "large_weights_matter": large_weights_matter,
+    "beats_random_pruning": beats_random_pruning,
+    "beats_smart_ratios": beats_smart_ratios,
+    "beats_random_sparsity": beats_random_sparsity,
+    "late_rewinding_helps": late_rewinding_helps,
+    "learning_rate_rewinding_is_as_good": learning_rate_rewinding_is_as_good,
+    "pruning_at_init_is_indifferent": pruning_at_init_is_indifferent,
+    "beats_set": beats_set,
+    "beats_rigl": beats_rigl,
+    "beats_dense_longer": beats_dense_longer,
+    "beats_small_dense": beats_small_dense,
+}
+"""These claims, in the order in which a verdict tells them."""

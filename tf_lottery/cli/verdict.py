@@ -1,0 +1,52 @@
+"""The command that tests papers' claims on studies: `verdict`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from tf_lottery.cli.app import app, find
+
+SHOWN = ("holds", "fails", "undecided", "untested")
+"""The answers, in the order in which they are told."""
+
+
+@app.command()
+def verdict(
+    studies: Annotated[list[str], typer.Argument(help="Names under saved_models/, or directories.")],
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON list, an object for each claim.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Say what would test the others, too.")] = False,
+) -> None:
+    """Test the claims of papers on one or several studies, with intervals."""
+    from tf_lottery.analysis.claims import combined, judge
+    from tf_lottery.analysis.findings import Findings
+    from tf_lottery.analysis.words import claim_lines
+    from tf_lottery.method.plan import collect
+    from tf_lottery.store.store import Store
+    from tf_lottery.store.study_file import load
+
+    judged = {}
+    for study in studies:
+        paths = find(study)
+        config = load(paths)
+        judged[str(study)] = judge(Findings(config, collect(config, Store(paths).records())))
+    if as_json:
+        rows = [{"study": study, **told.row()} for study, every in judged.items() for told in every]
+        print(json.dumps(_finite(rows), indent=2))
+        return
+    for study, every in judged.items():
+        if len(judged) > 1:
+            print(f"{study}:")
+        print("\n".join(claim_lines(every, all_)))
+        print()
+    if len(judged) > 1:
+        print("\n".join(combined(judged)))
+
+
+def _finite(value):
+    """Return JSON values with None for infinite ends of intervals, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
