@@ -124,18 +124,24 @@ def simulate(monkeypatch):
     monkeypatch.setattr("os.fsync", lambda file: None)  # no power cut is simulated
 
 
+def all_of(tuned):
+    """All candidates of a tuning, those on fresh seeds included."""
+    fresh = [one for pairs in tuned.confirmed.values() for pair in pairs for one in pair]
+    return [*tuned.tried, *{each.candidate.name: each for each in fresh}.values()]
+
+
 def table(tuned):
     """All that a tuning came to, to be compared."""
     rows = [
         (
-            each.candidate.number,
+            each.candidate.name,
             each.candidate.values,
             each.candidate.share,
             each.outcome,
             each.failure,
             each.steps,
         )
-        for each in (*tuned.tried, *(one for pair in tuned.confirmed for one in pair))
+        for each in all_of(tuned)
     ]
     best = tuned.best and tuned.best.candidate.number
     front = [(loss, cost, candidate.number, at.round) for loss, cost, candidate, at in tuned.front.entries]

@@ -1,6 +1,6 @@
 """What a tuning keeps of its candidates' runs."""
 
-from tests.tuning.simulated import STEPS
+from tests.tuning.simulated import STEPS, all_of
 from tf_lottery.paths import StudyPaths
 from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import load
@@ -9,10 +9,9 @@ from tf_lottery.tuning.paths import TuningPaths
 
 def test_every_candidate_is_a_study_of_its_own(simulation):
     tuned = simulation.run()
-    names = [each.candidate.name for each in tuned.tried]
-    names += [one.candidate.name for pair in tuned.confirmed for one in pair]
+    names = [each.candidate.name for each in all_of(tuned)]
     assert sorted(path.name for path in (simulation.directory / "candidates").iterdir()) == sorted(names)
-    for each in tuned.tried:
+    for each in all_of(tuned):
         paths = StudyPaths(simulation.directory / "candidates" / each.candidate.name)
         assert load(paths) == each.candidate.study
         assert sum(record.spent.steps for record in Store(paths).records()) == each.steps
@@ -22,7 +21,7 @@ def test_masks_are_kept_and_the_weights_of_tickets_alone(simulation):
     tuned = simulation.run({"storage": {"keep": "masks"}}, ranges=STEPS)
     store = Store(TuningPaths(simulation.directory))
     tickets = set()
-    for each in (*tuned.tried, *(one for pair in tuned.confirmed for one in pair)):
+    for each in all_of(tuned):
         own = Store(StudyPaths(simulation.directory / "candidates" / each.candidate.name))
         for record in own.records():
             run, ticket = own.paths.run(record.key), each.outcome.ticket

@@ -1,7 +1,6 @@
 """Real tunings on digits, from the ranges to the ticket of the best candidate."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -165,17 +164,6 @@ def test_the_weights_of_each_candidates_ticket_are_kept(finished):
         for path, mask in masks.items():
             assert not weights[f"model/{path}"][~mask].any()
             assert np.abs(weights[f"model/{path}"][mask]).sum() > 0
-
-
-def test_a_candidate_goes_on_as_a_study_without_training_its_runs_again(finished, tmp_path):
-    directory, tuned, _ = finished
-    best = tuned.best.candidate
-    shutil.copytree(directory / "candidates" / best.name, tmp_path / "study")
-    observer = Trained()
-    records = run_study(best.study, tmp_path / "study", observer=observer)
-    known = {record.key for record in Store(StudyPaths(directory)).records()}
-    assert known & {record.key for record in records}
-    assert all(key not in known for key in observer.done)
 
 
 def test_a_study_beside_a_tuning_takes_its_runs_over(finished):

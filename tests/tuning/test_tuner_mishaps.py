@@ -100,5 +100,5 @@ def test_if_the_studys_own_setting_fails_the_others_are_compared_with_each_other
 
 def test_if_nothing_matches_nothing_is_recommended(simulation):
     tuned = simulation.run(executor={"accuracy": lambda spec: 0.9 if spec.round == 0 else 0.5})
-    assert (tuned.best, tuned.confirmed) == (None, [])
+    assert (tuned.best, tuned.confirmed) == (None, {})
     assert all(each.outcome.ticket is None for each in tuned.tried)

@@ -22,7 +22,7 @@ def test_wherever_it_is_interrupted_it_comes_to_the_same_and_trains_nothing_twic
     whole = another()
     expected = table(whole.run(ranges=RATES))
     total = len(whole.trained)
-    for ends_at in (0, 1, total // 2, total - 5, total - 1):
+    for ends_at in (0, total // 2, total - 5, total - 1):
         other = another()
         with pytest.raises(KeyboardInterrupt):
             other.run(ranges=RATES, executor={"ends_at": ends_at})

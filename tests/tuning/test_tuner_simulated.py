@@ -8,6 +8,7 @@ from tests.tuning.made_up import DENSE
 from tests.tuning.simulated import RATES, STEPS, Heard, table
 from tf_lottery.errors import LotteryError
 from tf_lottery.tuning.paths import TuningPaths
+from tf_lottery.tuning.tuned import finalists
 
 
 def test_the_studys_own_setting_comes_first_and_then_batches_of_a_size(simulation):
@@ -45,7 +46,13 @@ def test_what_candidates_share_is_trained_and_counted_once(simulation):
     assert tuned.tried[0].steps in {each.steps for each in tuned.tried[1:]}, "the rate 0.5 is the study's own"
 
 
-@pytest.mark.parametrize(("confirm", "budgets"), [(0, (700, 1500, 20_000)), (2, (2500, 3300, 20_000))])
+def test_the_dense_network_is_trained_once_for_all_rewind_points_of_a_list(simulation):
+    tuned = simulation.run(oracle="grid", ranges={"rewind.to": ["0it", "5it", "10it"]})
+    assert len(tuned.tried) == 4
+    assert len(simulation.trained) == len(set(simulation.trained))
+
+
+@pytest.mark.parametrize(("confirm", "budgets"), [(0, (700, 20_000)), (2, (2800, 20_000))])
 def test_a_budget_in_steps_is_kept(another, confirm, budgets):
     counts = []
     for budget in budgets:
@@ -136,30 +143,34 @@ def test_hyperband_recommends_none_but_candidates_with_the_full_resource(simulat
     assert {candidate.share for _, _, candidate, _ in tuned.front.entries} == {1.0}
 
 
-def test_the_best_is_confirmed_on_fresh_seeds_beside_the_studys_own_setting(simulation):
+def test_finalists_are_tried_on_fresh_seeds_beside_the_studys_own_setting(simulation):
     heard = Heard()
-    tuned = simulation.run(observer=heard, ranges=STEPS, confirm=2)
-    assert tuned.best.candidate.values
-    assert len(tuned.confirmed) == 2
-    number, seeds = tuned.best.candidate.number, []
-    for own, best in tuned.confirmed:
-        assert (own.candidate.number, best.candidate.number) == (0, number)
-        assert own.candidate.study.seed == best.candidate.study.seed
-        assert own.candidate.fresh
-        assert best.candidate.values == tuned.best.candidate.values
-        assert own.outcome
-        assert best.outcome
-        seeds.append(own.candidate.study.seed)
+    tuned = simulation.run(observer=heard, ranges=STEPS, confirm=2, candidates=7)
+    assert tuned.confirmed.keys() == {
+        each.candidate.number for each in finalists(tuned.tried, tuned.tuning.tune)
+    }
+    assert tuned.best.candidate.number in tuned.confirmed
+    seeds = []
+    for number, pairs in tuned.confirmed.items():
+        assert len(pairs) == 2
+        for own, other in pairs:
+            assert (own.candidate.number, other.candidate.number) == (0, number)
+            assert own.candidate.study.seed == other.candidate.study.seed
+            assert own.candidate.fresh
+            assert other.candidate.values == tuned.tried[number].candidate.values
+            assert own.outcome
+            assert other.outcome
+            seeds.append(own.candidate.study.seed)
     assert len({*seeds, tuned.tuning.study.seed}) == 3
-    assert heard.batches[-1] == [f"{of:03}_seed{seed}" for of in (0, number) for seed in seeds]
+    assert heard.batches[-1] == [f"000_seed{seed}" for seed in seeds[:2]]
     assert tuned.spent.steps > tuned.distinct
-    assert len(tuned.tried) == 5, "trials on fresh seeds are no candidates"
+    assert len(tuned.tried) == 7, "trials on fresh seeds are no candidates"
 
 
 def test_the_studys_own_setting_needs_no_confirmation(simulation):
     tuned = simulation.run(executor={"accuracy": lambda spec: DENSE if left_at_half(spec) else 0.5})
     assert tuned.best.candidate.values == {}
-    assert tuned.confirmed == []
+    assert tuned.confirmed == {}
 
 
 def left_at_half(spec):
