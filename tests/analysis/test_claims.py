@@ -187,10 +187,14 @@ def test_a_ticket_doesn_t_match_if_a_denser_one_doesn_t_and_that_one_is_told():
     answer = CLAIMS["at_1_percent"](made_up(**validated(-1.0, 2)))
     assert (answer.answer, answer.where["round"]) == (FAILS, 2)
     assert answer.effect.high < 0
-    answer = CLAIMS["at_1_percent"](made_up(**validated(0.0, 2)))
+    answer = CLAIMS["at_1_percent"](made_up(**validated(-0.01, 2)))
     assert (answer.answer, answer.where["round"]) == (UNDECIDED, 2)
     assert answer.effect.low < 0 < answer.effect.high
-    assert CLAIMS["matching_ticket"](made_up(**validated(0.0, 2))).where["round"] == 1
+    assert CLAIMS["matching_ticket"](made_up(**validated(-0.01, 2))).where["round"] == 1
+
+
+def test_denser_rounds_have_to_match_on_the_mean_only():
+    assert CLAIMS["at_1_percent"](made_up(**validated(0.0, 2))).answer == HOLDS
 
 
 @pytest.mark.parametrize("arm", ["ticket", "random_reinit"])

@@ -111,8 +111,8 @@ def reinitialized_is_worse(findings: Findings) -> Answer:
 
 
 def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
-    """Answer whether a ticket of some rounds matches, and every denser one: it tells of the sparsest that
-    surely does, or else of the densest round that stands against it."""
+    """Answer whether a ticket of some rounds surely matches, and every denser one on the mean, which is the
+    matching rule: it tells of the sparsest that does, or else of the densest round that stands against it."""
     main, tolerance = findings.main, 100 * findings.study.tolerance
     tested = {r: findings.effect(main, main, validation_accuracy, r, DENSE) for r in findings.rounds(main)}
     tested = {round: effect for round, effect in tested.items() if effect is not None}
@@ -120,14 +120,15 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     if not rounds:
         return untested(f"No such ticket is trained. {otherwise}".rstrip())
     match = {round: effect.at_least(-tolerance) for round, effect in tested.items()}
-    surely = [r for r in rounds if all(known for at, known in match.items() if at <= r)]
+    by_mean = {round: effect.mean >= -tolerance - 1e-9 for round, effect in tested.items()}
+    surely = [r for r in rounds if match[r] and all(by_mean[at] for at in tested if at < r)]
     perhaps = [r for r in rounds if all(known is not False for at, known in match.items() if at <= r)]
     known = True if surely else None if perhaps else False
     at = surely[-1] if surely else next(at for at, each in match.items() if each is known)
     allowed = f", which may be {-tolerance:g}" if tolerance else ""
     why = (
         f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
-        f"network's{allowed}; every denser round has to match, too."
+        f"network's{allowed}; every denser round has to match on the mean."
     )
     return decided(known, why, tested[at], round=at, density=findings.density(at))
 
