@@ -1,7 +1,7 @@
 """Studies and finished runs without training, for what is pure."""
 
 from tf_lottery import config_file
-from tf_lottery.method.plan import plan
+from tf_lottery.method.plan import collect, plan
 from tf_lottery.method.spec import LayerCount, Record, RunSpec
 
 WEIGHTS = 1024
@@ -73,3 +73,11 @@ def run_to_the_end(study, records=(), validation=lambda spec: 0.97, remaining=ha
         records.append(fake_record(spec, validation(spec), remaining(spec)))
         assert len(records) < 200, "the study does not end"
     return records
+
+
+def all_at_once(study, remaining=halved):
+    """As `run_to_the_end`, for large studies: the records with their places, as `collect` returns them."""
+    records = []
+    while waiting := plan(study, records):
+        records += [fake_record(spec, remaining=remaining(spec)) for spec in waiting]
+    return collect(study, records)

@@ -10,6 +10,6 @@ import importlib
 for name in (
     *("tensorflow", "keras", "matplotlib.pyplot", "sklearn.datasets"),
     *("tf_lottery.cli", "tf_lottery.cli.study_run", "tf_lottery.cli.export_run", "tf_lottery.search.search"),
-    *("tf_lottery.drivers.run_study", "tf_lottery.drivers.worker"),
+    *("tf_lottery.drivers.run_study", "tf_lottery.drivers.worker", "keras_tuner", "tf_lottery.cli.tune_run"),
 ):
     importlib.import_module(name)

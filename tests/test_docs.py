@@ -7,6 +7,8 @@ import numpy as np
 import yaml
 
 from tf_lottery import config_file
+from tf_lottery.analysis.claims import CLAIMS, judge
+from tf_lottery.analysis.findings import Findings
 from tf_lottery.method.arms import ARMS, CHAINS
 from tf_lottery.method.check import check_arms
 from tf_lottery.method.spec import Record, RunSpec
@@ -137,3 +139,11 @@ def test_the_page_of_the_method_lists_every_arm_criterion_scope_network_and_its_
     for text in re.findall(r"```yaml\n(.*?)```", page, re.S):
         settings = yaml.load(text, config_file._Loader)
         check_arms(config_file.validate({"name": "page", "pruning": {"rounds": 15}} | settings))
+
+
+def test_the_page_of_the_method_lists_every_claim_as_it_is_stated():
+    page = (ROOT / "docs/method.md").read_text()
+    study = config_file.load_config("digits_quick")
+    for told in judge(Findings(study, [])):
+        assert f"| `{told.name}` | {told.statement.rstrip('.')} |" in page
+    assert len(CLAIMS) == len(re.findall(r"^\| `\w+` \|", page.split("## Verdicts")[1].split("## ")[0], re.M))

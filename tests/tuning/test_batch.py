@@ -52,6 +52,19 @@ def test_a_shared_dense_network_keeps_the_rewind_points_of_all():
     assert len(coming) == 2
 
 
+def test_a_dense_network_keeps_the_rewind_points_that_later_candidates_may_ask_for():
+    """Those in epochs can't be compared with its last step, and one is after it."""
+    ranges = {"rewind.to": ["0it", "7it", "20it", "30it", "1ep"]}
+    tuning = made_up(ranges=ranges)
+    coming = batch(candidate_of(tuning), tuning=tuning).plan([])
+    assert {spec.training.steps: spec.snapshots for spec in coming} == {
+        "20it": ("0it", "7it", "20it"),
+        "100it": ("0it", "7it", "20it", "30it"),
+    }
+    a_range = made_up(ranges={"rewind.to": {"min": "0it", "max": "10it"}})
+    assert {spec.snapshots for spec in batch(candidate_of(a_range), tuning=a_range).plan([])} == {("0it",)}
+
+
 def test_a_batch_is_trained_to_the_end_of_each_candidate():
     candidates, records = three(), []
     work = batch(*candidates)

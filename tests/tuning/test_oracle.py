@@ -130,7 +130,7 @@ def test_another_machines_proposals_take_the_place_of_its_own(oracle):
     tune = made_up(ranges=ranges, oracle=oracle).tune
     other = {"pruning.rate": 0.3, "search.steps": "10it", "data.standardize": False, "data.share": 0.6}
     asker = Asker(tune)
-    for count in range(14 if oracle == "hyperband" else 3 * len(ranges) + 2):
+    for count in range(14 if oracle == "hyperband" else 3 * len(ranges) + 1):
         name, drawn, _ = asker.ask()
         assert settings_from(tune.ranges, drawn).keys() == other.keys()
         asker.correct(name, drawn_from(tune.ranges, other | {"pruning.rate": 0.3 + count / 100}))

@@ -114,7 +114,8 @@ def test_a_candidate_is_given_up_once_its_first_hopeful_ticket_fails():
     assert searched(candidate, records) == 6, "round 6 isn't searched for"
     assert at.outcome.ended_early
     assert at.outcome.ticket is None
-    assert 1 / 32 < at.outcome.value < 1
+    assert at.outcome.value == 1 / 16, "the last round before the one that failed"
+    assert at.outcome.failing.round == 5
 
 
 def test_a_candidate_is_not_given_up_while_it_could_be_of_use():

@@ -60,5 +60,13 @@ def decided(known: bool | None, why: str, effect: Interval, unit: str = "points"
         unit: The effect's unit.
         where: Which arms and round were compared.
     """
-    answer = UNDECIDED if known is None else HOLDS if known else FAILS
-    return Answer(answer, why, effect, unit, where)
+    return Answer(answer_of(known), why, effect, unit, where)
+
+
+def answer_of(known: bool | None) -> str:
+    """Return the answer in a word.
+
+    Args:
+        known: Whether the claim holds; None if that is undecided.
+    """
+    return UNDECIDED if known is None else HOLDS if known else FAILS

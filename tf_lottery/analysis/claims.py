@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tf_lottery.analysis.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Answer, decided, untested
+from tf_lottery.analysis.claim import FAILS, HOLDS, UNDECIDED, UNTESTED, Answer, answer_of, decided, untested
 from tf_lottery.analysis.findings import (
     DENSE,
     FASTEST,
@@ -22,7 +22,7 @@ from tf_lottery.analysis.findings import (
     test_accuracy,
     validation_accuracy,
 )
-from tf_lottery.analysis.literature import LITERATURE
+from tf_lottery.analysis.literature import LITERATURE, beats
 from tf_lottery.analysis.stability import stable_to_noise
 
 Claim = Callable[[Findings], Answer]
@@ -30,25 +30,36 @@ Claim = Callable[[Findings], Answer]
 MOST_ACCURATE = 0.135
 """The density at which the article finds tickets most accurate (LeNet: more than 0.3 points above)."""
 GAIN = 0.3
-"""By how many points tickets generalize better at that density."""
+"""By more than how many points tickets generalize better at that density."""
 
 
 def winning_ticket(findings: Findings) -> Answer:
     """There is a winning ticket: it matches, and no control that was trained is as good (F. & C. 2018)."""
-    matching = matching_ticket(findings)
-    controls = {name: CLAIMS[name](findings) for name in CONTROLS}
-    tested = {name: each for name, each in controls.items() if each.answer != UNTESTED}
-    if matching.answer == UNTESTED:
-        return matching
-    if not tested:
+    main, match = findings.main, matching_ticket(findings)
+    if match.answer == UNTESTED:
+        return match
+    controls = [CLAIMS[name](findings) for name in CONTROLS]
+    arms = [each.where["arm"] for each in controls if each.answer != UNTESTED]
+    if not arms:
         return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}, shuffled: {}}.")
-    parts = {"matching_ticket": matching, **tested}
-    failed = [name for name, each in parts.items() if each.answer == FAILS]
-    open_ = [name for name, each in parts.items() if each.answer == UNDECIDED]
-    if failed or open_:
-        answer, names = (FAILS, failed) if failed else (UNDECIDED, open_)
-        return Answer(answer, f"See {', '.join(names)}.", where=dict(matching.where))
-    return Answer(HOLDS, f"It matches, and beats: {', '.join(tested)}.", where=dict(matching.where))
+    at = findings.round_to_compare(main, *arms)
+    if match.answer == HOLDS:  # one ticket has to do all of it
+        surely = match.where["round"]
+        at = findings.nearest(
+            match.where["density"], [r for r in findings.shared(main, *arms) if r <= surely]
+        )
+    if at is None:
+        return untested(f"{', '.join(arms)} have no round in common at which the ticket may match.")
+    parts = {"that it matches": match.answer}
+    for arm in arms:
+        better = findings.effect(main, arm, test_accuracy, at).above(0.0)
+        parts[f"that it beats {arm}"] = answer_of(better)
+    for answer in (FAILS, UNDECIDED):
+        if names := [name for name, each in parts.items() if each == answer]:
+            why = f"{answer.capitalize()} at round {at} ({findings.density(at):.1%}): {', '.join(names)}."
+            return Answer(answer, why, where={"round": at})
+    why = f"The ticket of round {at} ({findings.density(at):.1%}) matches, and beats {', '.join(arms)}."
+    return Answer(HOLDS, why, where={"round": at})
 
 
 def matching_ticket(findings: Findings) -> Answer:
@@ -69,13 +80,13 @@ def at_1_percent(findings: Findings) -> Answer:
 
 
 def learns_faster(findings: Findings) -> Answer:
-    """Tickets reach early stop in fewer steps than the dense network (Frankle & Carbin 2018)."""
+    """Tickets at 21% reach early stop in fewer steps than the dense network (Frankle & Carbin 2018)."""
     return _faster(findings, early_stop, "steps")
 
 
 def learns_faster_in_seconds(findings: Findings) -> Answer:
-    """Tickets that the sparse engine trains reach early stop in less time (this library's claim)."""
-    at = findings.nearest(FASTEST, findings.rounds(findings.main))
+    """Tickets at 21% that the sparse engine trains reach early stop in less time (this library's claim)."""
+    at = findings.near(FASTEST)
     runs = [r for r in findings.records if (r.spec.arm, r.spec.round) == (findings.main, at)]
     if not runs or any(record.resolved.get("engine") != "sparse" for record in runs):
         return untested("The sparse engine didn't train tickets at 21%. Set training: {engine: auto}.")
@@ -83,62 +94,53 @@ def learns_faster_in_seconds(findings: Findings) -> Answer:
 
 
 def generalizes_better(findings: Findings) -> Answer:
-    """Tickets are at least 0.3 points more accurate on test data than the dense network (F. & C. 2018)."""
-    main, at = findings.main, findings.nearest(MOST_ACCURATE, findings.rounds(findings.main))
+    """Tickets at 13.5% have over 0.3 points more test accuracy than dense (Frankle & Carbin 2018)."""
+    main, at = findings.main, findings.near(MOST_ACCURATE)
     effect = None if at is None else findings.effect(main, main, test_accuracy, at, DENSE)
     if effect is None:
-        return untested("No ticket is trained. Set pruning: {rounds: 9}.")
+        return untested("No ticket near 13.5% is trained. Set pruning: {rounds: 9} at a rate of 0.2.")
     why = f"Test accuracy at early stop of round {at} ({findings.density(at):.1%}) less the dense network's."
     return decided(effect.above(GAIN), why, effect, round=at)
 
 
 def reinitialized_is_worse(findings: Findings) -> Answer:
     """The same mask is worse with weights drawn anew (Frankle & Carbin 2018)."""
-    controls = findings.like("random_reinit", on=findings.main)
+    controls = findings.on(findings.main, "random_reinit")
     if not controls:
         return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}}.")
-    return _better_than(findings, controls[0])
+    return beats(findings, findings.main, controls[0])
 
 
 def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
-    """Answer whether a ticket of some rounds matches: the sparsest that surely does, with all denser ones."""
+    """Answer whether a ticket of some rounds surely matches, and every denser one on the mean, which is the
+    matching rule: it tells of the sparsest that does, or else of the densest round that stands against it."""
     main, tolerance = findings.main, 100 * findings.study.tolerance
     tested = {r: findings.effect(main, main, validation_accuracy, r, DENSE) for r in findings.rounds(main)}
     tested = {round: effect for round, effect in tested.items() if effect is not None}
     rounds = [round for round in rounds if round in tested]
     if not rounds:
-        return untested(f"No such ticket is trained. {otherwise}")
-    above = {round: effect.above(-tolerance) for round, effect in tested.items()}
-    surely = [r for r in rounds if all(known for at, known in above.items() if at <= r)]
-    perhaps = [r for r in rounds if all(known is not False for at, known in above.items() if at <= r)]
-    at = (surely or perhaps or rounds[:1])[-1]
+        return untested(f"No such ticket is trained. {otherwise}".rstrip())
+    match = {round: effect.at_least(-tolerance) for round, effect in tested.items()}
+    by_mean = {round: effect.mean >= -tolerance - 1e-9 for round, effect in tested.items()}
+    surely = [r for r in rounds if match[r] and all(by_mean[at] for at in tested if at < r)]
+    perhaps = [r for r in rounds if all(known is not False for at, known in match.items() if at <= r)]
     known = True if surely else None if perhaps else False
-    less = f" less the tolerance of {tolerance:g} points" if tolerance else ""
+    at = surely[-1] if surely else next(at for at, each in match.items() if each is known)
+    allowed = f", which may be {-tolerance:g}" if tolerance else ""
     why = (
-        f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) against the dense "
-        f"network's{less}, there and at every denser round."
+        f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
+        f"network's{allowed}; every denser round has to match on the mean."
     )
     return decided(known, why, tested[at], round=at, density=findings.density(at))
 
 
 def _faster(findings: Findings, read: Callable, unit: str) -> Answer:
-    main, at = findings.main, findings.nearest(FASTEST, findings.rounds(findings.main))
+    main, at = findings.main, findings.near(FASTEST)
     effect = None if at is None else findings.effect(main, main, read, at, DENSE)
     if effect is None:
-        return untested("No ticket is trained. Set pruning: {rounds: 7}.")
-    above = effect.above(0.0)
-    below = True if effect.high < 0 else None if above is None else False
+        return untested("No ticket near 21% is trained. Set pruning: {rounds: 7} at a rate of 0.2.")
     why = f"Early stop of round {at} ({findings.density(at):.1%} of the weights) less the dense network's."
-    return decided(below, why, effect, unit, round=at)
-
-
-def _better_than(findings: Findings, control: str) -> Answer:
-    at = findings.round_to_compare(findings.main, control)
-    effect = None if at is None else findings.effect(findings.main, control, test_accuracy, at)
-    if effect is None:
-        return untested(f"{control} has no round of a replicate that the ticket has. Let the study go on.")
-    why = f"Test accuracy of the ticket of round {at} ({findings.density(at):.1%}) less that of {control}."
-    return decided(effect.above(0.0), why, effect, round=at, arm=control)
+    return decided(effect.below(0.0), why, effect, unit, round=at)
 
 
 CONTROLS = (
@@ -172,7 +174,7 @@ class Told:
     Attributes:
         name: The claim's name in `CLAIMS`.
         statement: What it says.
-        source: Who says it.
+        source: Who says it, or whose method the ticket is compared with.
         answer: What the study says.
     """
 

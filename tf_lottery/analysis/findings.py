@@ -8,7 +8,8 @@ from statistics import mean
 from tf_lottery.analysis.connectivity import Connection
 from tf_lottery.analysis.statistics import Interval, interval
 from tf_lottery.config import StudyConfig
-from tf_lottery.method.arms import function_name
+from tf_lottery.method.arms import chain_below, function_name, in_full
+from tf_lottery.method.matching import setting
 from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 
@@ -19,6 +20,12 @@ DENSE = 0
 
 FASTEST = 0.21
 """The density at which the article finds that tickets learn fastest (LeNet: early stop 38% earlier)."""
+NEAR = 1.5
+"""By which factor a round's density may differ from one that a paper names; rounds that prune half differ by
+2 from each other."""
+
+_STOPS = {"rounds", "target_density", "max_accuracy_drop"}
+_DRAWN = {"criterion", "examples"}
 
 
 def test_accuracy(record: Record) -> float:
@@ -59,24 +66,58 @@ class Findings:
     def __init__(self, study: StudyConfig, records: Iterable[Record], connections: Sequence[Connection] = ()):
         self.study, self._results, self.connections = study, Results(records), connections
         self.main, self.arms = self._results.main, self._results.arms
-        self._values: dict[tuple[str, str], dict[int, dict[int, float]]] = {}
+        self._values: dict[tuple[str, Read], dict[int, dict[int, float]]] = {}
 
     @property
     def records(self) -> list[Record]:
         """All records."""
         return self._results.records
 
-    def like(self, function: str, on: str | None = None) -> list[str]:
+    def like(self, function: str) -> list[str]:
         """Return the arms with a function that have finished pruned runs.
 
         Args:
             function: A line of `CHAINS` or `ARMS`.
-            on: The arm that they are on. Default: any.
         """
-        arms = [arm for arm in self.arms if arm in self.study.arms]
-        found = [arm for arm in arms if function_name(self.study, arm) == function]
-        found = [arm for arm in found if on is None or self.study.arms[arm].on == on]
-        return [arm for arm in found if self.rounds(arm)]
+        arms = [arm for arm in self.arms if arm in self.study.arms and self.rounds(arm)]
+        return [arm for arm in arms if function_name(self.study, arm) == function]
+
+    def on(self, arm: str, function: str) -> list[str]:
+        """Return the arms with a function that are on an arm and trained as it is.
+
+        Those on a chain whose masks an arm `final` trains count as on that arm, too.
+
+        Args:
+            arm: The arm that they are on.
+            function: A line of `CHAINS` or `ARMS`.
+        """
+        names = {arm, chain_below(self.study, arm)} if self._is_final(arm) else {arm}
+        found = [other for other in self.like(function) if self.study.arms[other].on in names]
+        return [other for other in found if self._alike(arm, other)]
+
+    def tickets(self, but: str) -> list[str]:
+        """Return the arms of tickets, the main one among them, that differ from it in one thing at most.
+
+        Args:
+            but: What may differ: `criterion`, or `rewind`.
+        """
+        every = {*self.like("ticket"), *self.like("final")}
+        alike = [arm for arm in self.arms if arm in every and self._alike(self.main, arm)]
+        return [arm for arm in alike if self._found_by(arm, but) == self._found_by(self.main, but)]
+
+    def _is_final(self, arm: str) -> bool:
+        return arm in self.study.arms and function_name(self.study, arm) == "final"
+
+    def _alike(self, arm: str, other: str) -> bool:
+        """Return whether the pruned runs of two arms have the same data, network and training."""
+        pruned = {record.spec.arm: record.spec for record in self.records if record.spec.round > 0}
+        return {arm, other} <= pruned.keys() and setting(pruned[arm]) == setting(pruned[other])
+
+    def _found_by(self, arm: str, but: str) -> tuple:
+        """Return how an arm's tickets are found, apart from what may differ and from when it ends."""
+        settings = in_full(self.study, arm)
+        pruning = settings.pruning.model_dump(exclude=_STOPS | (_DRAWN if but == "criterion" else set()))
+        return pruning, None if but == "rewind" else settings.rewind
 
     def rounds(self, arm: str) -> list[int]:
         """Return an arm's rounds after the dense network that have a finished run, in order."""
@@ -84,7 +125,7 @@ class Findings:
 
     def values(self, arm: str, read: Read) -> dict[int, dict[int, float]]:
         """Return round -> replicate -> value, means over trials; round 0 is the arm's dense network."""
-        key = arm, getattr(read, "__name__", repr(read))
+        key = arm, read
         if key not in self._values:
             trials: dict[tuple[int, int], list[float]] = defaultdict(list)
             for record in self._results.of_arm(arm):
@@ -99,21 +140,49 @@ class Findings:
         """Return the density of an arm's round, the mean over replicates."""
         return mean(self.values(arm or self.main, _density)[round].values())
 
-    def nearest(self, density: float, rounds: Iterable[int]) -> int | None:
-        """Return the round whose ticket has the density nearest to one, by ratio; None if there are none."""
-        known = [round for round in rounds if round in self.values(self.main, _density)]
-        return min(known, key=lambda at: abs(math.log(self.density(at) / density)), default=None)
+    def shared(self, *arms: str) -> list[int]:
+        """Return the rounds at which all of some arms have pruned runs of two replicates, or else of one.
+
+        Args:
+            arms: The arms.
+        """
+        counts = {
+            round: len(set.intersection(*(set(self.values(arm, _density).get(round, ())) for arm in arms)))
+            for round in self.rounds(arms[0])
+        }
+        return [at for at, count in counts.items() if count > 1] or [at for at, n in counts.items() if n]
+
+    def near(self, density: float) -> int | None:
+        """Return the main arm's round with a density that a paper names; None if none is near it.
+
+        Args:
+            density: The density.
+        """
+        at = self.nearest(density, self.shared(self.main))
+        return at if at is not None and _apart(self.density(at), density) <= math.log(NEAR) else None
 
     def round_to_compare(self, *arms: str) -> int | None:
         """Return the round at which arms are compared; None if they have none in common.
 
         It is that of the sparsest matching ticket, which validation chooses, but not a denser one than 21%,
         where controls can hardly differ; or the nearest round at which all of them have runs.
+
+        Args:
+            arms: The arms.
         """
-        common = set.intersection(*(set(self.rounds(arm)) for arm in arms))
         best = self._results.matching_round(self.study.tolerance)
         density = FASTEST if best is None else min(FASTEST, self.density(best))
-        return self.nearest(density, common)
+        return self.nearest(density, self.shared(*arms))
+
+    def nearest(self, density: float, rounds: Iterable[int]) -> int | None:
+        """Return the round whose ticket has the density nearest to one, by ratio; None if there are none.
+
+        Args:
+            density: The density.
+            rounds: The rounds to choose from. Of those that are as near the densest is chosen.
+        """
+        known = sorted(at for at in rounds if at in self.values(self.main, _density) and self.density(at) > 0)
+        return min(known, key=lambda at: round(_apart(self.density(at), density), 2), default=None)
 
     def paired(
         self, arm: str, other: str, read: Read, round: int, of_other: int | None = None
@@ -137,6 +206,10 @@ class Findings:
         """Return the mean of paired differences and its interval; None if no replicate has both runs."""
         differences = self.paired(arm, other, read, round, of_other)
         return interval(differences) if differences else None
+
+
+def _apart(density: float, other: float) -> float:
+    return abs(math.log(density / other))
 
 
 def _density(record: Record) -> float:

@@ -7,6 +7,7 @@ from tf_lottery.analysis.findings import Findings, test_accuracy
 from tf_lottery.analysis.statistics import Interval
 from tf_lottery.config import RewindConfig
 from tf_lottery.method.arms import in_full
+from tf_lottery.steps import END
 
 INDIFFERENT = 0.5
 """Arms count as equally good if their accuracies surely differ by less than so many points."""
@@ -18,25 +19,25 @@ def iterative_beats_one_shot(findings: Findings) -> Answer:
 
 
 def more_than_its_layers(findings: Findings) -> Answer:
-    """A ticket beats its mask shuffled within the layers: it is more than their densities (Frankle 2021)."""
+    """A ticket beats its mask shuffled within layers: it is more than densities (Frankle et al. 2021)."""
     return _ticket_beats(findings, "shuffled", "shuffled: {}")
 
 
 def large_weights_matter(findings: Findings) -> Answer:
-    """A ticket beats the mask of the weights that were smallest (Frankle et al. 2021)."""
+    """A ticket beats one whose last pruning took the highest scores (Frankle et al. 2021)."""
     return _ticket_beats(findings, "inverted", "inverted: {}")
 
 
 def beats_random_pruning(findings: Findings) -> Answer:
-    """A ticket beats rounds of random pruning to the same layers' densities (Frankle & Carbin 2018)."""
-    chains = [arm for arm in findings.like("ticket") if arm != findings.main]
-    drawn = [arm for arm in chains if in_full(findings.study, arm).pruning.criterion == "random"]
+    """A ticket beats as many rounds of random pruning at the same rates (Frankle & Carbin 2018)."""
+    others = [arm for arm in findings.tickets(but="criterion") if arm != findings.main]
+    drawn = [arm for arm in others if in_full(findings.study, arm).pruning.criterion == "random"]
     if not drawn:
         return untested(
             "No such arm is trained. Add arms: {ticket: {}, drawn: {like: ticket, pruning: {criterion: "
             "random}}}."
         )
-    return _beats(findings, findings.main, drawn[0])
+    return beats(findings, findings.main, drawn[0])
 
 
 def beats_smart_ratios(findings: Findings) -> Answer:
@@ -50,12 +51,12 @@ def beats_random_sparsity(findings: Findings) -> Answer:
 
 
 def beats_small_dense(findings: Findings) -> Answer:
-    """A ticket beats a dense network with as many weights (Frankle & Carbin 2018)."""
+    """A ticket beats a dense network with as many weights (Evci et al. 2020)."""
     return _ticket_beats(findings, "small_dense", "small_dense: {}")
 
 
 def beats_dense_longer(findings: Findings) -> Answer:
-    """A ticket beats the dense network trained for as long as its whole search (cost-matched)."""
+    """A ticket beats the dense network trained for as long as its whole search (cost-matched control)."""
     return _ticket_beats(findings, "dense_longer", "dense_longer: {}")
 
 
@@ -77,34 +78,31 @@ def late_rewinding_helps(findings: Findings) -> Answer:
             "It takes tickets of both kinds. Add arms: {ticket: {}, late: {like: ticket, rewind: {to: "
             "1000it}}}."
         )
-    return _beats(findings, late[0], early[0])
+    return beats(findings, late[0], early[0])
 
 
 def learning_rate_rewinding_is_as_good(findings: Findings) -> Answer:
     """Learning-rate rewinding is as good as rewinding weights (Renda et al. 2020)."""
-    chains = findings.like("ticket")
-    kept = [arm for arm in chains if _rewind(findings, arm).weights == "trained"]
-    rewound = [arm for arm in chains if _rewind(findings, arm).weights == "rewound"]
-    if not kept or not rewound:
+    rewinds = {arm: _rewind(findings, arm) for arm in findings.tickets(but="rewind")}
+    kept = [arm for arm, rewind in rewinds.items() if rewind.weights == "trained" and rewind.to != END]
+    rewound = [arm for arm, rewind in rewinds.items() if rewind.weights == "rewound"]
+    pairs = [(one, other) for one in kept for other in rewound]
+    if not pairs:
         return untested(
             "It takes tickets of both kinds. Add arms: {ticket: {}, lr_rewound: {like: ticket, rewind: "
             "{weights: trained}}}."
         )
-    at, effect = _compared(findings, kept[0], rewound[0])
+    one, other = min(pairs, key=lambda pair: rewinds[pair[0]].to != rewinds[pair[1]].to)
+    at, effect = _compared(findings, one, other)
     if effect is None:
-        return _nothing_in_common(kept[0], rewound[0])
-    above = effect.above(-INDIFFERENT)
-    why = (
-        f"Test accuracy of {kept[0]} less that of {rewound[0]} at round {at}: at least -{INDIFFERENT} points."
-    )
-    return decided(above, why, effect, round=at, arm=kept[0])
+        return _nothing_in_common(one, other)
+    why = f"Test accuracy of {one} less that of {other} at round {at}: at least -{INDIFFERENT} points."
+    return decided(effect.at_least(-INDIFFERENT), why, effect, round=at, arm=one)
 
 
 def pruning_at_init_is_indifferent(findings: Findings) -> Answer:
     """Pruning at initialization gains nothing by its mask over the same shuffled (Frankle et al. 2021)."""
-    pairs = [
-        (arm, shuffled) for arm in findings.like("at_init") for shuffled in findings.like("shuffled", on=arm)
-    ]
+    pairs = [(arm, shuffled) for arm in findings.like("at_init") for shuffled in findings.on(arm, "shuffled")]
     if not pairs:
         return untested(
             "It takes a pruning at initialization and its mask shuffled. Add arms: {snip: {like: at_init, "
@@ -118,20 +116,26 @@ def pruning_at_init_is_indifferent(findings: Findings) -> Answer:
     return decided(effect.within(INDIFFERENT), why, effect, round=at, arm=arm)
 
 
-def _ticket_beats(findings: Findings, function: str, yaml: str) -> Answer:
-    on = findings.main if function in ("shuffled", "inverted") else None
-    arms = findings.like(function, on=on)
-    if not arms:
-        return untested(f"No such arm is trained. Add arms: {{ticket: {{}}, {yaml}}}.")
-    return _beats(findings, findings.main, arms[0])
+def beats(findings: Findings, arm: str, other: str) -> Answer:
+    """Answer whether an arm has a higher test accuracy than another, at the round at which they are compared.
 
-
-def _beats(findings: Findings, arm: str, other: str) -> Answer:
+    Args:
+        findings: The study's finished runs.
+        arm: The arm.
+        other: The other arm.
+    """
     at, effect = _compared(findings, arm, other)
     if effect is None:
         return _nothing_in_common(arm, other)
     why = f"Test accuracy of {arm} less that of {other} at round {at} ({findings.density(at):.1%})."
     return decided(effect.above(0.0), why, effect, round=at, arm=other)
+
+
+def _ticket_beats(findings: Findings, function: str, yaml: str) -> Answer:
+    arms = findings.on(findings.main, function)
+    if not arms:
+        return untested(f"No such arm is trained in the ticket's way. Add arms: {{ticket: {{}}, {yaml}}}.")
+    return beats(findings, findings.main, arms[0])
 
 
 def _compared(findings: Findings, arm: str, other: str) -> tuple[int | None, Interval | None]:
@@ -144,8 +148,9 @@ def _nothing_in_common(arm: str, other: str) -> Answer:
 
 
 def _rewound(findings: Findings, late: bool) -> list[str]:
-    arms = [arm for arm in findings.like("ticket") if _rewind(findings, arm).weights == "rewound"]
-    return [arm for arm in arms if (_rewind(findings, arm).to not in ("0it", "0ep")) is late]
+    arms = findings.tickets(but="rewind")
+    arms = [arm for arm in arms if _rewind(findings, arm).weights == "rewound"]
+    return [arm for arm in arms if bool(int(_rewind(findings, arm).to[:-2])) is late]
 
 
 def _rewind(findings: Findings, arm: str) -> RewindConfig:

@@ -10,7 +10,7 @@ from tf_lottery.analysis.statistics import interval
 
 def stable_to_noise(findings: Findings) -> Answer:
     """A ticket is stable: no barrier of 2 points between trainings in two orders (Frankle et al. 2020)."""
-    main, forks = findings.main, findings.like("fork", on=findings.main)
+    main, forks = findings.main, findings.on(findings.main, "fork")
     if not forks:
         return untested("No ticket is trained in another order. Add arms: {ticket: {}, fork: {}}.")
     arm = forks[0]
@@ -24,6 +24,5 @@ def stable_to_noise(findings: Findings) -> Answer:
             f"The runs of {arm} aren't compared yet. Run `tf-lottery connectivity {findings.study.name}`."
         )
     effect = interval([mean(barriers) for barriers in replicates.values()])
-    stable = True if effect.high < UNSTABLE else False if effect.low >= UNSTABLE else None
     why = f"Error barrier on test data between {main} and {arm} at round {at} ({findings.density(at):.1%})."
-    return decided(stable, why, effect, round=at, arm=arm)
+    return decided(effect.below(UNSTABLE), why, effect, round=at, arm=arm)

@@ -19,6 +19,10 @@ FEW = 5
 """Below so many replicates, differences that are all equal say nothing of how they vary."""
 DRAWS = 9999
 """The resamples of a bootstrap."""
+RARE = 0.001
+"""The most resamples, as a share of them, whose values may be all equal; these say nothing of an error."""
+ROUNDING = 1e-9
+"""Values this close count as equal: no two accuracies, in percent, lie so near each other."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,27 @@ class Interval:
 
     def above(self, threshold: float) -> bool | None:
         """Return whether the true mean is above a threshold; None if the interval contains both answers."""
-        if self.low > threshold:
+        if self.low > threshold + ROUNDING:
             return True
-        return False if self.high <= threshold else None
+        return False if self.high <= threshold + ROUNDING else None
+
+    def below(self, threshold: float) -> bool | None:
+        """Return whether the true mean is below a threshold; None if the interval contains both answers."""
+        if self.high < threshold - ROUNDING:
+            return True
+        return False if self.low >= threshold - ROUNDING else None
+
+    def at_least(self, threshold: float) -> bool | None:
+        """Return whether the true mean is at or above a threshold; None if the interval has both answers."""
+        below = self.below(threshold)
+        return None if below is None else not below
 
     def within(self, margin: float) -> bool | None:
         """Return whether the true mean is within a margin of 0; None if the interval has both answers."""
-        if -margin <= self.low and self.high <= margin:
+        above, below = self.above(margin), self.below(-margin)
+        if above is False and below is False:
             return True
-        return False if self.low > margin or self.high < -margin else None
+        return False if above or below else None
 
 
 def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
@@ -57,7 +73,8 @@ def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
 
     Below ten values it is Student's t, which assumes that they are normal; from ten on the studentized
     bootstrap (Efron & Tibshirani 1993, section 12.5), which doesn't, and whose intervals cover what they say
-    better than percentiles do for so few values.
+    better than percentiles do for so few values. Where most values are equal it is Student's t again: many
+    resamples then hold this one value only.
 
     Args:
         values: One value a replicate, such as the paired difference of two arms.
@@ -71,24 +88,27 @@ def interval(values: Sequence[float], level: float = LEVEL) -> Interval:
         raise ValueError(f"expected finite values, at least one, received {list(values)!r:.100}")
     mean, count = float(numbers.mean()), len(numbers)
     spread = float(numbers.std(ddof=1)) if count > 1 else 0.0
-    if spread <= abs(mean) * 1e-12:
+    if spread <= ROUNDING:
         known = count >= FEW
         return Interval(mean, mean if known else -math.inf, mean if known else math.inf, count, "none")
     error = spread / math.sqrt(count)
-    if count < MANY:
+    studentized = _studentized(numbers, mean) if count >= MANY else ()
+    if len(studentized) < (1 - RARE) * DRAWS:
         low, high = stats.t.interval(level, count - 1, mean, error)
         return Interval(mean, float(low), float(high), count, "t")
-    upper, lower = np.quantile(_studentized(numbers, mean), [(1 + level) / 2, (1 - level) / 2])
+    upper, lower = np.quantile(studentized, [(1 + level) / 2, (1 - level) / 2])
     return Interval(mean, float(mean - upper * error), float(mean - lower * error), count, "bootstrap")
 
 
 def _studentized(numbers: np.ndarray, mean: float) -> np.ndarray:
-    """Return by how many of its standard errors the mean of each resample lies above the mean."""
+    """Return by how many of its standard errors the mean of each resample lies above the mean; resamples of
+    equal values are left out."""
     draws = np.random.default_rng(0).integers(len(numbers), size=(DRAWS, len(numbers)))
     samples = numbers[draws]
-    errors = samples.std(axis=1, ddof=1) / math.sqrt(len(numbers))
-    varied = errors > 0
-    return (samples.mean(axis=1)[varied] - mean) / errors[varied]
+    spreads = samples.std(axis=1, ddof=1)
+    varied = spreads > ROUNDING
+    errors = spreads[varied] / math.sqrt(len(numbers))
+    return (samples[varied].mean(axis=1) - mean) / errors
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 
 from tf_lottery.analysis.claim import ANSWERS, UNTESTED
-from tf_lottery.analysis.claims import Told
+from tf_lottery.analysis.claims import Told, judge
+from tf_lottery.analysis.findings import Findings
+
+ONE_REPLICATE = "One replicate: no claim can be decided. Set replicates: 3."
 
 
 def claim_lines(told: Iterable[Told], untested: bool = False) -> list[str]:
@@ -24,7 +27,20 @@ def claim_lines(told: Iterable[Told], untested: bool = False) -> list[str]:
                 )
     left = sum(each.answer.answer == UNTESTED for each in told)
     if left and not untested:
-        lines.append(
-            f"{UNTESTED:10} {left} more claims; `tf-lottery verdict STUDY --all` says what would test each."
-        )
+        claims = f"{left} more claim{'s' if left > 1 else ''}"
+        lines.append(f"{UNTESTED:10} {claims}; `tf-lottery verdict STUDY --all` says what would test each.")
     return lines
+
+
+def closing_lines(findings: Findings, said: Iterable[str] = ()) -> list[str]:
+    """Return what `tf-lottery run` says of claims in the end: nothing before a ticket is trained.
+
+    Args:
+        findings: The study's finished runs.
+        said: The sentences before, which may have told of the one replicate.
+    """
+    if not findings.rounds(findings.main):
+        return []
+    if findings.study.replicates > 1:
+        return claim_lines(judge(findings))
+    return [] if any(sentence.startswith("One replicate") for sentence in said) else [ONE_REPLICATE]

@@ -8,9 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from tf_lottery import terminal
+from tf_lottery.analysis.connectivity import known
+from tf_lottery.analysis.findings import Findings
 from tf_lottery.analysis.plots import draw
 from tf_lottery.analysis.tensorboard import StudyCurves
 from tf_lottery.analysis.verdict import verdict
+from tf_lottery.analysis.words import closing_lines
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.execution import Execution, local_workers
 from tf_lottery.drivers.run_study import SERIAL, run_in, run_study
@@ -130,8 +133,13 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
             return error
         lines.append(f"Winning ticket: {paths.ticket}")
     console.print()
-    for sentence in verdict(records, study.tolerance):
+    sentences = verdict(records, study.tolerance)
+    for sentence in sentences:
         console.print(sentence, highlight=False)
+    if claims := closing_lines(Findings(study, records, known(study, store, records)), sentences):
+        console.print()
+        for line in claims:
+            _say(console, line)
     replicates = f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
     title = f"{study.name}: {replicates}, seed {study.seed}"
     draw(records, paths.picture, title, study.tolerance)

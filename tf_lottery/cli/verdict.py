@@ -1,14 +1,12 @@
 """The command that tests papers' claims on studies: `verdict`."""
 
 import json
-from typing import Annotated
+import math
+from typing import Annotated, Any
 
 import typer
 
 from tf_lottery.cli.app import app, find
-
-SHOWN = ("holds", "fails", "undecided", "untested")
-"""The answers, in the order in which they are told."""
 
 
 @app.command()
@@ -36,19 +34,19 @@ def verdict(
         rows = [{"study": study, **told.row()} for study, every in judged.items() for told in every]
         print(json.dumps(_finite(rows), indent=2))
         return
-    for study, every in judged.items():
-        if len(judged) > 1:
-            print(f"{study}:")
+    if len(judged) == 1:
+        (every,) = judged.values()
         print("\n".join(claim_lines(every, all_)))
-        print()
-    if len(judged) > 1:
-        print("\n".join(combined(judged)))
+        return
+    for study, every in judged.items():
+        print("\n".join([f"{study}:", *claim_lines(every, all_), ""]))
+    print("\n".join(combined(judged)))
 
 
-def _finite(value):
-    """Return JSON values with None for infinite ends of intervals, which JSON lacks."""
+def _finite(value: Any) -> Any:
+    """Return JSON values with None for what isn't finite, which JSON lacks."""
     if isinstance(value, dict):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_finite(each) for each in value]
-    return None if isinstance(value, float) and value in (float("inf"), float("-inf")) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """Starts TensorFlow without its start-up messages."""
 
+import logging
 import sys
 
 from tf_lottery.native import quiet_stderr
@@ -12,3 +13,9 @@ def start_quietly() -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices()
+    logging.getLogger("tensorflow").addFilter(_says_more_than_that_networks_are_many)
+
+
+def _says_more_than_that_networks_are_many(record: logging.LogRecord) -> bool:
+    """Return False for the warning that a function is traced often: each network has functions of its own."""
+    return "tf.function retracing" not in record.getMessage()

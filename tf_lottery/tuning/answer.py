@@ -46,7 +46,9 @@ def _finalist(tuned: Tuned, own: Tried, each: Tried) -> str:
     both = [(first.outcome, second.outcome) for first, second in pairs if first.outcome and second.outcome]
     if not both:
         return text
-    values = [sum(result.value for result in column) / len(both) for column in zip(*both, strict=True)]
+    values = [sum(loss(result, tune) for result in column) / len(both) for column in zip(*both, strict=True)]
+    if tune.at_density is not None:
+        values = [1 - value for value in values]
     return (
         f"{text}. On {len(pairs)} fresh seeds: {_value(values[1], tune)} on average (the study's own "
         f"setting: {_value(values[0], tune)}), {_as_good(tune)} on {held(tuned, each)}"
@@ -87,13 +89,10 @@ def _came_to(tried: Tried, tune: TuneConfig) -> str:
         return f"no pruned ticket matches its dense network ({result.dense.accuracy:.2%} in validation)"
     cost = f", for {result.cost:,.0f} {_UNITS[tune.cost]}" if tune.cost and result.cost else ""
     ticket = result.ticket
-    value = _value(result.value, tune)
     if tune.at_density is not None:
-        return f"{value} at a density of {tune.at_density:g} in validation{cost}"
-    return (
-        f"tickets match down to {value} (the ticket of round {ticket.round}: {ticket.density:.2%} of the "
-        f"weights, {ticket.accuracy:.2%} in validation, {ticket.test_accuracy:.2%} in the test){cost}"
-    )
+        return f"{_value(result.value, tune)} at a density of {tune.at_density:g} in validation{cost}"
+    accuracies = f"{ticket.accuracy:.2%} in validation, {ticket.test_accuracy:.2%} in the test"
+    return f"its sparsest matching ticket has {_value(ticket.density, tune)} ({accuracies}){cost}"
 
 
 def _value(value: float, tune: TuneConfig) -> str:

@@ -80,7 +80,10 @@ def points_of(candidate: Candidate, collected: list[Record], arm: str, tune: Tun
     if arm == CHAIN and not any(record.spec.round == 0 for record in own):  # arms share the dense runs
         own = [record for record in collected if record.spec.round == 0] + own
     values = [by_round(own, read) for read in (_density, _accuracy, _test_accuracy)]
-    every = lines(ledger(collected))
+    entries = [
+        each for each in ledger(collected) if each.record.spec.arm == arm or not each.record.spec.round
+    ]
+    every = lines(entries)
     costs = {line.round: line.all for line in every if line.arm == arm or not line.round}
     costs |= {line.round: line.all for line in every if line.arm == arm}
     found = {}

@@ -109,8 +109,15 @@ def held(tuned: Tuned, candidate: Tried) -> int:
 
 
 def loss(result: Outcome, tune: TuneConfig) -> float:
-    """Return the objective so that less is better: the density, or the share of wrong answers."""
-    return result.value if tune.at_density is None else 1 - result.value
+    """Return how good what was found is, where less is better: the density of the sparsest matching ticket, 1
+    without one, or the share of wrong answers.
+
+    An oracle is told the density at which tickets cease to match, which lies between two rounds. What is
+    recommended, and compared by its cost, is a ticket that was trained.
+    """
+    if tune.at_density is not None:
+        return 1 - result.value
+    return result.ticket.density if result.ticket else 1.0
 
 
 def is_as_good(result: Outcome, own: Outcome, tune: TuneConfig) -> bool:
@@ -122,5 +129,5 @@ def is_as_good(result: Outcome, own: Outcome, tune: TuneConfig) -> bool:
         tune: The section `tune`.
     """
     if tune.at_density is None:
-        return result.value <= own.value * (1 + tune.margin)
+        return result.ticket is not None and loss(result, tune) <= loss(own, tune) * (1 + tune.margin)
     return result.value >= own.value - (tune.tolerance or 0.0)
