@@ -109,8 +109,8 @@ def held(tuned: Tuned, candidate: Tried) -> int:
 
 
 def loss(result: Outcome, tune: TuneConfig) -> float:
-    """Return how good what was found is, where less is better: the density of the sparsest matching ticket (1 if
-    there is none), or the share of wrong answers.
+    """Return how good what was found is, where less is better: the density of the sparsest matching ticket (1
+    if there is none), or the share of wrong answers.
 
     An oracle is told the density at which tickets cease to match, which lies between two rounds. What is
     recommended, and compared by its cost, is a ticket that was trained.
