@@ -13,16 +13,18 @@ TUNING = made_up()
 
 
 def tried(*given, tuning=TUNING):
-    """Candidates of a value and a cost each, with a share where three are given; None is one that failed.
+    """Candidates whose tickets have a density (or accuracy) and a cost each; None is one that failed.
 
-    The first is the study's own setting.
+    The first is the study's own setting. A third number is a share of the resource.
     """
-    found = []
+    found, is_density = [], tuning.tune.at_density is None
     for number, each in enumerate(given):
         value, cost, share = (*each, 1.0)[:3] if each else (None, None, 1.0)
         values = {"pruning__rate": 0.25} if number else {}
-        ticket = None if value is None or cost is None else point(1, 0.5, cost=cost)
-        outcome = each and Outcome(value, ticket, point(0, 1.0), (ticket,) if ticket else (), cost)
+        density = value if is_density else 0.1
+        ticket = None if value is None or cost is None else point(1, density, cost=cost)
+        interpolated = 0.01 if is_density else value  # tells the oracle where tickets cease to match
+        outcome = each and Outcome(interpolated, ticket, point(0, 1.0), (ticket,) if ticket else (), cost)
         candidate = candidate_of(tuning, number, share, **values)
         found.append(Tried(candidate, outcome or None, "" if each else "it failed", 100))
     return found
