@@ -57,7 +57,7 @@ def _finalist(tuned: Tuned, own: Tried, each: Tried) -> str:
 
 def _compared(tuned: Tuned, own: Tried, best: Tried) -> str:
     """Return the sentence that answers which k and which p."""
-    tune, setting, before = tuned.tuning.tune, best.candidate.describe(), _own_values(tuned)
+    tune, setting, before = tuned.tuning.tune, best.candidate.describe(), _shown(own_values(tuned))
     cost = ""
     if tune.cost and best.outcome.cost and own.outcome.cost:
         cost = f" at {best.outcome.cost / own.outcome.cost:.0%} of the cost"
@@ -67,18 +67,21 @@ def _compared(tuned: Tuned, own: Tried, best: Tried) -> str:
     return f"{sentence} ({held(tuned, best)} of {tune.confirm} fresh seeds)."
 
 
-def _own_values(tuned: Tuned) -> str:
-    """Return the study's own values of the settings that were tuned, in words."""
-    settings = tuned.tuning.study.model_dump(mode="json")
-    found = []
+def _shown(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def own_values(tuned: Tuned) -> dict[str, Any]:
+    """Return the study's own values of the settings that were tuned; None where it has none."""
+    settings, found = tuned.tuning.study.model_dump(mode="json"), {}
     for name in tuned.tuning.tune.ranges:
         value: Any = settings
         for key in name.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value is None and name == "search.steps":
             value = tuned.tuning.study.training.steps
-        found.append(f"{name} {value}")
-    return ", ".join(found)
+        found[name] = value
+    return found
 
 
 def _came_to(tried: Tried, tune: TuneConfig) -> str:

@@ -1,11 +1,12 @@
 """A tuning in TensorBoard's HParams dashboard: a line for each candidate."""
 
 import shutil
+from typing import Any
 
 from tensorboard.plugins.hparams import api
 
 from tf_lottery.training.events import EventFile
-from tf_lottery.tuning.answer import row
+from tf_lottery.tuning.answer import own_values, row
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.tuned import Tuned
 
@@ -30,13 +31,15 @@ def write_hparams(tuned: Tuned, paths: TuningPaths) -> None:
     shutil.rmtree(root, ignore_errors=True)
     for tried in tuned.tried:
         figures = row(tried, tuned.tuning.tune)
-        settings = {name: figures.get(name, "own") for name in tuned.tuning.tune.ranges}
-        settings = {
-            name: value if isinstance(value, str | bool) else float(value) for name, value in settings.items()
-        }
+        settings = own_values(tuned) | tried.candidate.values
+        settings = {name: _value(value) for name, value in settings.items() if value is not None}
         file = EventFile(root / tried.candidate.name)
         file.summary(api.hparams_pb(settings, trial_id=f"candidate {tried.candidate.number}"))
         for name, tag in METRICS.items():
             if figures[name] is not None:
                 file.scalar(tag, figures[name], 0)
         file.close()
+
+
+def _value(value: Any) -> str | bool | float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
