@@ -74,7 +74,8 @@ def task(
     spec = RunSpec.model_validate(run) if run else None
     paths, notes = StudyPaths(Path(settings["directory"])), _Notes()
     store = Store(paths, StorageConfig(**settings["storage"]))
-    if not paths.root.is_dir() or (spec and paths.study.name not in os.listdir(paths.root)):
+    there = os.listdir(paths.root) if paths.root.is_dir() else None
+    if there is None or (spec and not {paths.study.name, "tuning.yaml"} & set(there)):
         unseen = (
             f"Node {socket.gethostname()} has no {paths.study}. Use --output to put the study on a file "
             "system that all nodes share."
