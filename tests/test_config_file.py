@@ -125,6 +125,7 @@ def test_what_is_no_yaml_is_refused_in_one_line(write, text):
 def test_an_unknown_config_suggests_the_nearest_shipped_one():
     assert "Did you mean 'mnist_lenet_demo'?" in refused("mnist_lenet_dmo")
     assert "Did you mean 'papers/vgg19'?" in refused("vgg19")
+    assert "Did you mean 'tune/fashion_lenet'?" in refused("tune/fashion_lent")
     assert "Did you mean 'papers/vgg19'?" in refused("paper/vgg_19")
 
 

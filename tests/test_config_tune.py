@@ -133,6 +133,11 @@ def test_ranges_are_needed(tmp_path):
         ({"min": 1, "max": 9, "step": 2, "sampling": "log"}, "expected min above 0 and no step"),
         ({"min": 0.1, "max": 0.6, "sampling": "cubic"}, "sampling: "),
         ({"min": 0.1, "max": 0.6, "steps": 0.1}, "steps: Extra"),
+        (
+            {"rate": [0.1]},
+            "the values of a setting, .* such as pruning.rate.rate: a list",
+        ),
+        ({}, "expected the values of a setting: a list, or min and max"),
         ({"min": True, "max": 5}, "min"),
         ({"min": 0.1, "max": float("inf")}, "max"),
     ],

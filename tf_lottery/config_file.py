@@ -201,9 +201,9 @@ def dump(study: StudyConfig) -> str:
 
 
 def _find(config: str | Path) -> Path:
-    known = shipped()
-    if str(config) in (every := _packaged()):
-        return every[str(config)]
+    known = _packaged()
+    if str(config) in known:
+        return known[str(config)]
     path = Path(config)
     if path.is_file():
         return path

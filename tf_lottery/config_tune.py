@@ -175,6 +175,9 @@ class TuneConfig(Strict):
 def _range(name: str, values: Any) -> list[Value] | RangeConfig:
     if isinstance(values, RangeConfig):
         return values
+    if isinstance(values, dict) and not values.keys() & RangeConfig.model_fields.keys():
+        nested = f", whose name has all its groups, such as {name}.{min(map(str, values))}" if values else ""
+        raise ValueError(f"{name}: expected the values of a setting{nested}: a list, or min and max")
     if isinstance(values, dict):
         try:
             return RangeConfig.model_validate(values)

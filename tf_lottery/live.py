@@ -14,6 +14,24 @@ from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.store.failures import Failure
 
 
+def bars(console: Console, count: str = "{task.fields[count]}") -> Progress:
+    """Return bars with a count and the time left, shown only where the output is a terminal.
+
+    Args:
+        console: The console to draw on.
+        count: The text of the count, as rich formats it.
+    """
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(count),
+        TimeRemainingColumn(compact=True),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
 class Live(StudyObserver):
     """Shows a study's progress on the terminal. Use it as a context manager.
 
@@ -30,15 +48,7 @@ class Live(StudyObserver):
 
     def __init__(self, study: StudyConfig, console: Console):
         self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars(console)
         self._total, self._width = expected_runs(study), table.width_for(study.arms)
         self._study = self._progress.add_task(study.name, total=self._total, count="")
         self._runs: dict[str, TaskID] = {}

@@ -96,6 +96,28 @@ def test_the_studys_own_settings_are_checked_too():
     assert said.startswith("Expected pruning.criterion as one of")
 
 
+@pytest.mark.parametrize(
+    ("ranges", "count"),
+    [
+        ({"pruning.rate": [0.1, 0.2], "pruning.scope": ["layer", "global"]}, "4"),
+        ({"pruning.rate": {"min": 0.1, "max": 0.45, "step": 0.05}}, "8"),
+        ({"search.steps": {"min": "10it", "max": "17it"}}, "8"),
+    ],
+)
+def test_hyperband_needs_as_many_combinations_as_its_first_stage_has_candidates(ranges, count):
+    said = refused(oracle="hyperband", ranges=ranges)
+    assert "at least 9 combinations" in said
+    assert f"Received: {count}. Use grid" in said
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"min": 0.1, "max": 0.5, "step": 0.05}, {"min": 0.1, "max": 0.5}, [n / 20 for n in range(1, 10)]],
+)
+def test_nine_combinations_are_enough_for_hyperband(values):
+    check_tuning(made_up(oracle="hyperband", ranges={"pruning.rate": values}), Execution())
+
+
 def test_shards_and_many_machines_are_refused():
     assert "A tuning has no shards" in refused(execution=Execution(shard="1/2"))
     assert "training.strategy=auto" in refused({"training": {"steps": "100it", "strategy": "multi_worker"}})

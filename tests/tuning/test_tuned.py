@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.tuning.made_up import candidate_of, made_up, point
+from tf_lottery.tuning.answer import answer
 from tf_lottery.tuning.outcome import Front, Outcome
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.tuned import Tried, Tuned, finalists, recommended
@@ -122,6 +123,14 @@ def test_without_a_finalist_it_is_the_studys_own_setting_if_that_has_a_ticket():
     assert best([(0.5, None), None], {}) is None
     assert best([None], {}) is None
     assert best([], {}) is None
+
+
+def test_nothing_is_said_of_candidates_that_were_not_trained_in_full(tmp_path):
+    partial = tried((0.5, 100), (0.4, 50, 1 / 3), None)
+    tuned = Tuned(TUNING, TuningPaths(tmp_path), partial, Front(TUNING.tune), best=partial[0])
+    assert "No other candidate was trained in full" in answer(tuned)[-1]
+    tuned.tried += tried((0.5, 100), (0.9, 50))[1:]
+    assert "No other candidate is as sparse" in answer(tuned)[-1]
 
 
 def test_what_is_saved_is_the_share_of_the_steps_that_were_trained_once_for_several(tmp_path):

@@ -15,6 +15,16 @@ app = typer.Typer(
     help="Find, prove and ship winning lottery tickets on Keras 3.",
 )
 
+Workers = Annotated[
+    int | None, typer.Option("--workers", "-w", help="Processes that train side by side \\[one a core].")
+]
+ExecutorName = Annotated[str, typer.Option(help="local, or ray: a cluster.")]
+Address = Annotated[str | None, typer.Option(help="The address of a running Ray cluster \\[a local one].")]
+Gpus = Annotated[float | None, typer.Option(help="GPUs for each run on a Ray cluster: 1, 0.25.")]
+StrictEnvironment = Annotated[
+    bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
+]
+RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")]
 Study = Annotated[str, typer.Argument(help="A study's name under saved_models/, or its directory.")]
 
 

@@ -52,19 +52,12 @@ class Bar:
 
     def __init__(self, points: int):
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        from tf_lottery.live import bars
 
         console = Console(file=sys.stderr)
         self._points = points
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} points"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars(console, "{task.completed}/{task.total} points")
         self._task = None
 
     def __enter__(self) -> "Bar":

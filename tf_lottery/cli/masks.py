@@ -56,6 +56,6 @@ def masks(
         lines += ["", f"What masks of round {at} have in common, as shares of the sparser one, and by chance"]
         lines += table(here, without=("round",))
     if signs:
-        lines += ["", "Remaining weights that end with the sign that they started with"]
+        lines += ["", "Remaining weights that end with the sign that they had at step 0"]
         lines += table(signs)
     print("\n".join(lines))

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from tf_lottery.cli.app import app
+from tf_lottery.cli.app import (
+    Address,
+    ExecutorName,
+    Gpus,
+    RetryFailed,
+    StrictEnvironment,
+    Workers,
+    app,
+)
 
 
 @app.command()
@@ -17,21 +25,15 @@ def tune(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The tuning's directory \\[saved_models/NAME].")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", "-w", help="Processes that train side by side \\[one a core].")
-    ] = None,
-    executor: Annotated[str, typer.Option(help="local, or ray: a cluster.")] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="The address of a running Ray cluster \\[a local one].")
-    ] = None,
-    gpus: Annotated[float | None, typer.Option(help="GPUs for each run on a Ray cluster: 1, 0.25.")] = None,
+    workers: Workers = None,
+    executor: ExecutorName = "local",
+    address: Address = None,
+    gpus: Gpus = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check, and say what would be tried; train nothing.")
     ] = False,
-    strict_environment: Annotated[
-        bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
-    ] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")] = False,
+    strict_environment: StrictEnvironment = False,
+    retry_failed: RetryFailed = False,
 ) -> None:
     """Find the best settings of a study, such as k and p, or go on with a tuning that was interrupted."""
     from tf_lottery.config_tune import load_tuning

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import TaskID
 
 from tf_lottery.config_tune import Tuning
-from tf_lottery.method.spec import RunSpec
+from tf_lottery.live import bars
 from tf_lottery.runs.observe import Progress as RunProgress
 from tf_lottery.store.failures import Failure
 from tf_lottery.tuning.candidate import Candidate
@@ -26,15 +26,7 @@ class TuneLive(TuningObserver):
 
     def __init__(self, tuning: Tuning, console: Console):
         self._tune, self._console = tuning.tune, console
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        self._progress = bars(console)
         total = self._tune.candidates
         self._all = self._progress.add_task("candidates", total=total, count=f"0/{total}")
         self._runs: dict[str, TaskID] = {}
@@ -71,7 +63,7 @@ class TuneLive(TuningObserver):
             self._progress.remove_task(self._runs.pop(key))
         for run in runs:
             if run.spec.key not in self._runs:
-                self._runs[run.spec.key] = self._progress.add_task(_described(run.spec), count="")
+                self._runs[run.spec.key] = self._progress.add_task(run.spec.describe(), count="")
             count = f"{run.step:,}/{run.last:,} steps"
             self._progress.update(self._runs[run.spec.key], total=run.last, completed=run.step, count=count)
 
@@ -102,7 +94,3 @@ class TuneLive(TuningObserver):
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._progress.console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
-
-
-def _described(spec: RunSpec) -> str:
-    return spec.describe()

@@ -12,10 +12,10 @@ from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.run_study import SERIAL
 from tf_lottery.paths import OUTPUT
 from tf_lottery.store.upkeep import readable, sizes
-from tf_lottery.training.quiet_start import start_quietly
 from tf_lottery.tuning.answer import answer, best_study, best_text, front, row, savings
 from tf_lottery.tuning.paths import TuningPaths
 from tf_lottery.tuning.tuned import Tuned
+from tf_lottery.tuning.tuner import run_tuning
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as in shells."""
@@ -36,9 +36,6 @@ def tune_and_report(tuning: Tuning, output: Path | None = None, execution: Execu
     """
     console, paths = Console(file=sys.stdout), TuningPaths(output or OUTPUT / tuning.study.name)
     _say(console, f"Tuning {tuning.study.name} in {paths.root}")
-    start_quietly()  # keras-tuner imports TensorFlow
-    from tf_lottery.tuning.tuner import run_tuning
-
     live = TuneLive(tuning, console)
     try:
         with live:

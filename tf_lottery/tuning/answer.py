@@ -26,17 +26,24 @@ def answer(tuned: Tuned) -> list[str]:
     among = finalists(tuned.tried, tune)
     lines += [f"{_finalist(tuned, own, each)}." for each in among]
     if not best.candidate.values:
-        lines.append(
-            f"No other candidate is {_as_good(tune)} at a lower cost."
-            if tune.cost
-            else f"No other candidate is {_better(tune)}."
-        )
+        lines.append(_none_better(tuned))
     elif own.outcome is not None and own.outcome.ticket is not None:
         lines.append(_compared(tuned, own, best))
     most = min(_with_ticket(tuned), key=lambda each: loss(each.outcome, tune))
     if most not in among and most.candidate.values:
         lines.append(f"{_most(tune)}, {most.candidate.describe()}: {_came_to(most, tune)}.")
     return lines
+
+
+def _none_better(tuned: Tuned) -> str:
+    tune = tuned.tuning.tune
+    if not any(each.outcome and each.candidate.share == 1 for each in tuned.tried[1:]):
+        return (
+            "No other candidate was trained in full, so nothing is known of them. Allow for more candidates."
+        )
+    if tune.cost:
+        return f"No other candidate is {_as_good(tune)} at a lower cost."
+    return f"No other candidate is {_better(tune)}."
 
 
 def _finalist(tuned: Tuned, own: Tried, each: Tried) -> str:

@@ -1,9 +1,10 @@
 """The checks that are made before a tuning trains anything."""
 
+import math
 from typing import Any
 
 from tf_lottery.config import StudyConfig
-from tf_lottery.config_tune import Tuning
+from tf_lottery.config_tune import RangeConfig, Tuning
 from tf_lottery.data import sources
 from tf_lottery.data.split import split
 from tf_lottery.drivers.execution import Execution
@@ -11,6 +12,7 @@ from tf_lottery.errors import LotteryError
 from tf_lottery.method.check import check_arms
 from tf_lottery.method.plan import foreseen
 from tf_lottery.tuning.candidate import Examples, make_candidate, most_steps
+from tf_lottery.tuning.oracle import UNITS
 from tf_lottery.tuning.space import check_names, ends, with_values
 from tf_lottery.workers import MULTI_WORKER
 
@@ -27,6 +29,12 @@ def check_tuning(tuning: Tuning, execution: Execution) -> None:
         raise LotteryError("A tuning has no shards: start the same command on several machines instead.")
     if tuning.study.training.strategy == MULTI_WORKER:
         raise LotteryError("Expected training.strategy=auto for a tuning. Received: multi_worker")
+    combinations = math.prod(map(_count, tuning.tune.ranges.values()))
+    if tuning.tune.oracle == "hyperband" and combinations < UNITS:
+        raise LotteryError(
+            f"tune.oracle: expected ranges of at least {UNITS} combinations for hyperband, which would train "
+            f"none of fewer in full. Received: {combinations:g}. Use grid."
+        )
     _check(tuning, {})
     for name, values in tuning.tune.ranges.items():
         first, *others = ({each: _check(tuning, {name: each})} for each in ends(values))
@@ -38,6 +46,16 @@ def check_tuning(tuning: Tuning, execution: Execution) -> None:
                 f"tune.ranges.{name}: expected a setting that changes what is trained. The runs are the "
                 "same with each of these values."
             )
+
+
+def _count(values: list[Any] | RangeConfig) -> float:
+    """Return how many values a range has; infinity for numbers without a step."""
+    if isinstance(values, list):
+        return len(values)
+    least, most, step = values.bounds
+    whole = all(isinstance(each, int) for each in (least, most)) and values.sampling == "linear"
+    step = step or (1 if whole else 0)
+    return int((most - least) / step * (1 + 1e-9)) + 1 if step else math.inf
 
 
 def _check(tuning: Tuning, values: dict[str, Any]) -> frozenset[str]:

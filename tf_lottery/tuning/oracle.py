@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tf_lottery.config_tune import TuneConfig
+from tf_lottery.training.quiet_start import start_quietly
 from tf_lottery.tuning.space import hyperparameters
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Asker:
 
 
 def _oracle(tune: TuneConfig, space: "HyperParameters") -> "Oracle":
+    start_quietly()  # keras-tuner imports TensorFlow
     import keras_tuner
     from keras_tuner import oracles
 
