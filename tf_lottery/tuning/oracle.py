@@ -37,6 +37,7 @@ class Asker:
         self._folder = tempfile.TemporaryDirectory(
             prefix="tf_lottery_"
         )  # an oracle writes its state somewhere
+        start_quietly()  # keras-tuner imports TensorFlow
         self._oracle = _oracle(tune, hyperparameters(tune.ranges) if space is None else space)
         self._oracle._set_project_dir(self._folder.name, "oracle")
         self._oracle.verbose = 0
@@ -107,7 +108,6 @@ class Asker:
 
 
 def _oracle(tune: TuneConfig, space: "HyperParameters") -> "Oracle":
-    start_quietly()  # keras-tuner imports TensorFlow
     import keras_tuner
     from keras_tuner import oracles
 
