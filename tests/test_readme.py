@@ -60,10 +60,14 @@ def test_the_deeper_yaml_is_a_valid_study_of_things_that_there_are(tmp_path):
     assert np.allclose(rates(np.array([0, 351, 91 * 351, 181 * 351])), [0.1 / 351, 0.1, 0.01, 0.001])
 
 
-def test_every_shipped_config_is_named_in_the_readme():
+def test_every_shipped_config_is_named_in_the_list_of_presets():
     assert "tf-lottery list" in README
+    presets = (Path(__file__).parent.parent / "docs/papers.md").read_text()
+    assert "docs/papers.md" in README
     for name in config_file.shipped():
-        assert name in README
+        assert f"`{name}`" in presets
+    for name in re.findall(r"`((?:papers/|mnist_lenet|cifar10_)[a-z0-9_]+)`", presets + README):
+        assert name in config_file.shipped()
 
 
 def test_a_ticket_is_read(tmp_path, monkeypatch, capsys):

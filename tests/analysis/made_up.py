@@ -20,6 +20,7 @@ from tf_lottery.store.study_file import written
 ARMS = {
     "ticket": {},
     "random_reinit": {},
+    "keep_signs": {},
     "shuffled": {},
     "inverted": {},
     "one_shot": {},
@@ -44,7 +45,7 @@ ACCURACY = 95.0
 """The dense network's, on validation and test data, in percent."""
 CURVES = {name: [None] for name in ("train_loss", "train_accuracy")}
 CURVES |= {"step": [0], "validation_loss": [2.5], "validation_accuracy": [0.125]}
-GOOD = {"ticket": 1.0, "late": 2.0, "lr_rewound": 1.0}
+GOOD = {"ticket": 1.0, "late": 2.0, "lr_rewound": 1.0, "keep_signs": 1.0}
 """By how many points pruned runs of arms are more accurate than the dense network. Others are as accurate."""
 
 

@@ -30,6 +30,7 @@ NEEDS = OF_ARMS | {
     "late_rewinding_helps": "late",
     "learning_rate_rewinding_is_as_good": "lr_rewound",
     "pruning_at_init_is_indifferent": "snip_shuffled",
+    "signs_are_enough": "keep_signs",
     "stable_to_noise": "fork",
 }
 """Claim -> the arm that it takes besides the ticket."""
@@ -47,6 +48,7 @@ AGAINST = {
     "late_rewinding_helps": compared("late", 0.0),
     "learning_rate_rewinding_is_as_good": compared("lr_rewound", 0.0),
     "pruning_at_init_is_indifferent": compared("snip", 1.0),
+    "signs_are_enough": compared("keep_signs", 0.0),
     "stable_to_noise": {"barrier": 3.0},
 }
 OPEN = {
@@ -61,6 +63,7 @@ OPEN = {
     "late_rewinding_helps": compared("late", 1.0),
     "learning_rate_rewinding_is_as_good": compared("lr_rewound", 0.5),
     "pruning_at_init_is_indifferent": compared("snip", 0.5),
+    "signs_are_enough": compared("keep_signs", 0.5),
     "stable_to_noise": {"barrier": 2.0},
 }
 LACKING = {
@@ -128,7 +131,7 @@ def test_ties_are_as_good_and_not_better(replicates):
     found = answers(replicates=replicates, test={}, validation={}, steps=0, spread=0.0, tolerance=0.0)
     as_good = {"matching_ticket", "at_10_to_20_percent", "at_1_percent"}
     as_good |= {"learning_rate_rewinding_is_as_good", "pruning_at_init_is_indifferent"}
-    as_good |= {"stable_to_noise"}  # of which there are no ties
+    as_good |= {"signs_are_enough", "stable_to_noise"}  # of which there are no ties
     faster = {"learns_faster", "learns_faster_in_seconds"}  # whose dense networks stop at other steps
     assert {claim for claim, answer in found.items() if answer == HOLDS} == as_good
     assert {claim for claim, answer in found.items() if answer == FAILS} == {*CLAIMS} - as_good - faster

@@ -116,6 +116,18 @@ def pruning_at_init_is_indifferent(findings: Findings) -> Answer:
     return decided(effect.within(INDIFFERENT), why, effect, round=at, arm=arm)
 
 
+def signs_are_enough(findings: Findings) -> Answer:
+    """Weights drawn anew with their old signs are as good as the old weights (Zhou et al. 2019)."""
+    kept, main = findings.on(findings.main, "keep_signs"), findings.main
+    if not kept:
+        return untested("No such arm is trained in the ticket's way. Add arms: {ticket: {}, keep_signs: {}}.")
+    at, effect = _compared(findings, kept[0], main)
+    if effect is None:
+        return _nothing_in_common(kept[0], main)
+    why = f"Test accuracy of {kept[0]} less that of {main} at round {at}: at least -{INDIFFERENT} points."
+    return decided(effect.at_least(-INDIFFERENT), why, effect, round=at, arm=kept[0])
+
+
 def beats(findings: Findings, arm: str, other: str) -> Answer:
     """Answer whether an arm has a higher test accuracy than another, at the round at which they are compared.
 
@@ -167,6 +179,7 @@ LITERATURE: dict[str, Callable[[Findings], Answer]] = {
     "late_rewinding_helps": late_rewinding_helps,
     "learning_rate_rewinding_is_as_good": learning_rate_rewinding_is_as_good,
     "pruning_at_init_is_indifferent": pruning_at_init_is_indifferent,
+    "signs_are_enough": signs_are_enough,
     "beats_set": beats_set,
     "beats_rigl": beats_rigl,
     "beats_dense_longer": beats_dense_longer,
