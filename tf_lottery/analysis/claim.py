@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tf_lottery.analysis.statistics import LEVEL, Interval
+from tf_lottery.analysis.statistics import LEVEL, MEAN, Interval
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "untested"
 ANSWERS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
@@ -17,7 +17,8 @@ class Answer:
         answer: One of `ANSWERS`. A claim is undecided if the interval of its effect contains both answers,
             and untested if the study lacks runs that it needs.
         why: The reason, one sentence. For an untested claim what would test it, as YAML.
-        effect: The paired differences' mean and interval; None if nothing was compared.
+        effect: The mean of the paired differences, or their interquartile mean, and its interval; None if
+            nothing was compared.
         unit: The effect's unit.
         where: Which arms and round were compared.
     """
@@ -35,6 +36,8 @@ class Answer:
         effect = self.effect
         digits = 0 if self.unit == "steps" else 2
         text = f"{effect.mean:+,.{digits}f} {self.unit}"
+        if effect.statistic != MEAN:
+            text = f"{effect.statistic} {text}".capitalize()
         replicates = f"{effect.count} replicate{'s' if effect.count > 1 else ''}"
         if effect.low == float("-inf"):
             return f"{text} ({replicates}: no interval)"

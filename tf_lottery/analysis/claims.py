@@ -129,7 +129,7 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     allowed = f", which may be {-tolerance:g}" if tolerance else ""
     why = (
         f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
-        f"network's{allowed}; every denser round has to match on the mean."
+        f"network's{allowed}; every denser round has to match on the {tested[at].statistic}."
     )
     return decided(known, why, tested[at], round=at, density=findings.density(at))
 

@@ -14,6 +14,7 @@ from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 
 Read = Callable[[Record], float]
+Estimate = Callable[[Sequence[float]], Interval]
 
 DENSE = 0
 """The round of the dense network."""
@@ -55,16 +56,25 @@ class Findings:
         study: The study.
         records: Its records, as `collect` returns them.
         connections: What was measured between its runs.
+        estimate: What is said of paired differences: the interval of their mean, or of another statistic.
 
     Attributes:
         study: The study.
         main: The arm whose tickets are meant where none is named.
         arms: The arms that have finished runs.
         connections: As given.
+        estimate: As given.
     """
 
-    def __init__(self, study: StudyConfig, records: Iterable[Record], connections: Sequence[Connection] = ()):
+    def __init__(
+        self,
+        study: StudyConfig,
+        records: Iterable[Record],
+        connections: Sequence[Connection] = (),
+        estimate: Estimate = interval,
+    ):
         self.study, self._results, self.connections = study, Results(records), connections
+        self.estimate = estimate
         self.main, self.arms = self._results.main, self._results.arms
         self._values: dict[tuple[str, Read], dict[int, dict[int, float]]] = {}
 
@@ -203,9 +213,9 @@ class Findings:
     def effect(
         self, arm: str, other: str, read: Read, round: int, of_other: int | None = None
     ) -> Interval | None:
-        """Return the mean of paired differences and its interval; None if no replicate has both runs."""
+        """Return what is said of paired differences, an interval; None if no replicate has both runs."""
         differences = self.paired(arm, other, read, round, of_other)
-        return interval(differences) if differences else None
+        return self.estimate(differences) if differences else None
 
 
 def _apart(density: float, other: float) -> float:

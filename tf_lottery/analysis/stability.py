@@ -5,7 +5,6 @@ from statistics import mean
 from tf_lottery.analysis.claim import Answer, decided, untested
 from tf_lottery.analysis.findings import Findings
 from tf_lottery.analysis.interpolation import UNSTABLE
-from tf_lottery.analysis.statistics import interval
 
 
 def stable_to_noise(findings: Findings) -> Answer:
@@ -23,6 +22,6 @@ def stable_to_noise(findings: Findings) -> Answer:
         return untested(
             f"The runs of {arm} aren't compared yet. Run `tf-lottery connectivity {findings.study.name}`."
         )
-    effect = interval([mean(barriers) for barriers in replicates.values()])
+    effect = findings.estimate([mean(barriers) for barriers in replicates.values()])
     why = f"Error barrier on test data between {main} and {arm} at round {at} ({findings.density(at):.1%})."
     return decided(effect.below(UNSTABLE), why, effect, round=at, arm=arm)
