@@ -73,8 +73,8 @@ def results(spec, test=GOOD, validation=GOOD, steps=-200, spread=0.05, jitter=0.
 
     Args:
         spec: The run.
-        test: Arm -> points of test accuracy above the dense network.
-        validation: Arm -> points of validation accuracy above the dense network, or by (arm, round).
+        test: Arm -> points of test accuracy above the dense network, or by (arm, round).
+        validation: The same for validation accuracy.
         steps: How many steps later than the dense network tickets stop.
         spread: How far noise goes.
         jitter: How far noise of each run's own goes, in points. Without it many differences are equal.
@@ -83,9 +83,9 @@ def results(spec, test=GOOD, validation=GOOD, steps=-200, spread=0.05, jitter=0.
     way = spec.replicate % 3 - 1  # -1, 0, 1: a deviation of 1
     alone = jitter * noise(arm, spec) if jitter else 0.0
     own = 0.3 * spec.replicate + (0 if arm in STEADY else spread * way) + alone
-    of_validation = validation.get((arm, spec.round), validation.get(arm, 0.0))
+    of_test, of_validation = (each.get((arm, spec.round), each.get(arm, 0.0)) for each in (test, validation))
     return {
-        "early_stop_test_accuracy": (ACCURACY + own + test.get(arm, 0.0)) / 100,
+        "early_stop_test_accuracy": (ACCURACY + own + of_test) / 100,
         "early_stop_validation_accuracy": (ACCURACY + own + of_validation) / 100,
         "early_stop_iteration": (600 + 10 * way if arm == "dense" else 600 + steps) + round(500 * alone),
         "steps_per_second": 100.0,

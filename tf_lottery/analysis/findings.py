@@ -162,6 +162,10 @@ class Findings:
         }
         return [at for at, count in counts.items() if count > 1] or [at for at, n in counts.items() if n]
 
+    def matching_round(self) -> int | None:
+        """Return the main arm's sparsest matching round, which validation chooses; None if none matches."""
+        return self._results.matching_round(self.study.tolerance)
+
     def near(self, density: float) -> int | None:
         """Return the main arm's round with a density that a paper names; None if none is near it.
 
@@ -180,7 +184,7 @@ class Findings:
         Args:
             arms: The arms.
         """
-        best = self._results.matching_round(self.study.tolerance)
+        best = self.matching_round()
         density = FASTEST if best is None else min(FASTEST, self.density(best))
         return self.nearest(density, self.shared(*arms))
 

@@ -54,10 +54,10 @@ def finite(value: Any) -> Any:
     """Return JSON values with None for what isn't finite, which JSON lacks.
 
     Args:
-        value: Lists and dicts, however nested, of what JSON knows.
+        value: Lists, tuples and dicts, however nested, of what JSON knows.
     """
     if isinstance(value, dict):
         return {key: finite(each) for key, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
