@@ -39,8 +39,8 @@ def test_it_tells_what_was_spent_and_what_was_reached(told):
 def test_matched_says_what_the_cost_would_have_bought_otherwise(told):
     words, *tables = told("good", "--matched").split("\n\n")
     assert words.splitlines()[3] == (
-        "Within as many steps the dense network reached 95.30% (-1.00 points, -1.12 to -0.88); rigl reached "
-        "95.30% (-1.00 points, -1.12 to -0.88) at 1/5 of the steps."
+        "Within as many steps the dense network reached 95.30% (-1.00 points, -1.12 to -0.88); at 1/5 of the "
+        "steps rigl reached 95.30% (-1.00 points, -1.12 to -0.88)."
     )
     assert words.splitlines()[4].endswith("Add arms: {ticket: {}, small_dense: {}}.")
     assert [table.splitlines()[0] for table in tables] == [

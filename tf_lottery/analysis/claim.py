@@ -1,6 +1,7 @@
 """What a study says of a claim: that it holds, that it fails, that it is undecided, or nothing."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tf_lottery.analysis.statistics import LEVEL, MEAN, Interval
@@ -73,3 +74,20 @@ def answer_of(known: bool | None) -> str:
         known: Whether the claim holds; None if that is undecided.
     """
     return UNDECIDED if known is None else HOLDS if known else FAILS
+
+
+def most_against(answers: Sequence[Answer], higher: bool = False) -> Answer:
+    """Return of several comparisons that a claim has to pass the one that stands most against it.
+
+    Args:
+        answers: At least one. Those that test nothing don't count, unless all are so.
+        higher: Whether a higher effect stands against the claim, rather than a lower one.
+    """
+    tested = [each for each in answers if each.answer != UNTESTED]
+    if len(tested) < 2:
+        return (tested or answers)[0]
+    order, way = (FAILS, UNDECIDED, HOLDS), -1 if higher else 1
+    worst = min(tested, key=lambda each: (order.index(each.answer), way * each.effect.mean))
+    return replace(
+        worst, why=f"{worst.why} Of {len(tested)} such comparisons this one stands most against it."
+    )

@@ -76,6 +76,9 @@ class Findings:
         self.study, self._results, self.connections = study, Results(records), connections
         self.estimate = estimate
         self.main, self.arms = self._results.main, self._results.arms
+        self._keys: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for record in self._results.records:
+            self._keys[record.spec.arm, record.spec.round].add(record.key)
         self._values: dict[tuple[str, Read], dict[int, dict[int, float]]] = {}
 
     @property
@@ -153,14 +156,22 @@ class Findings:
     def shared(self, *arms: str) -> list[int]:
         """Return the rounds at which all of some arms have pruned runs of two replicates, or else of one.
 
+        Where the first has the same runs as another, there is nothing to compare: a ticket's first round is
+        one pruning of the dense network.
+
         Args:
             arms: The arms.
         """
         counts = {
             round: len(set.intersection(*(set(self.values(arm, _density).get(round, ())) for arm in arms)))
             for round in self.rounds(arms[0])
+            if not any(self.same_runs(arms[0], other, round, round) for other in arms[1:])
         }
         return [at for at, count in counts.items() if count > 1] or [at for at, n in counts.items() if n]
+
+    def same_runs(self, arm: str, other: str, round: int, of_other: int) -> bool:
+        """Return whether two arms share runs at a round of each: trainings that are the same have one key."""
+        return bool(self._keys[arm, round] & self._keys[other, of_other])
 
     def matching_round(self) -> int | None:
         """Return the main arm's sparsest matching round, which validation chooses; None if none matches."""

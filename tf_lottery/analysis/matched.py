@@ -165,13 +165,15 @@ def _offers(
         return [], "not trained yet"
     if arm != main and not _on_the_same(findings, arm):
         return [], "on other data, or another network"
-    rounds = [round for round in rounds if (arm, round) in places]
+    rounds = [
+        each for each in rounds if (arm, each) in places and not findings.same_runs(main, arm, at, each)
+    ]
     ticket = places[main, at]
     if ticket.line.all.steps is None:
         return [], "the ticket's own cost isn't known"
     fitting = [round for round in rounds if _is_no_larger(findings, ticket, places[arm, round])]
     if not fitting:
-        return [], "none has as few weights"
+        return [], "none has as few weights" if rounds else "the same runs as the ticket's"
     chosen: dict[int, list[str]] = {}
     known, cheap = [], []
     for measure, figure in MEASURES.items():

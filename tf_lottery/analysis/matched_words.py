@@ -65,12 +65,12 @@ def _sparse(found: Matched) -> list[str]:
     if not offers:
         return []
     best = max(offers, key=lambda offer: offer.validation)
-    name = best.arm
-    if len(offers) > 1:
-        name = (
-            f"of {len(offers)} arms that are sparse or small from the start the best by validation, {name},"
-        )
-    return [f"{name} reached {_told(best)}{_share(found, best)}"]
+    if len(offers) == 1:
+        return [f"{_share(found, best)} {best.arm} reached {_told(best)}"]
+    return [
+        f"of {len(offers)} arms that are sparse or small from the start the best by validation, {best.arm}, "
+        f"reached {_told(best)} {_share(found, best)}"
+    ]
 
 
 def _told(offer: Offer) -> str:
@@ -81,7 +81,7 @@ def _told(offer: Offer) -> str:
 def _share(found: Matched, offer: Offer) -> str:
     """Return by which part of the ticket's steps an arm came to what it offers."""
     times = found.cost.steps / offer.cost.steps if offer.cost.steps else 0
-    return f" at 1/{times:.0f} of the steps" if times >= 1.5 else " for as many steps"
+    return f"at 1/{times:.0f} of the steps" if times >= 1.5 else "within as many steps"
 
 
 def _effect(effect: Interval, unit: str = "") -> str:
