@@ -76,3 +76,12 @@ def test_the_effect_is_the_interquartile_mean_of_paired_differences():
     effect = CLAIMS["reinitialized_is_worse"](made).effect
     assert effect == replace(expected, mean=pytest.approx(expected.mean), low=effect.low, high=effect.high)
     assert (effect.low, effect.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_differences_of_which_many_are_equal_have_no_interval_and_say_so():
+    """Without noise of their own, ten replicates have three different values."""
+    told = CLAIMS["reinitialized_is_worse"](found(jitter=0.0))
+    assert told.answer == UNDECIDED
+    assert told.describe() == (
+        "Interquartile mean +1.01 points (10 replicates: no interval, since many are equal)"
+    )

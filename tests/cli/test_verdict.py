@@ -106,8 +106,8 @@ def test_interquartile_means_of_few_replicates_are_refused_in_a_line(told):
         told("good", "--iqm")
     assert str(error.value) == (
         "Expected 10 replicates for --iqm: intervals of interquartile means of fewer aren't to be trusted. "
-        "Received 3 in good. Set replicates: 10 and run it again, which keeps what is finished, or leave "
-        "--iqm out."
+        "Received 3 in good. Set replicates: 10 or more and run it again, which keeps what is finished, or "
+        "leave --iqm out."
     )
     with pytest.raises(LotteryError, match="Received 1 in one"):
         told("one", "--iqm", "--json")

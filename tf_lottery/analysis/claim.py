@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tf_lottery.analysis.statistics import LEVEL, MEAN, Interval
+from tf_lottery.analysis.statistics import LEVEL, MANY, MEAN, Interval
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "untested"
 ANSWERS = (HOLDS, FAILS, UNDECIDED, UNTESTED)
@@ -41,7 +41,8 @@ class Answer:
             text = f"{effect.statistic} {text}".capitalize()
         replicates = f"{effect.count} replicate{'s' if effect.count > 1 else ''}"
         if effect.low == float("-inf"):
-            return f"{text} ({replicates}: no interval)"
+            why = ", since many are equal" if effect.count >= MANY else ""
+            return f"{text} ({replicates}: no interval{why})"
         return f"{text} ({effect.low:,.{digits}f} to {effect.high:,.{digits}f}, {replicates}, {LEVEL:.0%})"
 
 

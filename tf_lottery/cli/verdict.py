@@ -70,6 +70,6 @@ def _refuse_few(study: str, findings: "Findings") -> None:
     if finished < MANY:
         raise LotteryError(
             f"Expected {MANY} replicates for --iqm: intervals of interquartile means of fewer aren't to be "
-            f"trusted. Received {finished} in {study}. Set replicates: {MANY} and run it again, which keeps "
-            "what is finished, or leave --iqm out."
+            f"trusted. Received {finished} in {study}. Set replicates: {MANY} or more and run it again, "
+            "which keeps what is finished, or leave --iqm out."
         )
