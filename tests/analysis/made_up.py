@@ -7,11 +7,14 @@ have noise of their own, so that paired differences vary by 0.05 points: an inte
 
 from functools import cache
 
+import numpy as np
+
 from tests.fakes import all_at_once, fake_study
 from tf_lottery.analysis.claims import judge
 from tf_lottery.analysis.connectivity import Connection
 from tf_lottery.analysis.findings import Findings
 from tf_lottery.analysis.forks import pairs
+from tf_lottery.analysis.statistics import interval
 from tf_lottery.method.plan import collect
 from tf_lottery.paths import StudyPaths
 from tf_lottery.store.store import Store
@@ -61,41 +64,57 @@ def runs(replicates):
     return study, all_at_once(study, remaining)
 
 
-def results(spec, test=GOOD, validation=GOOD, steps=-200, spread=0.05):
+def noise(arm, spec):
+    """Noise of a run's own, which no other run has: normal, with a deviation of 1."""
+    return np.random.default_rng([*arm.encode(), spec.round, spec.replicate, spec.trial]).normal()
+
+
+def results(spec, test=GOOD, validation=GOOD, steps=-200, spread=0.05, jitter=0.0):
     """What a run gave.
 
     Args:
         spec: The run.
-        test: Arm -> points of test accuracy above the dense network.
-        validation: Arm -> points of validation accuracy above the dense network, or by (arm, round).
+        test: Arm -> points of test accuracy above the dense network, or by (arm, round).
+        validation: The same for validation accuracy.
         steps: How many steps later than the dense network tickets stop.
         spread: How far noise goes.
+        jitter: How far noise of each run's own goes, in points. Without it many differences are equal.
     """
     arm = spec.arm if spec.round else "dense"
     way = spec.replicate % 3 - 1  # -1, 0, 1: a deviation of 1
-    own = 0.3 * spec.replicate + (0 if arm in STEADY else spread * way)
-    of_validation = validation.get((arm, spec.round), validation.get(arm, 0.0))
+    alone = jitter * noise(arm, spec) if jitter else 0.0
+    own = 0.3 * spec.replicate + (0 if arm in STEADY else spread * way) + alone
+    of_test, of_validation = (each.get((arm, spec.round), each.get(arm, 0.0)) for each in (test, validation))
     return {
-        "early_stop_test_accuracy": (ACCURACY + own + test.get(arm, 0.0)) / 100,
+        "early_stop_test_accuracy": (ACCURACY + own + of_test) / 100,
         "early_stop_validation_accuracy": (ACCURACY + own + of_validation) / 100,
-        "early_stop_iteration": 600 + 10 * way if arm == "dense" else 600 + steps,
+        "early_stop_iteration": (600 + 10 * way if arm == "dense" else 600 + steps) + round(500 * alone),
         "steps_per_second": 100.0,
         "resolved": {"engine": "dense" if arm == "dense" else "sparse"},
     }
 
 
-def connections(study, records, barrier, spread=0.05):
+def connections(study, records, barrier, spread=0.05, jitter=0.0):
     """What lies between a study's forks and what they fork: barriers of so many points on test data."""
     found = []
     for pair in pairs(study, records):
         spec, height = pair.second, barrier + spread * (pair.second.replicate % 3 - 1)
+        height += jitter * noise("connection", spec)
         errors = {"validation": (5.0, 50.0, 5.0), "test": (5.0, 5.0 + height, 5.0)}
         place = pair.arm, pair.on, spec.replicate, spec.round, pair.density
         found.append(Connection(*place, "0it", pair.names, errors))
     return found
 
 
-def made_up(replicates=3, keep=lambda spec: True, arms=ARMS, tolerance=0.0, barrier=0.5, **truth):
+def made_up(
+    replicates=3,
+    keep=lambda spec: True,
+    arms=ARMS,
+    tolerance=0.0,
+    barrier=0.5,
+    estimate=interval,
+    **truth,
+):
     """The findings of a study in which things are as `truth` says, the arguments of `results`.
 
     Args:
@@ -104,14 +123,16 @@ def made_up(replicates=3, keep=lambda spec: True, arms=ARMS, tolerance=0.0, barr
         arms: The arms of the study.
         tolerance: Its tolerance.
         barrier: The error barrier between forks and what they fork, in points.
+        estimate: What is said of paired differences.
         truth: What is so.
     """
     study, records = runs(replicates)
     own = {name: study.arms[name] for name in arms}
     study = study.model_copy(update={"arms": own, "tolerance": tolerance})
     finished = collect(study, [record for record in records if keep(record.spec)])
-    measured = connections(study, finished, barrier, truth.get("spread", 0.05))
-    return Findings(study, [r.model_copy(update=results(r.spec, **truth)) for r in finished], measured)
+    measured = connections(study, finished, barrier, truth.get("spread", 0.05), truth.get("jitter", 0.0))
+    changed = [record.model_copy(update=results(record.spec, **truth)) for record in finished]
+    return Findings(study, changed, measured, estimate)
 
 
 def answers(*arguments, **truth):

@@ -65,7 +65,8 @@ def test_arms_without_a_replicate_in_common_are_not_compared():
     answer = CLAIMS["reinitialized_is_worse"](apart)
     assert (answer.answer, answer.why) == (
         UNTESTED,
-        "ticket and random_reinit have no round of one replicate in common. Let the study go on.",
+        "ticket and random_reinit have no round of one replicate in common. Let the study go on, or give "
+        "them the same rounds.",
     )
 
 

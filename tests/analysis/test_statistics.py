@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tf_lottery.analysis.statistics import DRAWS, FEW, MANY, Interval, interquartile_mean, interval
+from tf_lottery.analysis.statistics import (
+    DRAWS,
+    FEW,
+    INTERQUARTILE_MEAN,
+    MANY,
+    Interval,
+    interquartile_interval,
+    interquartile_mean,
+    interval,
+)
 
 
 def of(low, high):
@@ -136,10 +145,75 @@ def test_the_interquartile_mean_is_that_of_the_middle_half(values, expected):
     assert interquartile_mean(values) == pytest.approx(expected)
 
 
-def covered(noise, mean, count, studies):
+def middle_interval(values, level):
+    """The interval of an interquartile mean of 12 or 16 values, from SciPy's trimmed mean and its error."""
+
+    def error(sample):
+        return float(stats.mstats.trimmed_stde(sample, limits=(0.25, 0.25)))
+
+    draws = np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))
+    centre, studentized = stats.trim_mean(values, 0.25), []
+    for sample in np.asarray(values)[draws]:
+        if error(sample) > 1e-9:  # a few have a middle half of one value
+            studentized.append((stats.trim_mean(sample, 0.25) - centre) / error(sample))
+    low, high = np.quantile(studentized, [(1 - level) / 2, (1 + level) / 2])
+    return centre - high * error(values), centre - low * error(values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "level"), [(12, 0.95), (16, 0.9)])
+def test_the_interval_of_an_interquartile_mean_is_that_of_scipy_s_trimmed_mean(count, level):
+    values = np.random.default_rng(count).exponential(1.0, count)
+    found = interquartile_interval(values, level)
+    assert (found.method, found.statistic, found.count) == ("bootstrap", INTERQUARTILE_MEAN, count)
+    assert (found.low, found.high) == pytest.approx(middle_interval(values, level), rel=1e-6)
+    assert found.mean == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+def test_a_replicate_that_went_astray_moves_the_mean_and_not_the_interquartile_mean():
+    """Nine differences around 1 and one of -90: on the mean the arm is 8 points worse."""
+    values = [0.9, 0.94, 0.97, 0.99, 1.0, 1.01, 1.03, 1.06, 1.1]
+    astray = interquartile_interval([*values, -90.0])
+    assert astray.mean == pytest.approx(0.99, abs=0.02)
+    assert 0.8 < astray.low < 1 < astray.high < 1.2
+    assert interval([*values, -90.0]).mean == pytest.approx(-8.1)
+    further = interquartile_interval([*values, -9000.0])
+    assert (further.mean, further.low, further.high) == (astray.mean, astray.low, astray.high)
+
+
+@pytest.mark.parametrize("count", [1, 3, FEW, MANY - 1])
+def test_fewer_than_ten_values_give_an_interquartile_mean_without_an_interval(count):
+    found = interquartile_interval(list(range(count)))
+    middle = interquartile_mean(list(range(count)))
+    assert found == Interval(middle, -math.inf, math.inf, count, "none", INTERQUARTILE_MEAN)
+    assert found.above(-1e9) is None
+    assert interquartile_interval([0.3] * count).low == -math.inf
+
+
+def test_ten_equal_values_are_the_interval_of_their_interquartile_mean():
+    found = interquartile_interval([0.3] * MANY)
+    assert (found.low, found.mean, found.high) == pytest.approx((0.3, 0.3, 0.3))
+    assert found.method == "none"
+
+
+@pytest.mark.parametrize("equal", [4, 6, 9])
+def test_where_many_of_ten_values_are_equal_the_middle_half_says_nothing_of_its_error(equal):
+    """Of six equal values the middle half has no spread, though the others may lie anywhere."""
+    others = list(np.linspace(-2.0, 2.0, MANY - equal))
+    found = interquartile_interval([0.25] * equal + others)
+    assert (found.low, found.high, found.method) == (-math.inf, math.inf, "none")
+
+
+@pytest.mark.parametrize("values", [[], [1.0, math.inf], [math.nan] * MANY])
+def test_an_interquartile_mean_of_what_is_no_number_is_refused(values):
+    with pytest.raises(ValueError, match="expected finite values"):
+        interquartile_interval(values)
+
+
+def covered(noise, mean, count, studies, estimate=interval):
     """The share of made-up studies whose interval contains the mean."""
     draws = noise(np.random.default_rng(count), (studies, count))
-    found = [interval(values) for values in draws]
+    found = [estimate(values) for values in draws]
     return sum(each.low <= mean <= each.high for each in found) / studies
 
 
@@ -161,3 +235,25 @@ def test_skewed_noise_is_covered_less_often(count):
     share = covered(lambda random, shape: random.exponential(0.2, shape), 0.2, count, STUDIES[count])
     print(f"exponential noise, {count} replicates: {share:.4f}")
     assert 0.85 <= share <= 0.97
+
+
+def edge(share):
+    """The integral of the exponential distribution's upper quantiles, -log(u), from 0 to a share."""
+    return share - share * math.log(share)
+
+
+NOISE = {
+    "normal": (lambda random, shape: random.normal(0.3, 0.2, shape), 0.3),
+    "exponential": (lambda random, shape: random.exponential(0.2, shape), 0.4 * (edge(0.75) - edge(0.25))),
+    "astray": (lambda random, shape: 0.3 + 0.2 * random.standard_t(2, shape), 0.3),
+}
+"""Name -> noise, and its interquartile mean. The last has no variance: some replicates lie far off."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [MANY, 20])
+@pytest.mark.parametrize("name", NOISE)
+def test_intervals_of_interquartile_means_contain_a_known_one_as_often_as_they_say(name, count):
+    share = covered(*NOISE[name], count, STUDIES[MANY], interquartile_interval)
+    print(f"interquartile mean, {name} noise, {count} replicates: {share:.4f}")
+    assert 0.93 <= share <= 0.975

@@ -11,6 +11,9 @@ from tf_lottery.analysis.claims import CLAIMS
 from tf_lottery.cli import app
 from tf_lottery.cli.study_run import run_and_report
 from tf_lottery.errors import LotteryError
+from tf_lottery.method.plan import plan
+from tf_lottery.store.failures import fail
+from tf_lottery.store.store import Store
 
 ARMS = ["ticket", "random_reinit", "shuffled"]
 
@@ -96,6 +99,53 @@ def test_several_studies_are_told_one_by_one_and_together(told):
     assert "more_than_its_layers, 1 of 2 studies: holds (good: holds)" in together.splitlines()
     rows = strictly(told("good", "bad", "--json"))
     assert [row["study"] for row in rows] == ["good"] * len(CLAIMS) + ["bad"] * len(CLAIMS)
+
+
+def test_interquartile_means_of_few_replicates_are_refused_in_a_line(told):
+    with pytest.raises(LotteryError) as error:
+        told("good", "--iqm")
+    assert str(error.value) == (
+        "Expected 10 replicates for --iqm: intervals of interquartile means of fewer aren't to be trusted. "
+        "Received 3 in good. Set replicates: 10 or more and run it again, which keeps what is finished, or "
+        "leave --iqm out."
+    )
+    with pytest.raises(LotteryError, match="Received 1 in one"):
+        told("one", "--iqm", "--json")
+
+
+def test_interquartile_means_are_told_and_so_are_they_in_json(told, studies):
+    arms = ["ticket", "random_reinit"]
+    on_disk(made_up(arms=arms, replicates=10, jitter=0.05), studies / "elsewhere/ten")
+    lines = told("elsewhere/ten", "--iqm").splitlines()
+    (worse,) = [line for line in lines if "weights drawn anew" in line]
+    assert worse.startswith(
+        "holds      The same mask is worse with weights drawn anew. Interquartile mean +1."
+    )
+    assert "10 replicates, 95%). Test accuracy of ticket less that of random_reinit" in worse
+    (plain,) = [line for line in told("elsewhere/ten").splitlines() if "weights drawn anew" in line]
+    assert "anew. +1.0" in plain
+    effects = {
+        iqm: {row["claim"]: row["effect"] for row in strictly(told("elsewhere/ten", "--json", *iqm))}
+        for iqm in ((), ("--iqm",))
+    }
+    assert effects["--iqm",]["reinitialized_is_worse"]["statistic"] == "interquartile mean"
+    assert effects[()]["reinitialized_is_worse"]["statistic"] == "mean"
+    assert effects["--iqm",]["reinitialized_is_worse"] != effects[()]["reinitialized_is_worse"]
+
+
+def test_runs_that_failed_are_told(told, studies):
+    findings = made_up(arms=ARMS, keep=lambda spec: (spec.arm, spec.round) != ("shuffled", 4))
+    paths = on_disk(findings, studies / "elsewhere/lacking")
+    assert "failed" not in told("elsewhere/lacking")
+    for number, spec in enumerate(plan(findings.study, Store(paths).records()), start=1):
+        fail(paths, spec, "training diverged")
+        runs = "1 run" if number == 1 else f"{number} runs"
+        assert told("elsewhere/lacking").splitlines()[-1] == (
+            f"{runs} of the study failed, such as by diverging, and can't count for or against a claim; "
+            "`tf-lottery show STUDY` names what failed."
+        )
+    assert number == 3
+    assert "3 runs of the study failed" in told("good", "elsewhere/lacking")
 
 
 def test_a_name_that_doesn_t_exist_is_one_line(told):

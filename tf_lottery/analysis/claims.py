@@ -22,7 +22,7 @@ from tf_lottery.analysis.findings import (
     test_accuracy,
     validation_accuracy,
 )
-from tf_lottery.analysis.literature import LITERATURE, beats
+from tf_lottery.analysis.literature import LITERATURE, beats, beats_each, randomly_pruned
 from tf_lottery.analysis.stability import stable_to_noise
 
 Claim = Callable[[Findings], Answer]
@@ -38,8 +38,8 @@ def winning_ticket(findings: Findings) -> Answer:
     main, match = findings.main, matching_ticket(findings)
     if match.answer == UNTESTED:
         return match
-    controls = [CLAIMS[name](findings) for name in CONTROLS]
-    arms = [each.where["arm"] for each in controls if each.answer != UNTESTED]
+    controls = [arm for arms_of in CONTROLS.values() for arm in arms_of(findings)]
+    arms = [arm for arm in controls if beats(findings, main, arm).answer != UNTESTED]
     if not arms:
         return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}, shuffled: {}}.")
     at = findings.round_to_compare(main, *arms)
@@ -49,7 +49,10 @@ def winning_ticket(findings: Findings) -> Answer:
             match.where["density"], [r for r in findings.shared(main, *arms) if r <= surely]
         )
     if at is None:
-        return untested(f"{', '.join(arms)} have no round in common at which the ticket may match.")
+        return untested(
+            f"{', '.join(arms)} have no round in common at which the ticket may match. Give them the same "
+            "rounds."
+        )
     parts = {"that it matches": match.answer}
     for arm in arms:
         better = findings.effect(main, arm, test_accuracy, at).above(0.0)
@@ -108,7 +111,7 @@ def reinitialized_is_worse(findings: Findings) -> Answer:
     controls = findings.on(findings.main, "random_reinit")
     if not controls:
         return untested("No control is trained. Add arms: {ticket: {}, random_reinit: {}}.")
-    return beats(findings, findings.main, controls[0])
+    return beats_each(findings, findings.main, controls)
 
 
 def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
@@ -129,7 +132,7 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     allowed = f", which may be {-tolerance:g}" if tolerance else ""
     why = (
         f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
-        f"network's{allowed}; every denser round has to match on the mean."
+        f"network's{allowed}; every denser round has to match on the {tested[at].statistic}."
     )
     return decided(known, why, tested[at], round=at, density=findings.density(at))
 
@@ -143,14 +146,14 @@ def _faster(findings: Findings, read: Callable, unit: str) -> Answer:
     return decided(effect.below(0.0), why, effect, unit, round=at)
 
 
-CONTROLS = (
-    "reinitialized_is_worse",
-    "more_than_its_layers",
-    "beats_random_pruning",
-    "beats_smart_ratios",
-    "beats_random_sparsity",
-)
-"""The claims that say that a control is worse than the ticket."""
+CONTROLS: dict[str, Callable[[Findings], list[str]]] = {
+    "reinitialized_is_worse": lambda findings: findings.on(findings.main, "random_reinit"),
+    "more_than_its_layers": lambda findings: findings.on(findings.main, "shuffled"),
+    "beats_random_pruning": randomly_pruned,
+    "beats_smart_ratios": lambda findings: findings.on(findings.main, "smart_ratio"),
+    "beats_random_sparsity": lambda findings: findings.on(findings.main, "static"),
+}
+"""The claims that say that a control is worse than the ticket, each with the arms that are such controls."""
 
 CLAIMS: dict[str, Claim] = {
     "winning_ticket": winning_ticket,

@@ -14,6 +14,7 @@ from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record
 
 Read = Callable[[Record], float]
+Estimate = Callable[[Sequence[float]], Interval]
 
 DENSE = 0
 """The round of the dense network."""
@@ -55,17 +56,29 @@ class Findings:
         study: The study.
         records: Its records, as `collect` returns them.
         connections: What was measured between its runs.
+        estimate: What is said of paired differences: the interval of their mean, or of another statistic.
 
     Attributes:
         study: The study.
         main: The arm whose tickets are meant where none is named.
         arms: The arms that have finished runs.
         connections: As given.
+        estimate: As given.
     """
 
-    def __init__(self, study: StudyConfig, records: Iterable[Record], connections: Sequence[Connection] = ()):
+    def __init__(
+        self,
+        study: StudyConfig,
+        records: Iterable[Record],
+        connections: Sequence[Connection] = (),
+        estimate: Estimate = interval,
+    ):
         self.study, self._results, self.connections = study, Results(records), connections
+        self.estimate = estimate
         self.main, self.arms = self._results.main, self._results.arms
+        self._keys: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for record in self._results.records:
+            self._keys[record.spec.arm, record.spec.round].add(record.key)
         self._values: dict[tuple[str, Read], dict[int, dict[int, float]]] = {}
 
     @property
@@ -143,14 +156,26 @@ class Findings:
     def shared(self, *arms: str) -> list[int]:
         """Return the rounds at which all of some arms have pruned runs of two replicates, or else of one.
 
+        Where the first has the same runs as another, there is nothing to compare: a ticket's first round is
+        one pruning of the dense network.
+
         Args:
             arms: The arms.
         """
         counts = {
             round: len(set.intersection(*(set(self.values(arm, _density).get(round, ())) for arm in arms)))
             for round in self.rounds(arms[0])
+            if not any(self.same_runs(arms[0], other, round, round) for other in arms[1:])
         }
         return [at for at, count in counts.items() if count > 1] or [at for at, n in counts.items() if n]
+
+    def same_runs(self, arm: str, other: str, round: int, of_other: int) -> bool:
+        """Return whether two arms share runs at a round of each: trainings that are the same have one key."""
+        return bool(self._keys[arm, round] & self._keys[other, of_other])
+
+    def matching_round(self) -> int | None:
+        """Return the main arm's sparsest matching round, which validation chooses; None if none matches."""
+        return self._results.matching_round(self.study.tolerance)
 
     def near(self, density: float) -> int | None:
         """Return the main arm's round with a density that a paper names; None if none is near it.
@@ -170,7 +195,7 @@ class Findings:
         Args:
             arms: The arms.
         """
-        best = self._results.matching_round(self.study.tolerance)
+        best = self.matching_round()
         density = FASTEST if best is None else min(FASTEST, self.density(best))
         return self.nearest(density, self.shared(*arms))
 
@@ -203,9 +228,9 @@ class Findings:
     def effect(
         self, arm: str, other: str, read: Read, round: int, of_other: int | None = None
     ) -> Interval | None:
-        """Return the mean of paired differences and its interval; None if no replicate has both runs."""
+        """Return what is said of paired differences, an interval; None if no replicate has both runs."""
         differences = self.paired(arm, other, read, round, of_other)
-        return interval(differences) if differences else None
+        return self.estimate(differences) if differences else None
 
 
 def _apart(density: float, other: float) -> float:

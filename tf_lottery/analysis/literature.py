@@ -1,8 +1,8 @@
 """Claims of the literature that came after the article. Their lines stand in `claims.py:CLAIMS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from tf_lottery.analysis.claim import Answer, decided, untested
+from tf_lottery.analysis.claim import Answer, decided, most_against, untested
 from tf_lottery.analysis.findings import Findings, test_accuracy
 from tf_lottery.analysis.statistics import Interval
 from tf_lottery.config import RewindConfig
@@ -30,14 +30,13 @@ def large_weights_matter(findings: Findings) -> Answer:
 
 def beats_random_pruning(findings: Findings) -> Answer:
     """A ticket beats as many rounds of random pruning at the same rates (Frankle & Carbin 2018)."""
-    others = [arm for arm in findings.tickets(but="criterion") if arm != findings.main]
-    drawn = [arm for arm in others if in_full(findings.study, arm).pruning.criterion == "random"]
+    drawn = randomly_pruned(findings)
     if not drawn:
         return untested(
             "No such arm is trained. Add arms: {ticket: {}, drawn: {like: ticket, pruning: {criterion: "
             "random}}}."
         )
-    return beats(findings, findings.main, drawn[0])
+    return beats_each(findings, findings.main, drawn)
 
 
 def beats_smart_ratios(findings: Findings) -> Answer:
@@ -108,7 +107,10 @@ def pruning_at_init_is_indifferent(findings: Findings) -> Answer:
             "It takes a pruning at initialization and its mask shuffled. Add arms: {snip: {like: at_init, "
             "pruning: {criterion: snip}}, snip_shuffled: {like: shuffled, on: snip}}."
         )
-    arm, shuffled = pairs[0]
+    return most_against([_is_indifferent(findings, *pair) for pair in pairs], higher=True)
+
+
+def _is_indifferent(findings: Findings, arm: str, shuffled: str) -> Answer:
     at, effect = _compared(findings, arm, shuffled)
     if effect is None:
         return _nothing_in_common(arm, shuffled)
@@ -143,11 +145,32 @@ def beats(findings: Findings, arm: str, other: str) -> Answer:
     return decided(effect.above(0.0), why, effect, round=at, arm=other)
 
 
+def beats_each(findings: Findings, arm: str, others: Sequence[str]) -> Answer:
+    """Answer whether an arm has a higher test accuracy than each of some others of one kind.
+
+    Args:
+        findings: The study's finished runs.
+        arm: The arm.
+        others: The other arms, at least one.
+    """
+    return most_against([beats(findings, arm, other) for other in others])
+
+
+def randomly_pruned(findings: Findings) -> list[str]:
+    """Return the arms of tickets that differ from the main one in that they prune at random.
+
+    Args:
+        findings: The study's finished runs.
+    """
+    others = [arm for arm in findings.tickets(but="criterion") if arm != findings.main]
+    return [arm for arm in others if in_full(findings.study, arm).pruning.criterion == "random"]
+
+
 def _ticket_beats(findings: Findings, function: str, yaml: str) -> Answer:
     arms = findings.on(findings.main, function)
     if not arms:
         return untested(f"No such arm is trained in the ticket's way. Add arms: {{ticket: {{}}, {yaml}}}.")
-    return beats(findings, findings.main, arms[0])
+    return beats_each(findings, findings.main, arms)
 
 
 def _compared(findings: Findings, arm: str, other: str) -> tuple[int | None, Interval | None]:
@@ -156,7 +179,10 @@ def _compared(findings: Findings, arm: str, other: str) -> tuple[int | None, Int
 
 
 def _nothing_in_common(arm: str, other: str) -> Answer:
-    return untested(f"{arm} and {other} have no round of one replicate in common. Let the study go on.")
+    return untested(
+        f"{arm} and {other} have no round of one replicate in common. Let the study go on, or give them the "
+        "same rounds."
+    )
 
 
 def _rewound(findings: Findings, late: bool) -> list[str]:

@@ -32,6 +32,21 @@ def claim_lines(told: Iterable[Told], untested: bool = False) -> list[str]:
     return lines
 
 
+def failed_lines(count: int) -> list[str]:
+    """Return what a verdict says of runs that failed: claims are of the others, perhaps the luckier ones.
+
+    Args:
+        count: How many failed.
+    """
+    if not count:
+        return []
+    runs = "1 run" if count == 1 else f"{count} runs"
+    return [
+        f"{runs} of the study failed, such as by diverging, and can't count for or against a claim; "
+        "`tf-lottery show STUDY` names what failed."
+    ]
+
+
 def closing_lines(findings: Findings, said: Iterable[str] = ()) -> list[str]:
     """Return what `tf-lottery run` says of claims in the end: nothing before a ticket is trained.
 

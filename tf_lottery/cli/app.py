@@ -1,7 +1,8 @@
 """What all commands share. A command imports TensorFlow only when it needs it."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,3 +48,16 @@ def find(study: str) -> StudyPaths:
     raise LotteryError(
         f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"
     )
+
+
+def finite(value: Any) -> Any:
+    """Return JSON values with None for what isn't finite, which JSON lacks.
+
+    Args:
+        value: Lists, tuples and dicts, however nested, of what JSON knows.
+    """
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
