@@ -32,10 +32,10 @@ def test_what_holds_comes_first_and_what_is_untested_last():
 def test_untested_claims_are_counted_or_told():
     short, long = lines(), lines(untested=True)
     assert (
-        short[-1] == "untested   12 more claims; `tf-lottery verdict STUDY --all` says what would test each."
+        short[-1] == "untested   13 more claims; `tf-lottery verdict STUDY --all` says what would test each."
     )
     assert len(long) == len(CLAIMS)
-    assert sum(line.startswith("untested") for line in long) == 12
+    assert sum(line.startswith("untested") for line in long) == 13
     assert any(line.endswith("Add arms: {ticket: {}, shuffled: {}}.") for line in long)
     but_one = claim_lines(judge(made_up(arms=[arm for arm in ARMS if arm != "rigl"])))
     assert but_one[-1].startswith("untested   1 more claim;")

@@ -116,7 +116,8 @@ def reinitialized_is_worse(findings: Findings) -> Answer:
 
 def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     """Answer whether a ticket of some rounds surely matches, and every denser one on the mean, which is the
-    matching rule: it tells of the sparsest that does, or else of the densest round that stands against it."""
+    matching rule: it tells of the sparsest that does, or else of the densest of these rounds that is
+    undecided, or of the densest of all that stands against it."""
     main, tolerance = findings.main, 100 * findings.study.tolerance
     tested = {r: findings.effect(main, main, validation_accuracy, r, DENSE) for r in findings.rounds(main)}
     tested = {round: effect for round, effect in tested.items() if effect is not None}
@@ -128,7 +129,9 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     surely = [r for r in rounds if match[r] and all(by_mean[at] for at in tested if at < r)]
     perhaps = [r for r in rounds if all(known is not False for at, known in match.items() if at <= r)]
     known = True if surely else None if perhaps else False
-    at = surely[-1] if surely else next(at for at, each in match.items() if each is known)
+    of_these = (round for round in perhaps if match[round] is None)
+    against = next(of_these, None) or next(at for at, each in match.items() if each is known)
+    at = surely[-1] if surely else against
     allowed = f", which may be {-tolerance:g}" if tolerance else ""
     why = (
         f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
