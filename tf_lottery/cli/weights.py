@@ -18,12 +18,12 @@ def weights(
 ) -> None:
     """Show how weights are distributed at both ends of training, and which initial values are kept."""
     from rich.console import Console
-    from rich.progress import Progress
 
     from tf_lottery.analysis import weights as found
     from tf_lottery.analysis.shown import round_to_show, runs_to_show
     from tf_lottery.analysis.weights_words import describe
     from tf_lottery.cli.rows import print_rows
+    from tf_lottery.live import bars
     from tf_lottery.method.plan import collect
     from tf_lottery.method.results import Results
     from tf_lottery.store.store import Store
@@ -35,10 +35,9 @@ def weights(
     results = Results(collect(config, store.records()))
     at = round_to_show(results, config.tolerance, round_)
     records = runs_to_show(results, at)
-    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
-        task = progress.add_task("reading weights", total=len(records))
-        advanced = lambda read: progress.update(task, completed=read)  # noqa: E731
-        rows = found.distributions(records, store, advanced)
+    with bars(Console(file=sys.stderr), "{task.completed}/{task.total} runs") as bar:
+        task = bar.add_task("reading weights", total=len(records))
+        rows = found.distributions(records, store, lambda read: bar.update(task, completed=read))
         chosen = found.chosen(records, store)
     if as_json:
         print_rows({"distributions": rows, "chosen": chosen}, round=at)
