@@ -49,8 +49,11 @@ def test_counts_are_those_that_numpy_reads_from_the_masks(looked, digits):
         ranks = [[average_ranks(each), average_ranks(spread.round(8))] for each in counts]
         expected = np.mean([np.corrcoef(each)[0, 1] for each in ranks])
         assert row.correlation == pytest.approx(expected, abs=1e-6)
+        dead = [each[spread == 0].sum() / each.sum() for each in counts]
+        assert row.constant == pytest.approx(np.mean(dead))
         left = int(masks[0].sum())
         assert row.chance == pytest.approx(comb(64 * 20 - 20, left) / comb(64 * 20, left), rel=1e-6)
+    assert ticket.constant < drawn.constant, "corners of the digits are always white"
 
 
 def average_ranks(values):
@@ -78,6 +81,7 @@ def test_convolutions_are_counted_by_position_and_channel(tmp_path):
     mask = trained.store.masks(trained.records[2].key)["conv/kernel"]
     assert mask.shape == (3, 3, 1, 4)
     assert (row.kind, row.middle, row.correlation) == ("kernel", None, None)
+    assert row.constant is None
     assert np.array(row.counts).tolist() == mask.sum(axis=(2, 3)).tolist()
     assert row.channels == (mask.sum(),)
     assert row.unread == (mask.sum(axis=(2, 3)) == 0).mean()

@@ -136,8 +136,8 @@ def test_tickets_keep_large_initial_values_and_only_what_lies_over_them_is_compa
 def test_words_tell_what_is_not_kept(stored):
     rows = distributions(stored.records, stored.store)
     text = "\n".join(describe(2, rows, chosen(stored.records, stored.store)))
-    assert "since weights are drawn anew or grow: random_reinit 2, rigl 2, small_dense 2." in text
-    assert "weren't kept (storage.keep)" not in text
+    assert "start from aren't kept in the study: random_reinit 2, rigl 2, small_dense 2." in text
+    assert "aren't kept (storage.keep)" not in text
     assert "None of them were kept" in "\n".join(describe(0, [], []))
 
 
@@ -145,4 +145,4 @@ def test_without_last_weights_the_start_is_told(tmp_path):
     masks = Stored(tmp_path / "study", arms={"ticket": {}}, storage={"keep": "masks"})
     rows = distributions(masks.records, masks.store)
     assert {row.when for row in rows if row.round == 1} == {"start"}
-    assert "weren't kept (storage.keep): ticket 0, ticket 1" in "\n".join(describe(2, rows, []))
+    assert "aren't kept (storage.keep): ticket 0, ticket 1" in "\n".join(describe(2, rows, []))

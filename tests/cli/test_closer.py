@@ -77,7 +77,7 @@ def test_weights_are_read_without_tensorflow(finished):
     (out,) = printed_without(
         {"tensorflow", "keras"}, ["weights", "digits_quick", "--round", "2"], cwd=finished
     )
-    assert "Where these start isn't kept, since weights are drawn anew or grow: random_reinit 2." in out
+    assert "The weights that these start from aren't kept in the study: random_reinit 2." in out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

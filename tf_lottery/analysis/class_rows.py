@@ -159,7 +159,8 @@ def _of_class(label: int, runs: Sequence[Answers], dense: Sequence[Answers]) -> 
 
     own = _by_replicate(runs, accuracy) if examples else {}
     before = _by_replicate(dense, accuracy) if examples else {}
-    points = [100 * (own[each] - before[each]) for each in sorted(own.keys() & before.keys())]
+    shared = sorted(own.keys() & before.keys())
+    points = [round(100 * (own[each] - before[each]), 9) for each in shared]  # without the arithmetic's error
     found = interval(points) if points else None
     ends = (None, None) if found is None else (_finite(found.low), _finite(found.high))
     replicates = len({run.record.spec.replicate for run in runs})

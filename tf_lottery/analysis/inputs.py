@@ -1,7 +1,7 @@
 """Where the weights of the first layer are: how many remain for each number of the input.
 
-Winning tickets of a Dense network leave the border of MNIST's images, which says nothing, and keep weights
-where pixels vary; random masks, shuffled ones and those that are drawn before training don't.
+Winning tickets of a Dense network keep more weights where pixels vary; masks that are drawn, or shuffled
+within the layer, show nothing of the images.
 """
 
 from collections import defaultdict
@@ -49,6 +49,8 @@ class Inputs:
         border: The same of the outermost eighth of rows and columns on each side, one at least.
         correlation: Spearman's, of a number's weights with its standard deviation in the training data,
             before it is augmented. None for a kernel, and where either is constant.
+        constant: The fraction of the weights that read a number which is constant in the training data: they
+            do no more than a bias. None for a kernel.
         counts: The number of weights, by place: [height, width] or [height, width, channels] of pixels, the
             shape of an example otherwise, the kernel's positions of a convolution.
         channels: The number of weights by input channel, of a convolution; empty otherwise.
@@ -66,6 +68,7 @@ class Inputs:
     middle: float | None
     border: float | None
     correlation: float | None
+    constant: float | None
     counts: Nested
     channels: tuple[float, ...]
 
@@ -78,7 +81,8 @@ class _Counted:
     counts: np.ndarray
     channels: np.ndarray
     width: int
-    correlation: float | None
+    correlation: float | None = None
+    constant: float | None = None
 
 
 def inputs(
@@ -145,14 +149,15 @@ class _Looker:
         if first.convolution:
             # A kernel's axes are its positions, the input's channels and what it makes of them.
             counts, channels = mask.sum(axis=(-2, -1)), mask.sum(axis=(*range(mask.ndim - 2), -1))
-            return _Counted(KERNEL, counts, channels, mask.shape[-2] * mask.shape[-1], None)
+            return _Counted(KERNEL, counts, channels, mask.shape[-2] * mask.shape[-1])
         shape, _ = _sizes(record)
         counts = mask.sum(axis=-1).reshape(shape)
-        correlation = correlated(counts, self._spread(record.spec))
-        if counts.ndim == 3:
-            counts = counts[..., 0] if counts.shape[-1] == 1 else counts
-            return _Counted(PIXELS, counts, np.zeros(0), mask.shape[-1], correlation)
-        return _Counted(FEATURES, counts, np.zeros(0), mask.shape[-1], correlation)
+        spread = self._spread(record.spec)
+        correlation, constant = correlated(counts, spread), float(counts[spread == 0].sum() / counts.sum())
+        kind = PIXELS if counts.ndim == 3 else FEATURES
+        if kind == PIXELS and counts.shape[-1] == 1:
+            counts = counts[..., 0]
+        return _Counted(kind, counts, np.zeros(0), mask.shape[-1], correlation, constant)
 
     def _spread(self, spec: RunSpec) -> np.ndarray:
         key = spec.data.model_dump_json()
@@ -170,7 +175,6 @@ def _row(arm: str, round: int, path: str, runs: list[_Counted]) -> Inputs:
     remaining = [int(run.counts.sum()) for run in runs]
     # The weights of a place are `width` of all: how likely is it that none of those that remain is there?
     chance = [float(stats.hypergeom.pmf(0, size * width, width, left)) for left in remaining]
-    correlations = [run.correlation for run in runs]
     average = np.mean([run.counts for run in runs], axis=0)
     channels = np.mean([run.channels for run in runs], axis=0)
     middle, border = middle_and_border(average) if kind == PIXELS else (None, None)
@@ -186,10 +190,15 @@ def _row(arm: str, round: int, path: str, runs: list[_Counted]) -> Inputs:
         mean(chance),
         middle,
         border,
-        None if None in correlations else mean(correlations),
+        _mean([run.correlation for run in runs]),
+        _mean([run.constant for run in runs]),
         _nested(average),
         _nested(channels),
     )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    return None if None in values else mean(values)
 
 
 def _nested(values: np.ndarray) -> Nested:

@@ -24,20 +24,20 @@ def describe(rows: Sequence[Inputs]) -> list[str]:
     lines = [f"Weights of {first.path} that remain for each {_what(first)}: {first.arm}, round {first.round}"]
     lines += [*_SHOWN[first.kind](first), ""]
     if first.kind == KERNEL:
-        lines += ["By arm: positions of the kernel without a weight, and how many that would be by chance"]
-        return lines + table(rows, without=(*_MAPS, *_OF_PIXELS, "correlation"))
-    lines += [f"By arm: {first.kind} without a weight (unread), and by chance; {_figures(first)}"]
-    lines += ["correlation by rank with each one's deviation in the training data"]
+        lines += ["By arm: positions of the kernel without a weight (unread), and how many by chance"]
+        return lines + table(rows, without=(*_MAPS, *_OF_PIXELS, "correlation", "constant"))
     pixels = any(row.middle is not None for row in rows)
+    where = " weights a pixel in the middle and at the border;" if pixels else ""
+    lines += [
+        f"By arm: {first.kind} without a weight (unread), and by chance;{where}",
+        f"the correlation by rank of weights with how much {first.kind} vary in the training data;",
+        "the weights that read what is constant there",
+    ]
     return lines + table(rows, without=_MAPS if pixels else (*_MAPS, *_OF_PIXELS))
 
 
 def _what(row: Inputs) -> str:
     return {PIXELS: "pixel", FEATURES: "feature", KERNEL: "position of the kernel"}[row.kind]
-
-
-def _figures(row: Inputs) -> str:
-    return "weights a pixel in the middle and at the border;" if row.kind == PIXELS else "the"
 
 
 def _pixels(row: Inputs) -> list[str]:

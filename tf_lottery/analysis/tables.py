@@ -7,7 +7,7 @@ from typing import Any
 SHARES = (
     *("density", "overlap", "chance", "distance", "agreement"),
     *("accuracy", "confidence", "calibration_error", "differ", "only_first", "only_second"),
-    *("positive", "sign_changed", "smaller_half", "unread"),
+    *("positive", "sign_changed", "smaller_half", "unread", "constant"),
 )
 """Fields that are shown in percent; so are those whose names end with one of these."""
 

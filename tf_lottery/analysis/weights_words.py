@@ -19,13 +19,10 @@ def describe(round: int, rows: Sequence[Distribution], chosen: Sequence[Chosen])
     places: dict[tuple[str, int], set[str]] = {(row.arm, row.round): set() for row in rows}
     for row in rows:
         places[row.arm, row.round].add(row.when)
-    if drawn := [f"{arm} {at}" for (arm, at), whens in places.items() if "start" not in whens]:
-        lines += [
-            "",
-            f"Where these start isn't kept, since weights are drawn anew or grow: {', '.join(drawn)}.",
-        ]
+    if lacking := [f"{arm} {at}" for (arm, at), whens in places.items() if "start" not in whens]:
+        lines += ["", f"The weights that these start from aren't kept in the study: {', '.join(lacking)}."]
     if left := [f"{arm} {at}" for (arm, at), whens in places.items() if "end" not in whens]:
-        lines += ["", f"The last weights of these weren't kept (storage.keep): {', '.join(left)}."]
+        lines += ["", f"The last weights of these aren't kept (storage.keep): {', '.join(left)}."]
     if chosen:
         lines += [
             "",
