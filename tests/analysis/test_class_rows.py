@@ -38,6 +38,12 @@ def test_one_replicate_has_a_difference_and_no_interval():
     assert (zero.difference, zero.low, zero.high) == (-50.0, None, None)
 
 
+def test_no_class_is_lost_where_none_is_below_the_dense_network():
+    run, dense = answers([0, 0, 0, 0, 1, 1]), answers([0, 0, 0, 0, 1, 0], round=0)
+    assert (summary([run], [dense]).most_lost_class, summary([run], [dense]).most_lost) == (None, None)
+    assert summary([run], [run]).most_lost is None
+
+
 def test_trials_are_averaged_first():
     runs = [answers([0, 0, 0, 0, 1, 1]), answers([1, 1, 1, 1, 1, 1], trial=1)]
     runs.append(answers([0, 0, 0, 1, 1, 1], replicate=1))

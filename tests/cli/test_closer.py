@@ -101,3 +101,12 @@ def test_damaged_weights_are_told_in_one_line(finished, tmp_path):
         code, out, err = cli(command, "digits_quick", "--round", "2", cwd=tmp_path)
         assert (code, out, len(err.splitlines())) == (2, "", 1), err
         assert "weights_" in err
+
+
+def test_what_is_no_study_such_as_a_search_is_refused_in_one_line(tmp_path):
+    (tmp_path / "found").mkdir()
+    (tmp_path / "found/search.json").write_text("{}")
+    for command in COMMANDS:
+        code, out, err = cli(command, "found", cwd=tmp_path)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert "Expected a study's directory" in err

@@ -29,7 +29,7 @@ class Summary:
         accuracy: The fraction of test examples that are classified right, as in the records.
         worst_class: The class with the lowest accuracy.
         worst_accuracy: Its accuracy.
-        most_lost_class: The class with the lowest difference to the dense network; None if there is none.
+        most_lost_class: The class that is farthest below the dense network; None if none is below it.
         most_lost: That difference, in points.
         confidence: The mean probability of the class that is chosen. This and what follows is None where the
             outputs are no probabilities.
@@ -116,7 +116,8 @@ def summary(runs: Sequence[Answers], dense: Sequence[Answers] = ()) -> Summary:
     """
     rows = [row for row in by_class(runs, dense) if row.examples]
     worst = min(rows, key=lambda row: row.accuracy)
-    lost = min((row for row in rows if row.difference is not None), key=lambda r: r.difference, default=None)
+    below = [row for row in rows if row.difference is not None and row.difference < 0]
+    lost = min(below, key=lambda row: row.difference, default=None)
 
     def calibrated(read: Callable[[Calibration], float]) -> float | None:
         if any(run.calibration is None for run in runs):

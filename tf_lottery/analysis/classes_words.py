@@ -13,9 +13,9 @@ def describe(found: Classes) -> list[str]:
         found: What the runs of a round answer.
     """
     lines = [
-        f"Test examples at early stop: the dense network, and round {found.round}. Class by class: the worst "
-        "class, and the one",
-        "with the lowest difference to the dense network of the same replicate, in points",
+        f"Test examples at early stop: the dense network, and round {found.round}. The class with the lowest "
+        "accuracy, and the",
+        "one that is farthest below the dense network of the same replicate, in points",
         *table(found.summaries, without=_CALIBRATION),
         "",
         *_calibration(found),
@@ -25,7 +25,8 @@ def describe(found: Classes) -> list[str]:
         lines += table(found.churn, without=("examples",))
     main = found.summaries[0].arm
     rows = [row for row in found.by_class if row.arm == main]
-    lines += ["", "By class: accuracy, and the difference to the dense network in points with its interval"]
+    heading = "By class: accuracy, and the difference to the dense network in points, with its 95% interval"
+    lines += ["", heading]
     lines += table(rows)
     told = [row.low is not None for row in rows if row.difference is not None]
     if any(told):

@@ -8,6 +8,8 @@ from tf_lottery.method.spec import Record
 def round_to_show(results: Results, tolerance: float = 0.0, round: int | None = None) -> int:
     """Return the round that is named, or that of the sparsest matching ticket, or else the main arm's last.
 
+    If the main arm isn't pruned, it is the last round of all arms.
+
     Args:
         results: The study's finished runs.
         tolerance: The tolerance of the matching rule, as a fraction.
@@ -27,7 +29,8 @@ def round_to_show(results: Results, tolerance: float = 0.0, round: int | None = 
     best = results.matching_round(tolerance)
     if best is not None:
         return best
-    return max(record.spec.round for record in results.records if record.spec.arm == results.main)
+    own = [record.spec.round for record in results.records if record.spec.arm == results.main]
+    return max(own, default=0) or rounds[-1]
 
 
 def runs_to_show(results: Results[Record], round: int) -> list[Record]:
