@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import fake_record, fake_spec
-from tf_lottery.analysis.answers import Answers, check_accuracy
+from tf_lottery.analysis.answers import Answers, check_record
 from tf_lottery.analysis.calibration import Calibration
 from tf_lottery.analysis.class_rows import by_class, churn, churn_of_seeds, summary
 from tf_lottery.errors import LotteryError
@@ -92,18 +92,31 @@ def outputs(hits, count=100, margin=1.0):
 
 def test_a_run_has_to_be_as_often_right_as_its_record_says():
     record, labels = fake_record(fake_spec(), early_stop_test_accuracy=0.96), np.zeros(100, int)
-    check_accuracy(record, outputs(96), labels)
+    check_record(record, outputs(96), labels, 0.2)
     for hits in (95, 97):
-        with pytest.raises(LotteryError, match=f"right for {hits} of 100 test examples. Its record says 96"):
-            check_accuracy(record, outputs(hits), labels)
+        with pytest.raises(LotteryError, match=f"right for {hits} of 100 test .* record says 96 and 0.2"):
+            check_record(record, outputs(hits), labels, 0.2)
 
 
 def test_rounding_may_decide_only_examples_whose_highest_outputs_are_equal_up_to_it():
     record, labels = fake_record(fake_spec(), early_stop_test_accuracy=0.96), np.zeros(100, int)
     one = outputs(95)
     one[95] = [1.0, 1.000001]
-    check_accuracy(record, one, labels)
+    check_record(record, one, labels, 0.2)
     one = outputs(94)
     one[94] = [1.0, 1.000001]
     with pytest.raises(LotteryError, match="another network now"):
-        check_accuracy(record, one, labels)
+        check_record(record, one, labels, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("precision", "near", "far"), [("float32", 0.20001, 0.201), ("mixed_bfloat16", 0.203, 0.21)]
+)
+def test_the_loss_has_to_be_that_of_the_record_up_to_rounding(precision, near, far):
+    spec = fake_spec()
+    spec = spec.model_copy(update={"training": spec.training.model_copy(update={"precision": precision})})
+    record, labels = fake_record(spec, early_stop_test_accuracy=0.96), np.zeros(100, int)
+    check_record(record, outputs(96), labels, near)
+    for loss in (far, float("nan")):
+        with pytest.raises(LotteryError, match=f"with a loss of {loss:.5g}. Its record says 96 and 0.2: "):
+            check_record(record, outputs(96), labels, loss)

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tf_lottery.analysis.answers import Answers, check_accuracy
+from tf_lottery.analysis.answers import Answers, check_record
 from tf_lottery.analysis.calibration import calibration
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs.trainers import Trainers
@@ -34,7 +34,7 @@ class AnswerMeter:
             record: The run's record.
 
         Raises:
-            LotteryError: If it isn't as often right as its record says.
+            LotteryError: If it isn't what its record says.
             DamagedError: If one of its files fails its checksum.
         """
         spec = record.spec
@@ -46,7 +46,7 @@ class AnswerMeter:
         if trainer not in self._outputs:
             self._outputs[trainer] = make_outputs(trainer.model, dataset.test, trainer.resolved["xla"])
         outputs, labels = self._outputs[trainer](), dataset.test.y
-        check_accuracy(record, outputs, labels)
+        check_record(record, outputs, labels, float(np.mean(trainer.loss(labels, outputs))))
         chosen = outputs.argmax(axis=-1)
         return Answers(record, chosen, labels, dataset.classes, calibration(outputs, labels, kind_of(spec)))
 
@@ -58,7 +58,7 @@ class AnswerMeter:
             passed: A function that is called with the number of runs that are tested.
 
         Raises:
-            LotteryError: If a run isn't as often right as its record says.
+            LotteryError: If a run isn't what its record says.
             DamagedError: If a file of a run fails its checksum.
         """
         runs = {record.key: record for record in records}  # arms may share runs

@@ -78,8 +78,8 @@ def classes(
             all that it names.
 
     Raises:
-        LotteryError: If there is no such round, early-stop weights weren't kept, a run isn't as often right
-            as its record says, or the study names a function that it may not call.
+        LotteryError: If there is no such round, early-stop weights weren't kept, a run built again isn't
+            what its record says, or the study names a function that it may not call.
         DamagedError: If a file of a run fails its checksum.
     """
     results = Results(collect(study, store.records()))
