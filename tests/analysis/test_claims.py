@@ -263,9 +263,8 @@ def test_several_studies_together_say_which_claims_hold_in_each_of_them():
 
 
 def test_an_undecided_density_tells_of_itself_and_not_of_a_denser_round_that_is_undecided_too():
-    """Rounds 1 and 4 have differences of -0.05, 0 and 0.05 points to a dense network that matches by chance."""
-    answer = CLAIMS["at_1_percent"](
-        made_up(validation={"ticket": 1.0, ("ticket", 1): 0.0, ("ticket", 4): 0.0})
-    )
+    """Rounds 1 and 4 lie 0.05 points below the dense network, at it, and 0.05 above it."""
+    truth = {"ticket": 1.0, ("ticket", 1): 0.0, ("ticket", 4): 0.0}
+    answer = CLAIMS["at_1_percent"](made_up(validation=truth))
     assert answer.answer == UNDECIDED
     assert answer.where["round"] == 4

@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tf_lottery.analysis.connectivity_file import Errors, Measured
-from tf_lottery.analysis.forks import Pair, check_functions, check_kept, pairs, pairs_to_compare
+from tf_lottery.analysis.forks import Pair, pairs, pairs_to_compare
 from tf_lottery.analysis.interpolation import POINTS, UNSTABLE, barrier
+from tf_lottery.analysis.stored import check_functions, check_kept
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.plan import collect
@@ -121,8 +122,8 @@ def connectivity(
     keys_of = {(pair.first.key, pair.second.key): pair for pair in found}  # arms may share runs
     missing = [pair for runs, pair in keys_of.items() if measured.find(*runs) is None]
     for pair in missing:
-        check_kept(store, pair)
-        check_functions(pair, functions)
+        check_kept(store, (pair.first, pair.second))
+        check_functions(pair.second, functions)
     if missing:
         start_quietly()
         from tf_lottery.analysis.line import LineMeter

@@ -1,6 +1,6 @@
 """Which finished runs of a study were trained from one start, in two orders of the examples."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -8,7 +8,6 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.arms import function_name
 from tf_lottery.method.spec import LABELS, Record, RunSpec
-from tf_lottery.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -111,41 +110,3 @@ def pairs_to_compare(study: StudyConfig, records: Sequence[Record]) -> list[Pair
         f"The runs of {' and '.join(arms)} differ from those that they fork in more than the order of the "
         f"examples. Give arm {arms[0]!r} trials: 2, which are compared with each other."
     )
-
-
-def check_kept(store: Store, pair: Pair) -> None:
-    """Check that the last weights of both runs are there.
-
-    Args:
-        store: The store that holds them.
-        pair: The pair.
-
-    Raises:
-        LotteryError: If they weren't kept.
-    """
-    for spec in (pair.first, pair.second):
-        if not store.paths.run(spec.key).weights_last.exists():
-            raise LotteryError(
-                f"The last weights of {spec.describe()} weren't kept. Run the study's config with --set "
-                "storage.keep=weights and another --output, which trains again what is missing."
-            )
-
-
-def check_functions(pair: Pair, allowed: Collection[str] | None) -> None:
-    """Check that no function is called because a file names it: a study may be a stranger's.
-
-    Args:
-        pair: The pair.
-        allowed: The functions that may be called. None allows all.
-
-    Raises:
-        LotteryError: If a run's network or data needs another one.
-    """
-    spec = pair.second
-    named = [spec.model.build, spec.data.load, *(name for name in spec.data.augment if ":" in name)]
-    for function in named if allowed is not None else []:
-        if function and function not in allowed:
-            raise LotteryError(
-                f"Expected --function {function}, which {spec.describe()} is made with: no function is "
-                "called because a file names it. Give it if you trust the study."
-            )

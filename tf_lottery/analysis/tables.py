@@ -4,8 +4,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import fields
 from typing import Any
 
-SHARES = ("density", "overlap", "chance", "distance", "agreement")
+SHARES = (
+    *("density", "overlap", "chance", "distance", "agreement"),
+    *("accuracy", "confidence", "calibration_error", "differ", "only_first", "only_second"),
+    *("positive", "sign_changed", "smaller_half", "unread", "constant"),
+)
 """Fields that are shown in percent; so are those whose names end with one of these."""
+
+MANY = 10_000
+"""Numbers of this size are shown whole."""
 
 
 def table(rows: Sequence[Any], without: Collection[str] = ()) -> list[str]:
@@ -33,5 +40,7 @@ def _cell(name: str, value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.1%}" if name.endswith(SHARES) else f"{value:.4g}"
+        if name.endswith(SHARES):
+            return f"{value:.1%}"
+        return f"{value:,.0f}" if abs(value) >= MANY else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

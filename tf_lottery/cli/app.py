@@ -26,6 +26,16 @@ StrictEnvironment = Annotated[
     bool, typer.Option("--strict-environment", help="Refuse runs of other versions or processors.")
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Train failed runs again.")]
+Functions = Annotated[
+    list[str],
+    typer.Option(
+        "--function", help="A function of the study's own that may be called: package.module:function."
+    ),
+]
+Round = Annotated[
+    int | None,
+    typer.Option("--round", help="The round that is shown \\[the sparsest that matches, or the last]."),
+]
 Study = Annotated[str, typer.Argument(help="A study's name under saved_models/, or its directory.")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tf_lottery.cli.app import Study, app, find
+from tf_lottery.cli.app import Functions, Study, app, find
 
 if TYPE_CHECKING:
     from tf_lottery.analysis.forks import Pair
@@ -17,12 +17,7 @@ def connectivity(
     study: Study,
     points: Annotated[int, typer.Option(help="The points of each line, both ends included.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list, an object for each pair.")] = False,
-    functions: Annotated[
-        list[str],
-        typer.Option(
-            "--function", help="A function of the study's own that may be called: package.module:function."
-        ),
-    ] = [],  # noqa: B006
+    functions: Functions = [],  # noqa: B006
 ) -> None:
     """Measure the error barriers between runs that differ in the order of the examples (arm fork)."""
     from tf_lottery import terminal

@@ -1,4 +1,4 @@
-"""Measures loss and accuracy over a whole split, with a function that is compiled once."""
+"""Measures loss and accuracy over a whole split, or gives its outputs; a function for it is compiled once."""
 
 from collections.abc import Callable
 
@@ -45,3 +45,22 @@ def make_evaluate(
         return float(total) / count, int(correct) / count
 
     return evaluate
+
+
+def make_outputs(model: keras.Model, split: Split, xla: bool) -> Callable[[], np.ndarray]:
+    """Return a function that gives the outputs for all of `split`, with the batches of `make_evaluate`.
+
+    The outputs are in the type in which losses are summed. Batches go to the device one after another.
+    """
+    count, batch = len(split), min(BATCH, len(split))
+
+    @tf.function(jit_compile=xla)
+    def of_batch(x):
+        return full_precision(model(scale(x), training=False))
+
+    def outputs() -> np.ndarray:
+        firsts = range(0, count, batch)
+        rows = [np.arange(first, first + batch) % count for first in firsts]
+        return np.concatenate([of_batch(tf.constant(split.take(each))).numpy() for each in rows])[:count]
+
+    return outputs
