@@ -1,5 +1,7 @@
 """Where weights remain, and what masks have in common, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,3 +83,9 @@ def test_a_table_shows_shares_in_percent_and_what_is_unknown():
     lines = table(layers([record("ticket", 0)]), without=("round",))
     assert lines[0].split() == ["arm", "path", "total", "density", "effective", "density"]
     assert lines[1].split() == ["ticket", "a/kernel", "4", "50.0%", "-"]
+
+
+def test_a_table_shows_large_means_as_counts():
+    row = layers([record("ticket", 0)])[0]
+    for value, text in ((5379.4, "5,379"), (-12345.6, "-12,346"), (999.4, "999.4"), (0.012345, "0.01235")):
+        assert table([replace(row, total=value)])[1].split()[3] == text

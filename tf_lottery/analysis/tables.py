@@ -11,7 +11,7 @@ SHARES = (
 )
 """Fields that are shown in percent; so are those whose names end with one of these."""
 
-MANY = 10_000
+MANY = 1_000
 """Numbers of this size are shown whole."""
 
 
