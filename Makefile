@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage lint bench tensorboard clean
+.PHONY: help demo test test-slow test-all coverage lint bench tensorboard clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +25,16 @@ demo: $(VENV)/ready ## Find winning tickets of LeNet-300-100 on the full MNIST
 	$(BIN)/tf-lottery run mnist_lenet_demo
 
 test: $(VENV)/ready ## Run the tests
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not exhaustive"
 
 test-slow: $(VENV)/ready ## Run the longer tests
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not exhaustive"
 
-coverage: $(VENV)/ready ## Run all tests and say which lines of tf_lottery none reaches
-	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+test-all: $(VENV)/ready ## Run every test, whole matrices too
+	$(PYTEST)
+
+coverage: $(VENV)/ready ## Run both, and say which lines of tf_lottery none reaches
+	$(PYTEST) -m "not exhaustive" --cov --cov-report=term-missing:skip-covered
 
 lint: $(VENV)/ready ## Check style and formatting
 	$(BIN)/ruff check .

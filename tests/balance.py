@@ -1,6 +1,6 @@
 """Balances the workers: files that took longest come first, so that none is left for one worker at the end.
 
-python -m pytest -m "not slow" -n 2 --dist loadfile --measure    writes `durations.json` anew
+python -m pytest -m "not exhaustive" -n 2 --dist loadfile --measure    writes `durations.json` anew
 """
 
 import json
@@ -46,4 +46,5 @@ class Measure:
 
 
 def _file(test):
-    return test.nodeid.split("::")[0] + (" (slow)" if "slow" in test.keywords else "")
+    marks = (f" ({mark})" for mark in ("exhaustive", "slow") if mark in test.keywords)
+    return test.nodeid.split("::")[0] + next(marks, "")

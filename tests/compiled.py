@@ -16,7 +16,7 @@ from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.models import build
 from tf_lottery.training.trainer import Trainer
 
-KEPT = 6
+KEPT = 12
 owner: str | None = None
 """The test that has trainers to itself, if the present one does."""
 lent: set[tuple] = set()

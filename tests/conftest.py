@@ -34,6 +34,14 @@ def seeded():
 
 
 @pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_disks():
+    """What is written need not have reached the disk: tests kill processes, but no machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def compiled_once():
     """Studies of one process share their compiled networks."""
     from tests import compiled

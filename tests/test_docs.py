@@ -121,6 +121,7 @@ def test_make_help_names_every_target():
         "demo",
         "test",
         "test-slow",
+        "test-all",
         "coverage",
         "lint",
         "bench",

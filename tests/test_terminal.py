@@ -16,7 +16,7 @@ from tests.cli.test_cli import SMALL, settings
 from tests.drivers.test_processes import children
 
 LONG = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
-LONG += ["--set", "storage.checkpoint_every=1000it"]
+LONG += ["--set", "training.xla=false", "--set", "storage.checkpoint_every=1000it"]
 HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"
 TOLD = "Standard output can't be written (No space left on device); the work goes on without it.\n"
 INTO = "import os, sys\nfrom tf_lottery.__main__ import main\n"

@@ -229,8 +229,13 @@ def test_the_intervals_contain_a_known_effect_as_often_as_they_say(count):
     assert 0.93 <= share <= 0.97
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("count", STUDIES)
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(count, marks=pytest.mark.slow if count == 3 else pytest.mark.exhaustive)
+        for count in STUDIES
+    ],
+)
 def test_skewed_noise_is_covered_less_often(count):
     share = covered(lambda random, shape: random.exponential(0.2, shape), 0.2, count, STUDIES[count])
     print(f"exponential noise, {count} replicates: {share:.4f}")

@@ -16,6 +16,7 @@ from tests import fresh
 from tf_lottery import paths
 
 SHORT = ["--set", "training.steps=60it", "--set", "training.evaluate_every=20it", "--set", "pruning.rounds=2"]
+SHORT += ["--set", "training.xla=false"]  # which takes seconds to compile
 SMALL = [*SHORT, "--workers", "1"]  # workers import TensorFlow, each its own
 KEYS = {
     "arm",
@@ -167,7 +168,7 @@ def test_tensorboard_files_hold_step_and_round_curves(finished):
 
 
 def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
-    arguments = ["run", "digits_quick", "--set", "training.steps=100000it", "--set", "pruning.rounds=1"]
+    arguments = ["run", "digits_quick", *SMALL, "--set", "training.steps=100000it"]
     process = fresh.Fresh(*arguments, module="tf_lottery", **settings(tmp_path, {}))
     runs = tmp_path / "saved_models/digits_quick/runs"
     while not list(runs.glob("*/rewind/0it.npz")):

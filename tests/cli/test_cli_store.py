@@ -147,8 +147,9 @@ def test_runs_that_fail_are_told_at_the_end(tmp_path):
     assert re.search(r"wild replicate 0 round 1 failed: .*diverged", out)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "workers", [pytest.param("1", marks=pytest.mark.slow), pytest.param("2", marks=pytest.mark.exhaustive)]
+)
 def test_a_full_disk_is_one_line_and_the_command_goes_on_when_there_is_room(whole, tmp_path, workers):
     """A limit on the size of files, which weights reach and masks don't."""
     command = ["run", "digits_quick", *SMALL, "--workers", workers]

@@ -17,7 +17,13 @@ from tf_lottery.config import DataConfig
 from tf_lottery.data import sources
 from tf_lottery.errors import LotteryError
 
-SETTINGS = ["training.steps=300it", "training.evaluate_every=50it", "pruning.rounds=2", "arms={ticket: {}}"]
+SETTINGS = [
+    "training.xla=false",
+    "training.steps=300it",
+    "training.evaluate_every=50it",
+    "pruning.rounds=2",
+    "arms={ticket: {}}",
+]
 
 
 @pytest.fixture(scope="module")

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 
 RAY = Execution(executor="ray")
 LONG = {
-    "training": {**SETTINGS["training"], "steps": "15000it", "evaluate_every": "2000it", "xla": "auto"},
-    "storage": {"checkpoint_every": "1000it"},
+    "training": {**SETTINGS["training"], "steps": "2000it", "evaluate_every": "500it"},
+    "storage": {"checkpoint_every": "500it"},
     "replicates": 2,
     "pruning__rounds": 1,
     "arms": {"ticket": {}, "random_reinit": {}},
@@ -69,44 +69,55 @@ def test_a_local_cluster_gives_the_same_bits(here, tmp_path):
     assert len(records) == 6
     assert results(tmp_path / "study") == results(here)
     assert watching.notes == []
-    assert all(0 <= run.first <= run.step <= run.last == 15000 for run in watching.progress)
+    assert all(0 <= run.first <= run.step <= run.last == 2000 for run in watching.progress)
     assert not ray.is_initialized()
 
 
-def progress(study, run):
-    """Where a run begins or goes on, where it is, where it ends."""
+def first_step(study, run):
+    """Where a run begins or goes on."""
     try:
-        return json.loads((study / "runs" / run / "progress.json").read_text())
+        return json.loads((study / "runs" / run / "progress.json").read_text())[0]
     except FileNotFoundError:
-        return 0, 0, 0
+        return 0
 
 
 def trained_by(processes, study):
-    """The run that one of some processes trains: it holds the run's lock."""
+    """The run in the middle of which one of some processes is: it holds the lock, there is a checkpoint."""
     for pid in processes:
         for link in Path(f"/proc/{pid}/fd").glob("*"):
             with contextlib.suppress(OSError):
                 lock = Path(os.readlink(link))
-                if lock.parent == study / "locks":
-                    return lock.name
+                files = study / "runs" / lock.name
+                if lock.parent == study / "locks" and (files / "checkpoint.npz").exists():
+                    return None if (files / "record.json").exists() else lock.name
     return None
 
 
+def send(processes, number):
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, number)
+
+
 def kill_in_mid_run(cluster, node, study, found):
-    """Kill a node's processes while it trains; find which run, and where it goes on elsewhere."""
+    """Kill a node's processes, stopped in mid-run; find which run, and where it goes on elsewhere."""
     raylet = Path(f"/proc/{node.all_processes['raylet'][0].process.pid}")
     while not found:
         time.sleep(0.005)
-        processes = [pid for each in raylet.glob("task/*/children") for pid in each.read_text().split()]
+        if not list(study.glob("runs/*/checkpoint.npz")):
+            continue
+        processes = [int(p) for each in raylet.glob("task/*/children") for p in each.read_text().split()]
+        send(processes, signal.SIGSTOP)
         run = trained_by(processes, study)
-        if run is not None and progress(study, run)[1] > 1000:
+        if run is None:
+            send(processes, signal.SIGCONT)
+        else:
             cluster.remove_node(node, allow_graceful=False)
-            for pid in processes:  # which would notice a second later
-                os.kill(int(pid), signal.SIGKILL)
+            send(processes, signal.SIGKILL)  # they would notice a second later
             found["run"] = run
     while not found.get("first"):
         time.sleep(0.005)
-        found["first"] = progress(study, run)[0]
+        found["first"] = first_step(study, run)
 
 
 def test_a_node_killed_in_mid_run_changes_nothing(here, tmp_path):
@@ -126,7 +137,7 @@ def test_a_node_killed_in_mid_run_changes_nothing(here, tmp_path):
         nodes.shutdown()
     assert len(records) == 6
     assert results(tmp_path / "study") == results(here)
-    assert found["first"] % 1000 == 0
+    assert found["first"] % 500 == 0
     assert found["first"] > 0
     assert found["run"] in {record.key[:16] for record in records}
     (note,) = watching.notes
@@ -147,6 +158,13 @@ def test_what_is_wrong_is_said_and_ctrl_c_ends_what_runs(begun, tmp_path):
         run_study(broken, tmp_path / "broken" / "study", execution=RAY)
     assert "\n" not in str(raised.value)
 
+    run_study(study(pruning__rounds=1), tmp_path / "small")
+    store = Store(StudyPaths(tmp_path / "small"))
+    store.paths.run(store.records()[0].key).record.write_text("{}")
+    cluster = Cluster(study(), store, StudyObserver(), RAY)
+    with pytest.raises(DamagedError):
+        cluster.check(study())
+
     directory, interrupting = tmp_path / "interrupted" / "study", Interrupting()
     with pytest.raises(KeyboardInterrupt):
         run_study(endless, directory, observer=interrupting, execution=RAY)
@@ -156,13 +174,6 @@ def test_what_is_wrong_is_said_and_ctrl_c_ends_what_runs(begun, tmp_path):
         with store.claim(interrupting.run.spec.key) as free:
             time.sleep(0.1)
     assert begun.is_initialized()  # it isn't ours to end
-
-    run_study(study(pruning__rounds=1), tmp_path / "small", execution=RAY)
-    store = Store(StudyPaths(tmp_path / "small"))
-    store.paths.run(store.records()[0].key).record.write_text("{}")
-    cluster = Cluster(study(), store, StudyObserver(), RAY)
-    with pytest.raises(DamagedError):
-        cluster.check(study())
 
 
 def test_without_ray_one_line_says_how_to_install_it(monkeypatch, tmp_path):

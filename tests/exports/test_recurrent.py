@@ -19,7 +19,7 @@ LAYERS = {
 }
 
 
-def network(layer, steps=5, features=3):
+def network(layer, steps=3, features=3):
     return keras.Sequential([keras.Input((steps, features)), layer, L.Dense(2)])
 
 
@@ -33,7 +33,7 @@ def half_pruned(model):
 def test_litert_takes_them_unrolled(layer, tmp_path):
     pytest.importorskip("ai_edge_litert")
     model = half_pruned(network(LAYERS[layer]()))
-    x = np.random.default_rng(0).normal(size=(7, 5, 3)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(7, 3, 3)).astype("float32")
     report = lottery.export(model, tmp_path / "m.tflite", "litert", test_data=x, latency=False)
     row = report.rows[0]
     assert row.status == "verified"
@@ -47,12 +47,11 @@ def _kernels(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["dynamic", "int8"])
-@pytest.mark.parametrize("layer", ["lstm", "both ways"])
+@pytest.mark.parametrize(("layer", "weights"), [("both ways", "dynamic"), ("lstm", "int8")])
 def test_so_do_its_other_weights(layer, weights, tmp_path):
     pytest.importorskip("ai_edge_litert")
     model = half_pruned(network(LAYERS[layer](), features=8))
-    x = np.random.default_rng(0).normal(size=(300, 5, 8)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(300, 3, 8)).astype("float32")
     data = {"test_data": x, "train_data": x}
     report = lottery.export(model, tmp_path / "m.tflite", "litert", weights, **data, latency=False)
     assert report.rows[0].status == "verified"
@@ -63,7 +62,7 @@ def test_sparse_ones_are_verified_or_refused(tmp_path):
     """TensorFlow's converter drops values of some recurrent kernels: no such file may count."""
     pytest.importorskip("ai_edge_litert")
     model = half_pruned(network(LAYERS["lstm"](), features=8))
-    x = np.random.default_rng(0).normal(size=(300, 5, 8)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(300, 3, 8)).astype("float32")
     path = tmp_path / "m.tflite"
     refused = ""
     try:
@@ -76,11 +75,11 @@ def test_sparse_ones_are_verified_or_refused(tmp_path):
 
 def test_the_copy_is_the_model_and_says_that_it_is_unrolled():
     inner = network(L.GRU(4, return_sequences=True))
-    inputs = keras.Input((5, 3))
+    inputs = keras.Input((3, 3))
     model = keras.Model(inputs, L.Bidirectional(L.LSTM(3))(inner(inputs)))
     copy = unrolled(model)
     assert [layer.unroll for layer in recurrent(copy)] == [True] * len(recurrent(model))
-    x = np.ones((2, 5, 3), np.float32)
+    x = np.ones((2, 3, 3), np.float32)
     np.testing.assert_allclose(copy(x), model(x), rtol=1e-5)
     assert unrolled(copy) is copy
 
@@ -107,8 +106,8 @@ class Own(keras.Model):
 def test_what_can_t_be_copied_is_to_be_built_so(tmp_path):
     pytest.importorskip("ai_edge_litert")
     model = Own()
-    model(np.ones((2, 5, 3), np.float32))
-    x = np.ones((4, 5, 3), np.float32)
+    model(np.ones((2, 3, 3), np.float32))
+    x = np.ones((4, 3, 3), np.float32)
     with pytest.raises(
         LotteryError, match="'own.* can't be copied to unroll them .* Build it with unroll=True"
     ):

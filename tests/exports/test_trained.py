@@ -25,6 +25,7 @@ def study(tmp_path_factory):
     settings = [
         "training.steps=300it",
         "training.evaluate_every=50it",
+        "training.xla=false",
         "pruning.rounds=2",
         "arms={ticket: {}}",
     ]
@@ -94,6 +95,7 @@ def standardized(tmp_path_factory):
     paths = StudyPaths(tmp_path_factory.mktemp("studies") / "standardized")
     data = {"load": LOAD, "validation": 200, "share": 0.5, "standardize": True}
     settings = [f"data={data}", "training.steps=100it", "training.evaluate_every=50it", "pruning.rounds=1"]
+    settings += ["training.xla=false"]
     return paths, lottery.run_study("digits_quick", paths.root, overrides=[*settings, "arms={ticket: {}}"])
 
 

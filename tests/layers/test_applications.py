@@ -14,8 +14,17 @@ SHARES = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", SHARES)
+TELLING = ("EfficientNetB0",)
+"""What has most kinds of layers: depthwise and plain convolutions, two normalizations, products, dropout."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in TELLING else pytest.mark.exhaustive)
+        for name in SHARES
+    ],
+)
 def test_pruned_trained_stripped_and_loaded_elsewhere_with_equal_outputs(monkeypatch, name):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     from applications import measure

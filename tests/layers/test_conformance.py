@@ -28,10 +28,20 @@ from tests.layers.cases import (
 from tests.layers.test_prunable import xla_allowed  # noqa: F401
 from tf_lottery.layers.access import kernels
 
-every_style = pytest.mark.parametrize(
-    "style", ["functional", pytest.param("subclassed", marks=pytest.mark.slow)]
-)
-every_case = pytest.mark.parametrize("name", CASES)
+KINDS = ("Dense", "Conv2D", "SeparableConv1D", "MultiHeadAttention", "Embedding", "GRU", "Block", "Noisy")
+"""One of each kind. (Watching isn't one: Keras itself can't add up losses of two dtypes.)"""
+
+
+def marked(style, name, *more, slow=False):
+    """A case, quick or slow; of subclassed models slow where it is one of `KINDS`, else exhaustive."""
+    if style == "subclassed" or slow:
+        mark = pytest.mark.slow if name in KINDS else pytest.mark.exhaustive
+        return pytest.param(style, name, *more, marks=mark)
+    return pytest.param(style, name, *more)
+
+
+STYLES_AND_CASES = [marked(style, name) for style in STYLES for name in CASES]
+every_style_and_case = pytest.mark.parametrize(("style", "name"), STYLES_AND_CASES)
 
 
 def run(model, x, training):
@@ -55,8 +65,7 @@ def bits(gradients):
     return [g if g is None else (g + 0.0).tobytes() for g in gradients]  # -0.0 counts as 0.0
 
 
-@every_style
-@every_case
+@every_style_and_case
 def test_computes_the_same_until_it_is_pruned(style, name):
     plain, model, x = STYLES[style](name), make(style, name), CASES[name].inputs()
     assert len(lottery.get_masks(model)) == CASES[name].masks
@@ -67,8 +76,7 @@ def test_computes_the_same_until_it_is_pruned(style, name):
     assert_equal(plain, model)
 
 
-@every_style
-@every_case
+@every_style_and_case
 def test_pruned_it_computes_what_the_plain_model_with_zeros_does(style, name):
     plain, model, x = STYLES[style](name), make(style, name), CASES[name].inputs()
     lottery.prune(model, rate=0.5)
@@ -92,8 +100,13 @@ def test_pruned_it_computes_what_the_plain_model_with_zeros_does(style, name):
     assert call(stripped, x, True) == call(plain, x, True)
 
 
-AS_GRAPHS = ("Conv2D", "MultiHeadAttention", "LSTM", "Block", "Watching", "SpectralNormalization")
-"""Those that train alone as graphs, which take seconds to trace. Below, all do, together."""
+AS_GRAPHS = ("Conv2D", "MultiHeadAttention", "GRU", "Block", "Watching", "SpectralNormalization")
+"""Those that train alone as graphs, which take seconds to trace. Below, the kinds do, together."""
+LIKE_OTHERS = {
+    *("Conv1D", "Conv3D", "Conv1DTranspose", "Conv3DTranspose", "DepthwiseConv1D", "SeparableConv2D"),
+    *("MultiHeadAttention_causal", "LSTM_state", "TimeDistributed"),
+}
+"""Those that train as another case does: in other dimensions, or called in another way."""
 
 
 def fit_alike(plain, model, x, **options):
@@ -115,8 +128,13 @@ def fit_alike(plain, model, x, **options):
     assert histories[0] == histories[1]
 
 
-@pytest.mark.slow
-@every_case
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if name in LIKE_OTHERS else pytest.mark.slow)
+        for name in CASES
+    ],
+)
 def test_trained_with_pruning_in_mid_training(name):
     style = "functional"  # the subclassed ones train together, below
     eager = name not in AS_GRAPHS
@@ -124,8 +142,7 @@ def test_trained_with_pruning_in_mid_training(name):
     fit_alike(STYLES[style](name), model, CASES[name].inputs(), jit_compile=False, run_eagerly=eager)
 
 
-@every_style
-@every_case
+@every_style_and_case
 def test_made_again_from_its_configuration_and_weights(style, name, tmp_path):
     model, x = make(style, name), CASES[name].inputs()
     dense = model.get_weights()
@@ -151,7 +168,7 @@ import json, pathlib, sys, traceback
 import keras, numpy as np
 from tests.layers.cases import CASES, assert_zeros, make
 folder, style, kind, found = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], {}
-for name in CASES:
+for name in sys.argv[4:]:
     file = folder / f"{name}.{kind}"
     try:
         if kind == "keras":
@@ -173,28 +190,31 @@ for name in CASES:
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory):
-    """What one fresh process found in the files of every case: style, kind of file -> case -> what."""
+    """What one fresh process found in the files of cases: style, kind of file, cases -> case -> what."""
 
     @functools.cache
-    def found(style, kind):
+    def found(style, kind, names):
         folder = tmp_path_factory.mktemp("saved")
-        for name in CASES:
+        for name in names:
             model = make(style, name)
             lottery.prune(model, rate=0.5)
             (model.save if kind == "keras" else model.save_weights)(folder / f"{name}.{kind}")
             keras.utils.set_random_seed(5)
             np.save(folder / f"{name}.npy", np.asarray(model(CASES[name].inputs())))
-        fresh.check(folder, style, kind, script=IN_A_FRESH_PROCESS)
+        fresh.check(folder, style, kind, *names, script=IN_A_FRESH_PROCESS)
         return json.loads((folder / "found.json").read_text())
 
     return found
 
 
-@every_style
-@every_case
-@pytest.mark.parametrize("kind", ["keras", pytest.param("weights.h5", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("style", "name", "kind"),
+    [marked(s, n, k, slow=k != "keras") for k in ("keras", "weights.h5") for s in STYLES for n in CASES],
+)
 def test_loaded_in_a_fresh_process_unchanged(loaded, style, name, kind):
-    assert loaded(style, kind)[name] == "equal"
+    names = tuple(CASES) if (style, kind) == ("functional", "keras") else KINDS
+    names = names if name in names else tuple(name for name in CASES if name not in KINDS)
+    assert loaded(style, kind, names)[name] == "equal"
 
 
 def train_together(model, x, **options):
@@ -207,40 +227,41 @@ def train_together(model, x, **options):
     assert_zeros(model, 0.5)
 
 
-# One of each kind: XLA takes a minute to compile all. (Watching isn't one: Keras itself can't add up
-# losses of two dtypes.)
-KINDS = ("Dense", "Conv2D", "SeparableConv1D", "MultiHeadAttention", "Embedding", "GRU", "Block", "Noisy")
-
-
-@pytest.mark.slow
+# XLA takes a minute to compile all: one half of the kinds in each style, each with a policy of its own.
 @pytest.mark.parametrize(
     ("style", "policy", "names"),
     [
-        ("functional", "float32", tuple(CASES)),
-        ("functional", "mixed_bfloat16", KINDS),
-        ("subclassed", "mixed_float16", KINDS),
+        pytest.param("functional", "mixed_bfloat16", KINDS[::2], marks=pytest.mark.slow, id="bfloat16"),
+        pytest.param("subclassed", "mixed_float16", KINDS[1::2], marks=pytest.mark.slow, id="float16"),
+        pytest.param("functional", "mixed_bfloat16", KINDS, marks=pytest.mark.exhaustive, id="kinds"),
+        pytest.param("functional", "float32", tuple(CASES), marks=pytest.mark.exhaustive, id="all"),
     ],
-    ids=("all-float32", "functional-bfloat16", "subclassed-float16"),
 )
 def test_trained_under_xla(xla_allowed, style, policy, names):  # noqa: F811
     keras.config.set_dtype_policy(policy)
     try:
         plain, x = together(style, names)
-        model = make_prunable(plain, kernels=EMBEDDINGS)
+        model = make_prunable(plain, kernels=EMBEDDINGS if "Embedding" in names else {})
         train_together(model, x, jit_compile=True)
     finally:
         keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("style", "names"), [("functional", tuple(CASES)), ("subclassed", KINDS)])
+@pytest.mark.parametrize(
+    ("style", "names"),
+    [
+        pytest.param("functional", tuple(CASES), marks=pytest.mark.exhaustive, id="all"),
+        pytest.param("functional", KINDS[::2], marks=pytest.mark.slow, id="functional"),
+        pytest.param("subclassed", KINDS[1::2], marks=pytest.mark.slow, id="subclassed"),
+    ],
+)
 def test_trained_on_two_mirrored_replicas(style, names):
     devices = [device.name for device in tf.config.list_logical_devices("CPU")]
     strategy = tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
     with strategy.scope():
         # Keras itself can't draw without a seed on replicas.
         plain, x = together(style, [name for name in names if name != "Noisy"])
-        model = make_prunable(plain, kernels=EMBEDDINGS)
+        model = make_prunable(plain, kernels=EMBEDDINGS if "Embedding" in names else {})
         train_together(model, x, jit_compile=False)
     for kernel, _ in kernels(model).values():
         first, second = (copy.numpy() for copy in kernel.value.values)

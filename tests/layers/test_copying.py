@@ -181,8 +181,7 @@ def test_what_is_frozen_within_a_layer_stays_so():
     assert "block/dense/kernel" not in lottery.get_masks(lottery.make_prunable(plain))
 
 
-@pytest.mark.parametrize("wrapped", [False, True], ids=["", "loss_scale"])
-@pytest.mark.parametrize("by", ["var_names", "var_list"])
+@pytest.mark.parametrize(("by", "wrapped"), [("var_names", False), ("var_list", True)])
 def test_what_an_optimizer_does_not_decay_is_not_decayed_in_the_copy(by, wrapped):
     plain = sequential(keras.Input((6,)), layers.Dense(4, name="hidden"))
     adam = keras.optimizers.AdamW(0.01, weight_decay=0.5)
@@ -218,8 +217,9 @@ class Falls(keras.optimizers.schedules.LearningRateSchedule):
         return 0.1 / (1.0 + ops.cast(step, "float32"))
 
 
-@pytest.mark.parametrize("wrapped", [False, True], ids=["", "loss_scale"])
-@pytest.mark.parametrize("rate", [Falls(), lambda: 0.05], ids=["schedule", "function"])
+@pytest.mark.parametrize(
+    ("rate", "wrapped"), [(Falls(), True), (lambda: 0.05, False)], ids=["schedule", "function"]
+)
 def test_a_learning_rate_that_keras_cannot_write_is_the_copys_too(rate, wrapped):
     plain = sequential(keras.Input((6,)), layers.Dense(4))
     optimizer = keras.optimizers.SGD(rate, momentum=0.9)

@@ -98,7 +98,6 @@ MODELS = {
     "functional_with_subclassed": functional_with_a_subclassed_model,
 }
 IN_PLACE = ("held", "nested", "unregistered", "own_sequential")
-every_model = pytest.mark.parametrize("name", [name for name in MODELS if name != "unregistered"])
 
 
 def plain(name):
@@ -139,8 +138,18 @@ def gradients(model):
     ]
 
 
-@every_model
-@pytest.mark.parametrize("eager", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "eager"),
+    [
+        *((name, True) for name in MODELS if name != "unregistered"),
+        pytest.param("nested", False, marks=pytest.mark.slow),
+        *(
+            pytest.param(name, False, marks=pytest.mark.exhaustive)
+            for name in MODELS
+            if name not in ("unregistered", "nested")
+        ),
+    ],
+)
 def test_outputs_gradients_and_training_are_those_of_the_plain_model_with_zeros(name, eager):
     theirs, model = compiled(plain(name), eager), compiled(lottery.make_prunable(plain(name)), eager)
     for network in (theirs, model):

@@ -61,6 +61,7 @@ OPTIONS = {
         keras.optimizers.Adam(0.02, use_ema=True, ema_overwrite_frequency=2), initial_scale=4.0
     ),
 }
+AS_GRAPHS = ("SGD", "AdamW", "Ftrl", "MultiOptimizer", "LossScaleOptimizer", "clipnorm", "accumulation_ema")
 QUICK = ("clipnorm", "global_clipnorm", "weight_decay", "accumulation", "ema_overwrite")
 
 
@@ -131,8 +132,13 @@ def test_pruned_weights_stay_zero_under_every_optimizer(name):
     assert lottery.sparsity(model) == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*classes(), *OPTIONS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in AS_GRAPHS else pytest.mark.exhaustive)
+        for name in [*classes(), *OPTIONS]
+    ],
+)
 def test_pruned_weights_stay_zero_under_every_optimizer_as_a_graph(name):
     assert zeros(pruned_in_mid_training(made(name))) == (0, 0)
 

@@ -74,14 +74,21 @@ def allowed(row):
     return not (row.trained and row.control in ("shuffled", "transfer"))
 
 
-def design():
-    """Rows that have every allowed pair; greedily, the next one has the most pairs that are missing yet."""
+APART = {frozenset({1, 3}), frozenset({1, 4})}
+"""Criteria choose masks, rewinds and controls take them: pairs of these that a smaller design leaves out."""
+
+
+def design(apart=APART):
+    """Rows that have every allowed pair; greedily, the next one has the most pairs that are missing yet.
+
+    Pairs of the fields in `apart`, by number, aren't asked for.
+    """
     rows = [
         row for row in map(Row._make, product(BASES, CRITERIA, SCOPES, REWINDS, CONTROLS)) if allowed(row)
     ]
     numbers, pairs = {}, []
     for row in rows:
-        of_row = combinations(enumerate(row), 2)
+        of_row = [p for p in combinations(enumerate(row), 2) if {p[0][0], p[1][0]} not in apart]
         pairs.append(sum(1 << numbers.setdefault(pair, len(numbers)) for pair in of_row))
     missing, chosen = (1 << len(numbers)) - 1, []
     while missing:

@@ -24,9 +24,16 @@ ELSEWHERE = {
 """Arms that are proven elsewhere."""
 
 
-@pytest.fixture(scope="module", params=["once", pytest.param("pairs", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "once",
+        pytest.param("pairs", marks=pytest.mark.slow),
+        pytest.param("all pairs", marks=pytest.mark.exhaustive),
+    ],
+)
 def study(request, tmp_path_factory):
-    rows = pairwise.design()
+    rows = pairwise.design(apart=()) if request.param == "all pairs" else pairwise.design()
     rows = pairwise.ones(rows) if request.param == "once" else rows
     return Trained(rows, tmp_path_factory.mktemp("method") / "study")
 
@@ -44,13 +51,16 @@ def test_the_design_has_all_that_there_is(study):
     assert len(study.keys) == expected_runs(study.study), "as --dry-run says, shared ones counted once"
 
 
-def test_the_pairs_are_all_there():
+@pytest.mark.parametrize("apart", [(), pairwise.APART], ids=["all pairs", "pairs"])
+def test_the_pairs_are_all_there(apart):
     from itertools import combinations, product
 
-    rows = pairwise.design()
+    rows = pairwise.design(apart)
     lists = (pairwise.BASES, CRITERIA, SCOPES, REWINDS, CONTROLS)
     every = [row for row in map(pairwise.Row._make, product(*lists)) if pairwise.allowed(row)]
     for i, j in combinations(range(5), 2):
+        if {i, j} in apart:
+            continue
         assert {(row[i], row[j]) for row in rows} == {(row[i], row[j]) for row in every}
 
 

@@ -29,7 +29,7 @@ SETTINGS = {
     "name": "settling",
     "data": {"name": "digits", "validation": 200},
     "model": {"build": "tests.training.networks:with_dropout"},
-    "training": {"steps": "300it", "evaluate_every": "100it", "learning_rate": 0.002},
+    "training": {"steps": "300it", "evaluate_every": "100it", "learning_rate": 0.002, "xla": False},
     "pruning": {"rate": 0.5, "layer_rates": {"output": 0.3}, "rounds": 2},
     "search": {"early_bird": {"every": "10it", "masks": 3, "distance": 0.06}},
     "arms": {"ticket": {}, "final": {}, "random_reinit": {"on": "final", "rounds": [2]}},

@@ -17,7 +17,7 @@ from tf_lottery.store.tickets import make_ticket
 SETTINGS = {
     "name": "small",
     "data": {"name": "digits", "validation": 200},
-    "training": {"steps": "60it", "evaluate_every": "30it", "learning_rate": 0.003},
+    "training": {"steps": "60it", "evaluate_every": "30it", "learning_rate": 0.003, "xla": False},
     "pruning": {"rate": 0.5, "layer_rates": {"output": 0.25}, "rounds": 3},
     "arms": {"ticket": {}, "small_dense": {"rounds": [1, 3]}},
 }

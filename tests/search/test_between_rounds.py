@@ -25,8 +25,7 @@ class Rates(callbacks.Callback):
             self.rounds[-1].append(float(self.model.optimizer.learning_rate))
 
 
-@pytest.mark.parametrize("point", ["3ep", "13it"])
-@pytest.mark.parametrize("optimizer", ["reset", "restore"])
+@pytest.mark.parametrize(("point", "optimizer"), [("3ep", "restore"), ("13it", "reset")])
 def test_a_schedule_whose_state_is_the_learning_rate_goes_on_from_the_rewind_point(point, optimizer):
     rates, halved = Rates(), callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
     search(rounds=2, rewind_to=point, rewind_optimizer=optimizer).fit(

@@ -223,9 +223,9 @@ def test_numpy_numbers_and_controls_added_later_go_on(kept, tmp_path):
     ("round", "name", "trains"),
     [
         (1, "record.json", [1]),
-        pytest.param(0, "masks.npz", [0], marks=pytest.mark.slow),
+        pytest.param(0, "masks.npz", [0], marks=pytest.mark.exhaustive),
         (0, "rewind/0it.npz", [0]),
-        pytest.param(0, "record.json", [0], marks=pytest.mark.slow),
+        pytest.param(0, "record.json", [0], marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_damaged_file_is_set_aside_and_its_run_trained_again(kept, tmp_path, round, name, trains):

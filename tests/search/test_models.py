@@ -88,7 +88,7 @@ def halves(found):
     [
         (own_functional, "model"),
         (subclassed, "model"),
-        pytest.param(own_functional, "function", marks=pytest.mark.slow),
+        pytest.param(own_functional, "function", marks=pytest.mark.exhaustive),
         pytest.param(subclassed, "function", marks=pytest.mark.slow),
     ],
 )
@@ -154,7 +154,7 @@ def heads(names):
     return model
 
 
-@pytest.mark.parametrize("names", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("names", [True, pytest.param(False, marks=pytest.mark.exhaustive)])
 def test_several_inputs_and_outputs_by_name_or_in_order(names):
     x = {"first": X[:, :32], "second": X[:, 32:]}
     y = {"digit": Y, "large": BINARY} if names else [Y, BINARY]

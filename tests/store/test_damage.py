@@ -72,7 +72,7 @@ def test_what_a_further_round_uses_is_checked(begun, tmp_path, file):
 
 
 def test_a_damaged_checkpoint_is_named_and_the_run_starts_again(tmp_path):
-    settings = {"training": {"steps": "600it", "evaluate_every": "250it"}, "pruning__rounds": 0}
+    settings = {"training": {"steps": "600it", "evaluate_every": "250it", "xla": False}, "pruning__rounds": 0}
     run_study(study(**settings), tmp_path / "whole" / "study")
     directory, notes = tmp_path / "damaged" / "study", Notes()
     often = study(**settings, storage={"checkpoint_every": "100it"})

@@ -134,6 +134,7 @@ OPTIMIZERS = {
     "adamw": (0.001, {"weight_decay": 0.01, "clipnorm": 0.5}),
 }
 SHORT = [(None, "adam"), (CONVOLUTIONAL, "adamw")]
+"""The quick ones; of the others, LeNet with momentum is slow."""
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,13 @@ SHORT = [(None, "adam"), (CONVOLUTIONAL, "adamw")]
             model,
             optimizer,
             id=f"{'convolutional' if model else 'lenet'}-{optimizer}",
-            marks=[] if (model, optimizer) in SHORT else pytest.mark.slow,
+            marks=(
+                []
+                if (model, optimizer) in SHORT
+                else pytest.mark.slow
+                if (model, optimizer) == (None, "sgd")
+                else pytest.mark.exhaustive
+            ),
         )
         for model in (None, CONVOLUTIONAL)
         for optimizer in OPTIMIZERS

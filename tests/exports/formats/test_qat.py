@@ -85,8 +85,13 @@ def kernels_of(model):
     return {v.path: v.numpy() for v in model.trainable_variables if v.path.endswith("kernel")}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("change", [lambda model: model, dead])
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda model: model, marks=pytest.mark.exhaustive, id="alive"),
+        pytest.param(dead, marks=pytest.mark.slow),
+    ],
+)
 def test_zeros_of_every_kind_of_layer_stay(change, pruned, digits, tmp_path):
     model = change(pruned)
     content = quantize_aware(model, digits.train.x, digits.train.y, epochs=10, learning_rate=1e-3)

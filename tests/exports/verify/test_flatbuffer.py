@@ -22,30 +22,50 @@ def source_of(digits):
     return make
 
 
-@pytest.mark.parametrize("network", ["ticket", "conv_ticket"])
-@pytest.mark.parametrize("kind", ["float", "sparse", "dynamic", "int8"])
-def test_every_pruned_weight_is_counted_as_zero(kind, network, source_of, tmp_path, request):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Writes each file once: the kind of its weights, the network's name, and its source -> its content."""
+    found, path = {}, tmp_path_factory.mktemp("written") / "m"
+
+    def write(kind, network, source):
+        if (kind, network) not in found:
+            getattr(litert, f"write_{kind}")(source, path)
+            found[kind, network] = path.read_bytes()
+        return found[kind, network]
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [
+        *(("float", "ticket"), ("sparse", "ticket"), ("int8", "ticket")),
+        *(("dynamic", "conv_ticket"), ("int8", "conv_ticket")),
+        *(
+            pytest.param(*pair, marks=pytest.mark.exhaustive)
+            for pair in (("dynamic", "ticket"), ("float", "conv_ticket"), ("sparse", "conv_ticket"))
+        ),
+    ],
+)
+def test_every_pruned_weight_is_counted_as_zero(kind, network, source_of, written, tmp_path, request):
     source = source_of(request.getfixturevalue(network))
-    getattr(litert, f"write_{kind}")(source, tmp_path / "m")
+    (tmp_path / "m").write_bytes(written(kind, network, source))
     assert check_zeros(tmp_path / "m", source.kernels()) == zeros(source)
     assert check_zeros((tmp_path / "m").read_bytes(), source.kernels()) == zeros(source)
 
 
 @pytest.mark.parametrize("kind", ["float", "sparse"])
-def test_floats_are_the_model_s_own(kind, ticket, source_of, tmp_path):
+def test_floats_are_the_model_s_own(kind, ticket, source_of, written):
     source = source_of(ticket)
-    getattr(litert, f"write_{kind}")(source, tmp_path / "m")
-    stored = {
-        tensor.values.shape: tensor.real for tensor in weight_tensors(tmp_path / "m") if tensor.values.any()
-    }
+    tensors = weight_tensors(written(kind, "ticket", source))
+    stored = {tensor.values.shape: tensor.real for tensor in tensors if tensor.values.any()}
     for kernel in source.kernels().values():
         assert np.array_equal(stored[kernel.shape[::-1]], kernel.T)
 
 
-def test_integers_are_the_model_s_own_within_half_a_step(ticket, source_of, tmp_path):
+def test_integers_are_the_model_s_own_within_half_a_step(ticket, source_of, written):
     source = source_of(ticket)
-    litert.write_int8(source, tmp_path / "m")
-    stored = {tensor.values.shape: tensor for tensor in weight_tensors(tmp_path / "m")}
+    stored = {tensor.values.shape: tensor for tensor in weight_tensors(written("int8", "ticket", source))}
     for kernel in source.kernels().values():
         tensor = stored[kernel.shape[::-1]]
         assert tensor.values.dtype == np.int8
@@ -53,12 +73,11 @@ def test_integers_are_the_model_s_own_within_half_a_step(ticket, source_of, tmp_
         assert (np.abs(tensor.real - kernel.T) <= 0.501 * tensor.scales[:, None]).all()
 
 
-def test_one_weight_that_came_back_is_found(ticket, source_of, tmp_path):
+def test_one_weight_that_came_back_is_found(ticket, source_of, written):
     source = source_of(ticket)
-    litert.write_int8(source, tmp_path / "m")
     kernels = source.kernels()
     path = next(iter(kernels))
-    content = bytearray((tmp_path / "m").read_bytes())
+    content = bytearray(written("int8", "ticket", source))
     stored = next(
         t.values for t in weight_tensors(bytes(content)) if t.values.shape == kernels[path].shape[::-1]
     )
@@ -91,20 +110,19 @@ def test_layers_of_one_shape_are_told_apart(digits, source_of, tmp_path):
     assert check_zeros(tmp_path / "m", source.kernels()) == zeros(source)
 
 
-def test_another_model_s_file_is_refused(ticket, conv_ticket, source_of, tmp_path):
-    litert.write_float(source_of(ticket), tmp_path / "m")
+def test_another_model_s_file_is_refused(ticket, conv_ticket, source_of, written):
+    content = written("float", "ticket", source_of(ticket))
     with pytest.raises(LotteryError, match=r"no tensor that resembles .*kernel of shape \(128, 10\)"):
-        check_zeros(tmp_path / "m", source_of(conv_ticket).kernels())
+        check_zeros(content, source_of(conv_ticket).kernels())
 
 
-def test_a_tensor_of_the_shape_proves_nothing_if_it_is_another(ticket, source_of, tmp_path):
+def test_a_tensor_of_the_shape_proves_nothing_if_it_is_another(ticket, source_of, written):
     """Zeros are counted in the tensor that a kernel became, not in one of its shape."""
-    source = source_of(ticket)
-    litert.write_int8(source, tmp_path / "m")
+    content = written("int8", "ticket", source_of(ticket))
     drawn = np.random.default_rng(0).normal(size=(64, 64))
     kernels = {"other": np.where(drawn > 1, drawn, 0)}
     with pytest.raises(LotteryError, match="The file has no tensor that resembles other of shape"):
-        check_zeros(tmp_path / "m", kernels)
+        check_zeros(content, kernels)
 
 
 def test_a_kernel_that_is_all_zeros_has_a_tensor_that_is(digits, source_of, tmp_path):

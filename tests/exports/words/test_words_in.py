@@ -26,14 +26,14 @@ def words():
     return keras.Model([kind, size], L.Dense(2)(L.Concatenate()([lookup(kind), size])))
 
 
-@pytest.mark.parametrize("weights", ["packed", "dense"])
 @pytest.mark.parametrize(
-    ("model", "data"),
+    ("model", "data", "weights"),
     [
-        (texts, (np.array(TEXTS), np.array([0, 1, 0, 1, 0]))),
-        (texts, np.array(TEXTS, object)),
-        (texts, None),
-        (words, {"kind.of": np.array([["red"], ["blue"]]), "size": np.ones((2, 3))}),
+        (texts, (np.array(TEXTS), np.array([0, 1, 0, 1, 0])), "packed"),
+        (texts, np.array(TEXTS, object), "dense"),
+        (texts, None, "packed"),
+        (words, {"kind.of": np.array([["red"], ["blue"]]), "size": np.ones((2, 3))}, "packed"),
+        (words, {"kind.of": np.array([["red"], ["blue"]]), "size": np.ones((2, 3))}, "dense"),
     ],
 )
 def test_a_saved_model_serves_them_in_a_fresh_process(model, data, weights, tmp_path):

@@ -26,16 +26,31 @@ ADAMW = {
 SETTINGS = {"momentum": MOMENTUM, "adam": ADAM, "adamw, clipped": ADAMW}
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("model", ["lenet", "residual", pytest.param("conv2", marks=pytest.mark.slow)])
+def pairs(**marks):
+    """Every network with every optimizer, marked by `network` or `network_optimizer`; or none of them."""
+    for model in ("lenet", "residual", "conv2"):
+        for name, settings in SETTINGS.items():
+            found = marks.get(f"{model}_{name.split(',')[0]}", marks.get(model))
+            if found != "none":
+                kept = [getattr(pytest.mark, found)] if found else []
+                yield pytest.param(model, settings, marks=kept, id=f"{model}-{name}")
+
+
+# Each pair is in one of the three tests at least.
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    pairs(residual="exhaustive", residual_adamw="", conv2="exhaustive", conv2_adamw="slow"),
+)
 def test_weights_in_float64_are_those_of_stock_keras(digits, model, settings):
     initial, trained, expected = trained_twice(digits, model, settings | {"precision": "float64"}, 500)
     assert difference(trained, expected) < 1e-9
     assert difference(expected, initial) > 0.01
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-@pytest.mark.parametrize("model", ["lenet", "conv2"])
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    pairs(lenet="exhaustive", lenet_adam="", residual="none", conv2_adamw="exhaustive"),
+)
 def test_weights_in_float32_are_those_of_stock_keras(digits, model, settings):
     initial, trained, expected = trained_twice(digits, model, settings, 100)
     assert difference(trained, expected) < 1e-5
