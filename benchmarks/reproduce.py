@@ -109,7 +109,7 @@ def document(published: dict, directory: Path) -> str:
     parts = [HEADING]
     for section in published["sections"]:
         paths = StudyPaths(directory / name_of(section))
-        parts.append(_section(section, paths if paths.study.exists() else None))
+        parts.append(_section(section, paths))
     lines = [
         "## Not run here",
         "",
@@ -122,12 +122,14 @@ def document(published: dict, directory: Path) -> str:
     return "\n".join([*parts, *lines, ""])
 
 
-def _section(section: dict, paths: StudyPaths | None) -> str:
+def _section(section: dict, paths: StudyPaths) -> str:
     lines = [f"## {section['title']}", "", f"`tf-lottery run {section['study']}`. {section['differs']}"]
-    if paths is None:
+    study, store = (load(paths), Store(paths)) if paths.study.exists() else (None, None)
+    records = collect(study, store.records()) if store else []
+    if not records:
         return "\n".join([*lines, *_figures(section["figures"], None), ""])
-    study, store = load(paths), Store(paths)
-    records = collect(study, store.records())
+    if plan(study, records):
+        lines += ["", "**The study isn't finished: runs are missing from what follows.**"]
     findings = Findings(study, records, known(study, store, records))
     lines += ["", _circumstances(study, records), *_figures(section["figures"], findings)]
     return "\n".join([*lines, "", *_arms(findings, section["rounds"]), ""])

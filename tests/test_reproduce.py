@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from tests.analysis.made_up import made_up
 from tf_lottery import config_file
 from tf_lottery.drivers.run_study import run_study
+from tf_lottery.paths import StudyPaths
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 PUBLISHED = yaml.safe_load((BENCHMARKS / "published.yaml").read_text())
@@ -96,5 +98,14 @@ def test_a_document_has_what_the_records_say_and_marks_what_is_missing(reproduce
     lowest, highest = sorted(dense)
     assert f"| dense network | {sum(dense) / 2:.2f} ({lowest:.2f} to {highest:.2f}) |" in digits
     assert vgg.count("not run here") == 2
+    assert "isn't finished" not in digits
     assert reproduce.finished(tmp_path / "digits_quick")
+    shutil.rmtree(StudyPaths(tmp_path / "digits_quick").run(records[-1].key).record.parent)
+    assert not reproduce.finished(tmp_path / "digits_quick")
+    torn = reproduce.document({"sections": sections[:1], "for_a_gpu": []}, tmp_path)
+    assert "isn't finished" in torn
+    shutil.rmtree(StudyPaths(tmp_path / "digits_quick").runs)
+    assert (
+        reproduce.document({"sections": sections[:1], "for_a_gpu": []}, tmp_path).count("not run here") == 2
+    )
     assert not reproduce.finished(tmp_path / "vgg19")
