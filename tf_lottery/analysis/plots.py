@@ -102,12 +102,17 @@ def draw_panels(
 def by_density(
     results: Results, arm: str, value: Callable[[Finished], float]
 ) -> dict[int, tuple[float, tuple[float, float, float]]]:
-    """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates."""
+    """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates.
+
+    Args:
+        results: The finished runs.
+        arm: The arm. One that prunes nothing is at the weights remaining of the main arm's rounds.
+        value: A function that returns the value from a run's record.
+    """
     runs = results.of_arm(arm)
     densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
-    if arm != results.main and not prunes(
-        runs
-    ):  # a dense network of the same cost is drawn above the tickets
+    if arm != results.main and not prunes(runs):
+        # A dense network of the same cost is drawn above the tickets.
         of_tickets = by_round(results.of_arm(results.main), lambda record: 100 * record.density)
         densities |= {round: of_tickets[round] for round in densities if round in of_tickets}
     return {
@@ -117,6 +122,7 @@ def by_density(
 
 
 def prunes(runs: Sequence[Finished]) -> bool:
+    """Return whether some of the runs have fewer weights than their network."""
     return any(run.weights_remaining < run.weights_total for run in runs)
 
 

@@ -10,7 +10,7 @@ from tf_lottery.cli.app import Study, app, find
 
 @app.command()
 def report(study: Study) -> None:
-    """Write a study's report: one HTML file with verdict, figures and tables, and its figures as SVG and PNG."""
+    """Write a study's report: a page with verdict, figures and tables, and the figures as files."""
     from tf_lottery.analysis.report.report import write_report
 
     paths = find(study)
@@ -29,7 +29,7 @@ def compare(
         "saved_models/comparison.html"
     ),
 ) -> None:
-    """Write a page that compares studies: claims side by side, their tickets in one figure, what they cost."""
+    """Write a page that compares studies: claims side by side, their tickets, what they cost."""
     from tf_lottery.analysis.report.comparison import write_comparison
 
     materials = write_comparison({name: find(name) for name in studies}, output)

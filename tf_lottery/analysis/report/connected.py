@@ -27,9 +27,9 @@ def connected(material: Material) -> Section:
         return section
     found = lines(connections)
     said = Text(
-        "Two trainings from one start, that see the examples in two orders, are joined by a straight line. Where "
-        f"the test error rises on it by less than {UNSTABLE:g} points, the network is stable to the noise of SGD "
-        "(Frankle et al. 2020)."
+        "Two trainings from one start, that see the examples in two orders, are joined by a straight line. "
+        f"Where the test error rises on it by less than {UNSTABLE:g} points, the network is stable to the "
+        "noise of SGD (Frankle et al. 2020)."
     )
     pictures = [_line_picture(connections), _barrier_picture(found)]
     return Section(section.name, section.title, [said, Pair(pictures), _table(found)])

@@ -8,7 +8,7 @@ from tf_lottery.analysis.plots import by_density
 from tf_lottery.analysis.report import arms as arms_
 from tf_lottery.analysis.report.arms import Group
 from tf_lottery.analysis.report.blocks import Pair, Picture, Section, Text
-from tf_lottery.analysis.report.drawing import INK, draw
+from tf_lottery.analysis.report.drawing import INK, LEVEL, draw
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import label, listed
@@ -18,6 +18,10 @@ from tf_lottery.method.spec import Finished
 
 MOST_LABELS = 8
 """The most labels that an axis of weights remaining has."""
+
+LEFT_IF_COMPARED, LEFT = 1.5, 4.0
+"""How far an axis reaches: so many times as far as the ticket and its random reinitialization fall, or the
+ticket alone."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,14 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
     if material.study.replicates > 1:
         caption += f" Means of {material.study.replicates} replicates, bars from minimum to maximum."
     axis = measure.axis if is_test else "step of early stop"
+    lowest = floor(material, measure) if is_test and group.data is None else None
+    below = [
+        arm
+        for arm in group.arms
+        if lowest is not None and any(p.low < lowest for p in points(material.results, arm, value))
+    ]
+    if below:
+        caption += f" Values below {lowest:.1f} are cut off ({listed(below)}); the table of tickets has them."
     best = material.best if group.data is None and measure.of_accuracy else None
 
     def drawn(figure: Any) -> None:
@@ -107,7 +119,7 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
                 linewidth=1.1,
                 linestyle=(0, (8, 4)),
                 zorder=1,
-                label="dense network",
+                label=LEVEL,
             )
         star = [p for p in of_arms.get(material.main, []) if best is not None and p.round == best]
         for point in star:
@@ -119,8 +131,34 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
             axes, [p.density for found in of_arms.values() for p in found], _marks(material, of_arms)
         )
         axes.set_ylabel(axis)
+        if lowest is not None:
+            axes.set_ylim(bottom=lowest)
 
     return draw(name, title, caption, drawn)
+
+
+def floor(material: Material, measure: Measure) -> float | None:
+    """Return the value below which the axis of accuracies is cut off, so that the ticket can be seen.
+
+    It is the same in all figures. It follows from the ticket and its random reinitialization, all of which is
+    shown.
+
+    Args:
+        material: The study.
+        measure: What its runs are compared by.
+
+    Returns:
+        The lowest value in percent; None if nothing is cut off.
+    """
+    if not measure.of_accuracy:
+        return None
+    main = material.main
+    controls = material.findings.on(main, "random_reinit")
+    shown = [p for arm in (main, *controls) for p in points(material.results, arm, measure.test)]
+    every = [p for arm in material.results.arms for p in points(material.results, arm, measure.test)]
+    top, low = max(p.high for p in every), min(p.low for p in shown)
+    lowest = top - (LEFT_IF_COMPARED if controls else LEFT) * (top - low)
+    return lowest if lowest > min(p.low for p in every) else None
 
 
 def _line(axes: Any, found: Sequence[Point], style: dict[str, Any], replicates: int) -> None:
@@ -174,8 +212,8 @@ def _notes(material: Material, group: Group) -> list[str]:
         )
     if group.own:
         notes.append(
-            f"Not trained as the ticket is, or of another network: {listed(group.own)}. The dashed level is that "
-            "of the study's own dense network."
+            f"Not trained as the ticket is, or of another network: {listed(group.own)}. The dashed level is "
+            "that of the study's own dense network."
         )
     found = [p for arm in group.arms for p in points(material.results, arm, lambda record: record.density)]
     if any(p.replicates < material.study.replicates for p in found):

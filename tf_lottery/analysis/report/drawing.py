@@ -13,9 +13,11 @@ INK = "#1b1e23"
 """The colour of texts and axes. A page writes them in its own colour, which is light on dark."""
 PAPER = "#fefefd"
 """The colour behind a figure in a file. In a page there is none."""
-WIDTH = 5.2
+WIDTH = 4.4
 """The width of a figure in inches. On a telephone its texts can still be read."""
 
+LEVEL = "dense network"
+"""The label of the dense network, which is the last one in a legend."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5609b", "#a87900", "#3b8ec4", "#7a5ac2", "#808080")
 """Okabe and Ito's colours for colour-blind readers; the light ones darker, so that all are seen on white and
 on black."""
@@ -24,10 +26,7 @@ DASHES: tuple[Any, ...] = ((0, (4, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5
 """Strokes of controls. Tickets are drawn in one stroke."""
 
 _STYLE = {
-    **{
-        name: INK
-        for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-    },
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK),
     "grid.color": "#808080",
     "grid.alpha": 0.3,
     "grid.linewidth": 0.6,
@@ -52,7 +51,7 @@ def draw(
     title: str,
     caption: str,
     drawn: Callable[[Any], None],
-    height: float = 3.4,
+    height: float = 3.0,
     legend_columns: int = 2,
 ) -> Picture:
     """Return a figure as a page holds it, and as files.
@@ -71,8 +70,10 @@ def draw(
     with matplotlib.rc_context(_STYLE | {"svg.hashsalt": name}):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         drawn(figure)
-        handles, labels = figure.axes[0].get_legend_handles_labels()
-        if handles:
+        named = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
+        if named:
+            named |= {LEVEL: named.pop(LEVEL)} if LEVEL in named else {}  # to the end
+            labels, handles = [*named], [*named.values()]
             rows = -(-len(labels) // legend_columns)
             figure.set_size_inches(WIDTH, height + 0.19 * rows + 0.1)
             figure.legend(
@@ -81,12 +82,13 @@ def draw(
                 loc="outside lower center",
                 ncols=legend_columns,
                 frameon=False,
-                handlelength=3,
+                handlelength=2.6,
+                columnspacing=1.2,
             )
         png, svg = io.BytesIO(), io.BytesIO()
         figure.savefig(png, format="png", dpi=160)
         figure.set_layout_engine("none")  # it was laid out just now
-        empty = {key: None for key in ("Creator", "Date", "Format", "Type")}
+        empty = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(svg, format="svg", metadata=empty)
     text = svg.getvalue().decode("utf-8")
     return Picture(

@@ -1,7 +1,7 @@
 """Which pixels the first layer still looks at: how many of its weights remain at each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def first_layer(material: Material) -> Section:
             image, ax=list(axes), label="weights that remain", shrink=0.9, location="bottom", aspect=40
         )
 
-    height = 2.1 if len(maps) > 2 else 3.2
+    height = 1.9 if len(maps) > 2 else 2.8
     picture = draw("first_layer", title, caption, drawn, height)
     return Section(section.name, section.title, [picture, *_note(len(names))])
 
@@ -102,7 +102,7 @@ def _note(shown: int) -> list[Text]:
 
 
 def _round(material: Material) -> int | None:
-    """Return the round that is shown: the one of the matching ticket, or the nearest with a control's masks."""
+    """Return the round that is shown: that of the matching ticket, or the nearest with a control's masks."""
     findings = material.findings
     rounds = findings.rounds(findings.main)
     if not rounds:
@@ -110,8 +110,8 @@ def _round(material: Material) -> int | None:
     best = material.best
     if best is None:
         best = rounds[-1]
-    others = [arm for arm in findings.arms if _another_mask(material, arm)]
-    common = [at for at in rounds if any(at in findings.rounds(arm) for arm in others)]
+    others = sorted((arm for arm in findings.arms if _another_mask(material, arm)), key=_order(material))
+    common = [at for at in rounds if others and at in findings.rounds(others[0])]
     return findings.nearest(findings.density(best), common or rounds)
 
 
@@ -119,15 +119,18 @@ def _controls(material: Material, at: int) -> list[str]:
     """Return the arms at a round that have other masks than the ticket, those that tell most first."""
     study, findings = material.study, material.findings
     found = [arm for arm in findings.arms if _another_mask(material, arm) and at in findings.rounds(arm)]
-
-    def order(arm: str) -> int:
-        function = function_name(study, arm)
-        return _FIRST.index(function) if function in _FIRST else len(_FIRST)
-
     by_function = {}  # one arm of each kind: SNIP, shuffled, tells little beside the ticket, shuffled
-    for arm in sorted(found, key=order):
+    for arm in sorted(found, key=_order(material)):
         by_function.setdefault(function_name(study, arm), arm)
     return list(by_function.values())
+
+
+def _order(material: Material) -> Callable[[str], int]:
+    def order(arm: str) -> int:
+        function = function_name(material.study, arm)
+        return _FIRST.index(function) if function in _FIRST else len(_FIRST)
+
+    return order
 
 
 def _another_mask(material: Material, arm: str) -> bool:

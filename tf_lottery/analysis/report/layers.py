@@ -89,7 +89,7 @@ def _picture(
                 *zip(*at, strict=True),
                 color=COLOURS[place],
                 marker=MARKERS[place],
-                markersize=4,
+                markersize=max(3.5, 7.5 - place),
                 linewidth=1.3,
                 label=path,
             )
@@ -118,6 +118,6 @@ def _picture(
         axes.set_xlabel("weights remaining in all layers (%)")
         figure.colorbar(image, ax=axes, label="density of the layer (%)")
 
-    height = 3.4 if few else min(7.0, 2.2 + 0.13 * len(paths))
+    height = 3.0 if few else min(7.0, 2.2 + 0.13 * len(paths))
     caption = f"Density of each layer of {arm}, by round. {how}"
     return draw("layers", title, caption, lines if few else heat, height, legend_columns=3)

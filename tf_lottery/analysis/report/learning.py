@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from tf_lottery.analysis.report.blocks import Pair, Picture, Section, Text
-from tf_lottery.analysis.report.drawing import COLOURS, INK, draw
+from tf_lottery.analysis.report.drawing import COLOURS, INK, LEVEL, draw
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, label
@@ -129,7 +129,7 @@ def _curve(
     if not known:
         return None
     density = 100 * mean(record.density for record in runs)
-    name = "dense network" if round == 0 else f"{arm}, {label(density)}%"
+    name = LEVEL if round == 0 else f"{arm}, {label(density)}%"
     return averaged(name, known, what, scale, control=control, dense=round == 0)
 
 

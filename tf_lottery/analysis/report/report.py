@@ -87,8 +87,8 @@ def damage(material: Material) -> Text:
     )
     rest = f" And {more:,} more." if more > 0 else ""
     return Text(
-        f"{what} left out: {lines}{rest} `tf-lottery verify` sets damaged runs aside, and `tf-lottery run` trains "
-        "them again.",
+        f"{what} left out: {lines}{rest} `tf-lottery verify` sets damaged runs aside, and `tf-lottery run` "
+        "trains them again.",
         "notice",
     )
 

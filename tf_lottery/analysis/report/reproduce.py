@@ -39,7 +39,8 @@ def reproduce(material: Material) -> Section:
             "tf-lottery run study.yaml --output " + shlex.quote(f"saved_models/{study.name}_again"), "Command"
         ),
         Text(
-            "study.yaml is the config below. The same versions on the same kind of processor give the same bits."
+            "study.yaml is the config below. The same versions on the same kind of processor give the same "
+            "bits."
         ),
         Table("What the runs are, and were trained with", ["what", "value"], rows, frozenset({0, 1})),
     ]

@@ -13,7 +13,7 @@ from tf_lottery.analysis.statistics import LEVEL
 from tf_lottery.analysis.verdict import verdict as sentences
 from tf_lottery.analysis.words import ONE_REPLICATE
 
-SIGNS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", UNTESTED: "–"}
+SIGNS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", UNTESTED: "-"}
 """A sign for each answer, which stands beside the word."""
 _WINNING = "winning_ticket"
 
@@ -73,9 +73,9 @@ def headline(material: Material, told: list[Told]) -> str:
     if answer.answer == HOLDS:
         density = material.findings.density(answer.where["round"])
         return (
-            f"There is a winning ticket: with {percent(density)} of its weights, trained alone from where they "
-            "started, the network does as well as with all of them, and every control that was trained does "
-            "worse."
+            f"There is a winning ticket: with {percent(density)} of its weights, trained alone from where "
+            "they started, the network does as well as with all of them, and every control that was trained "
+            "does worse."
         )
     if material.study.replicates == 1 and answer.answer != UNTESTED:
         return (
@@ -83,10 +83,10 @@ def headline(material: Material, told: list[Told]) -> str:
             "winning ticket from luck."
         )
     said = {
-        FAILS: "No winning ticket was found: the sparse networks don't do as well as the whole network, or a "
-        "control does as well as they do.",
-        UNDECIDED: "Whether there is a winning ticket is undecided: the replicates differ too much, or are too "
-        "few, to tell.",
+        FAILS: "No winning ticket was found: the sparse networks don't do as well as the whole network, or "
+        "a control does as well as they do.",
+        UNDECIDED: "Whether there is a winning ticket is undecided: the replicates differ too much, or are "
+        "too few, to tell.",
         UNTESTED: "This study doesn't test whether there is a winning ticket.",
     }
     return f"{said[answer.answer]} {answer.why}"
@@ -110,7 +110,8 @@ def _notices(material: Material) -> list[Text]:
         reasons = "; ".join(failure.describe() for failure in material.failed[:3])
         more = f"; and {len(material.failed) - 3:,} more" if len(material.failed) > 3 else ""
         notices.append(
-            f"{counted(len(material.failed), 'run')} failed, and what builds on them is missing: {reasons}{more}."
+            f"{counted(len(material.failed), 'run')} failed, and what builds on them is missing: "
+            f"{reasons}{more}."
         )
     return [Text(each, "notice") for each in notices]
 
@@ -118,8 +119,8 @@ def _notices(material: Material) -> list[Text]:
 def _of_losses(material: Material, measure: Measure) -> list[Text]:
     return [
         Text(
-            "This study has no classes, so it is told in losses: lower is better. The papers' claims are about "
-            "accuracies; none of them is tested here.",
+            "This study has no classes, so it is told in losses: lower is better. The papers' claims are "
+            "about accuracies; none of them is tested here.",
             "lead",
         )
     ]
@@ -140,8 +141,8 @@ def claims(told: list[Told], material: Material) -> list[Any]:
         blocks.append(Claims(f"Claims of papers, tested on this study{soon}", tested))
         blocks.append(
             Text(
-                f"Effects are means of paired differences, with their {LEVEL:.0%} interval. A claim is undecided "
-                "if the interval contains both answers.",
+                f"Effects are means of paired differences, with their {LEVEL:.0%} interval. A claim is "
+                "undecided if the interval contains both answers.",
                 "note",
             )
         )
