@@ -58,7 +58,7 @@ def groups(findings: Findings) -> list[Group]:
         return []
     same, other = [], {}
     for arm in ordered(findings):
-        data = setting(specs[arm])[0]
+        data = specs[arm].data
         if data.digest == specs[main].data.digest:
             same.append(arm)
         else:

@@ -8,7 +8,7 @@ from tf_lottery.analysis.plots import by_density
 from tf_lottery.analysis.report import arms as arms_
 from tf_lottery.analysis.report.arms import Group
 from tf_lottery.analysis.report.blocks import Pair, Picture, Section, Text
-from tf_lottery.analysis.report.drawing import INK, LEVEL, draw
+from tf_lottery.analysis.report.drawing import INK, LEVEL, STAR, draw
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import label, listed
@@ -123,9 +123,9 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
             )
         star = [p for p in of_arms.get(material.main, []) if best is not None and p.round == best]
         for point in star:
-            text = f"sparsest matching ({label(point.density)}%)"
+            text = f"{STAR} ({label(point.density)}%)"
             axes.plot(
-                point.density, point.mean, "*", color="none", markeredgecolor=INK, markersize=15, label=text
+                point.density, point.mean, "*", color="none", markeredgecolor=INK, markersize=13, label=text
             )
         weights_axis(
             axes, [p.density for found in of_arms.values() for p in found], _marks(material, of_arms)

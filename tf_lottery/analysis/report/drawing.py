@@ -17,7 +17,9 @@ WIDTH = 4.4
 """The width of a figure in inches. On a telephone its texts can still be read."""
 
 LEVEL = "dense network"
-"""The label of the dense network, which is the last one in a legend."""
+"""The label of the dense network. It comes in the end of a legend."""
+STAR = "sparsest matching"
+"""With what the label of the matching ticket begins, which comes there, too."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5609b", "#a87900", "#3b8ec4", "#7a5ac2", "#808080")
 """Okabe and Ito's colours for colour-blind readers; the light ones darker, so that all are seen on white and
 on black."""
@@ -72,7 +74,8 @@ def draw(
         drawn(figure)
         named = dict(zip(*reversed(figure.axes[0].get_legend_handles_labels()), strict=True))
         if named:
-            named |= {LEVEL: named.pop(LEVEL)} if LEVEL in named else {}  # to the end
+            last = [name for name in named if name == LEVEL or name.startswith(STAR)]
+            named |= {name: named.pop(name) for name in last}
             labels, handles = [*named], [*named.values()]
             rows = -(-len(labels) // legend_columns)
             figure.set_size_inches(WIDTH, height + 0.19 * rows + 0.1)

@@ -82,6 +82,7 @@ def first_layer(material: Material) -> Section:
             each.set_title(name, fontsize=8.5)
             each.set_xticks([])
             each.set_yticks([])
+            each.spines[:].set_visible(False)
         figure.colorbar(
             image, ax=list(axes), label="weights that remain", shrink=0.9, location="bottom", aspect=40
         )
@@ -102,17 +103,13 @@ def _note(shown: int) -> list[Text]:
 
 
 def _round(material: Material) -> int | None:
-    """Return the round that is shown: that of the matching ticket, or the nearest with a control's masks."""
+    """Return the round that is shown: the one at which claims compare the ticket with the first control."""
     findings = material.findings
     rounds = findings.rounds(findings.main)
     if not rounds:
         return None
-    best = material.best
-    if best is None:
-        best = rounds[-1]
     others = sorted((arm for arm in findings.arms if _another_mask(material, arm)), key=_order(material))
-    common = [at for at in rounds if others and at in findings.rounds(others[0])]
-    return findings.nearest(findings.density(best), common or rounds)
+    return findings.round_to_compare(findings.main, *others[:1])
 
 
 def _controls(material: Material, at: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import mean
 from typing import Any
 
@@ -10,7 +11,9 @@ from tf_lottery.analysis.report.drawing import COLOURS, INK, LEVEL, draw
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, label
+from tf_lottery.errors import DamagedError
 from tf_lottery.method.spec import Record
+from tf_lottery.store.store import Store
 
 NAMED = (0.513, 0.211, 0.07, 0.036, 0.019)
 """The densities of rounds that papers draw."""
@@ -124,13 +127,24 @@ def _curve(
     material: Material, arm: str, round: int, what: str, scale: float, control: bool = False
 ) -> Curve | None:
     runs: list[Record] = [r for r in material.results.of_arm(arm) if r.spec.round == round]
-    read = [material.read("curves", record, material.store.curves) for record in runs]
-    known = [curves for curves in read if curves is not None and what in curves]
+    read = [material.read("curves", record, partial(_whole, material.store)) for record in runs]
+    known = [curves for curves in read if curves is not None]
     if not known:
         return None
     density = 100 * mean(record.density for record in runs)
     name = LEVEL if round == 0 else f"{arm}, {label(density)}%"
     return averaged(name, known, what, scale, control=control, dense=round == 0)
+
+
+def _whole(store: Store, key: str) -> dict[str, list]:
+    """Return a run's evaluations. Those of early versions have no digest, so their form is looked at."""
+    curves = store.curves(key)
+    names = ("step", "validation_loss", "validation_accuracy")
+    lists = [curves.get(name) if isinstance(curves, dict) else None for name in names]
+    if not all(isinstance(each, list) and len(each) == len(lists[0]) for each in lists):
+        path = store.paths.run(key).curves
+        raise DamagedError(f"The curves {path} are damaged (they lack values).", key, path)
+    return curves
 
 
 def _picture(material: Material, found: list[Curve], name: str, axis: str, higher: bool) -> Picture:

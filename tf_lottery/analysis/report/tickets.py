@@ -2,13 +2,15 @@
 
 from statistics import mean
 
-from tf_lottery.analysis.report.blocks import Folded, Section, Table
+from tf_lottery.analysis.report.blocks import Folded, Section, Table, Text
 from tf_lottery.analysis.report.exported import exports_of
 from tf_lottery.analysis.report.exported import table as exports_table
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, percent
 from tf_lottery.method.matching import by_round
+
+STAR = " ★"
 
 
 def tickets(material: Material, measure: Measure) -> Section:
@@ -28,6 +30,14 @@ def tickets(material: Material, measure: Measure) -> Section:
     head += ["early stop", *(["replicates"] if several else [])]
     what = f"{shown} at early stop" if several else "at early stop"
     blocks = [Table(f"{material.main}: {what}, by round", head, rows.pop(material.main))]
+    if any(cell.endswith(STAR) for cell, *_ in blocks[0].rows):
+        tolerance = material.study.tolerance
+        less = f" less {100 * tolerance:g} points" if tolerance else ""
+        text = (
+            f"{STAR.strip()} The sparsest matching ticket: on validation data it, and every denser one, is "
+            f"as accurate as the dense network{less}."
+        )
+        blocks.append(Text(text, "note"))
     if rest := [row for each in rows.values() for row in each]:
         summary = f"All other arms ({counted(len(rest), 'row')})"
         blocks.append(Folded(summary, [Table(f"Other arms: {what}", head, rest)]))
@@ -48,7 +58,7 @@ def _rows(material: Material, measure: Measure, arm: str) -> list[list[str]]:
         name = f"{arm} (dense)" if at == 0 and arm == material.main else arm
         found.append(
             [
-                name + (" ★" if arm == material.main and at == material.best and measure.of_accuracy else ""),
+                name + (STAR if arm == material.main and at == material.best and measure.of_accuracy else ""),
                 str(at),
                 f"{mean(remaining[at]):,.0f}",
                 percent(mean(densities[at])),
