@@ -32,7 +32,10 @@ def compare(
     """Write a page that compares studies: claims side by side, their tickets, what they cost."""
     from tf_lottery.analysis.report.comparison import write_comparison
 
-    materials = write_comparison({name: find(name) for name in studies}, output)
+    paths = [find(name) for name in studies]
+    names = [each.root.resolve().name for each in paths]
+    alike = len(set(names)) < len(names)
+    materials = write_comparison(dict(zip(studies if alike else names, paths, strict=True)), output)
     for name, material in materials.items():
         for line in material.damaged:
             print(f"Left out, of {name}: {line}")

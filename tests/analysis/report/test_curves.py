@@ -39,7 +39,7 @@ def test_both_figures_are_drawn_with_percent_labels(tmp_path):
     test, early = section.blocks[0].pictures
     assert (test.name, early.name) == ("test_accuracy", "early_stop")
     texts = axes_texts(test)
-    for expected in ("100", "50", "21", "13.5", "1.2", "weights remaining (%)"):
+    for expected in ("100", "50", "21", "1.2", "weights remaining (%)"):
         assert expected in texts
     assert {*ARMS, "dense network", "sparsest matching (1.2%)"} <= set(texts)
     assert "test accuracy at early stop (%)" in texts

@@ -40,12 +40,14 @@ class Table:
         head: The columns' headings.
         rows: The cells, as text; as many in each row as there are headings.
         texts: The numbers of the columns that hold text; all others are aligned as numbers.
+        prose: Whether the first column holds sentences, which may be broken into lines.
     """
 
     caption: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     texts: frozenset[int] = frozenset({0})
+    prose: bool = False
     block: str = "table"
 
 

@@ -94,7 +94,10 @@ def _claims(materials: Mapping[str, Material]) -> list[Any]:
     ]
     head = ["claim", *names, "together"]
     note = "A claim holds on any structure if it does in each study that tests it."
-    return [Table("Claims of papers", head, rows, frozenset(range(len(head)))), Text(note, "note")]
+    return [
+        Table("Claims of papers", head, rows, frozenset(range(len(head))), prose=True),
+        Text(note, "note"),
+    ]
 
 
 def _pictures(materials: Mapping[str, Material]) -> list[Picture]:
@@ -151,8 +154,8 @@ def _picture(materials: Mapping[str, Material], one_data: bool, number: int) -> 
                         label=label,
                     )
         every = sorted({p.density for both in curves.values() for p in both[0]}, reverse=True)
-        first = next(iter(curves.values()))[0]
-        weights_axis(axes, every, [p.density for p in first if p.density > 0])
+        marks = max((both[0] for both in curves.values()), key=lambda found: -min(p.density for p in found))
+        weights_axis(axes, every, [p.density for p in marks if p.density > 0])
         axes.set_ylabel(axis)
 
     return draw(f"comparison_{number}", title, caption, drawn, height=3.4)
@@ -201,9 +204,13 @@ def _tickets(materials: Mapping[str, Material]) -> Table:
         "search steps",
         "own steps",
     ]
-    head += ["times the dense network's steps", "remark"]
+    head += ["times dense", "remark"]
     rows = [_ticket(name, material) for name, material in materials.items()]
-    return Table("The sparsest matching ticket of each study", head, rows, frozenset({0, len(head) - 1}))
+    caption = (
+        "The sparsest matching ticket of each study (times dense: the steps to find and to train it, as a "
+        "multiple of the dense network's)"
+    )
+    return Table(caption, head, rows, frozenset({0, len(head) - 1}))
 
 
 def _ticket(name: str, material: Material) -> list[str]:

@@ -1,5 +1,6 @@
 """The papers' two figures: test accuracy at early stop, and the step of early stop, by weights remaining."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -191,13 +192,18 @@ def weights_axis(axes: Any, densities: Sequence[float], marks: Sequence[float]) 
     Args:
         axes: The axes of matplotlib.
         densities: All densities, in percent.
-        marks: Those that may have a label, in percent, the dense network's first.
+        marks: Those that may have a label, in percent, the greatest first. So many are left out that none
+            overlap.
     """
     axes.set_xscale("log")
-    shown = list(marks[:: max(1, -(-len(marks) // MOST_LABELS))])
+    low = min((each for each in densities if each > 0), default=1.0)
+    apart = math.log(100 / min(low, 99)) / (MOST_LABELS + 0.5)
+    shown: list[float] = []
+    for mark in marks:
+        if not shown or math.log(shown[-1] / mark) >= apart:
+            shown.append(mark)
     axes.set_xticks(shown, [label(density) for density in shown])
     axes.minorticks_off()
-    low = min((each for each in densities if each > 0), default=1.0)
     axes.set_xlim(max(100.0, *densities, 100.0) * 1.12, low / 1.12)
     axes.set_xlabel("weights remaining (%)")
     axes.grid(visible=True)

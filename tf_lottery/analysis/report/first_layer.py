@@ -153,9 +153,11 @@ def _of(material: Material, arm: str, at: int) -> list[np.ndarray]:
 
 
 def _counts(material: Material, record: Record) -> np.ndarray | None:
-    masks = material.read("masks", record, material.store.masks)
     shape = record.resolved.get("input_shape")
-    if masks is None or not isinstance(shape, list | tuple):
+    if not isinstance(shape, list | tuple):
+        return None
+    masks = material.read("masks", record, material.store.masks)
+    if masks is None:
         return None
     ordered = {path: masks[path] for path in record.layers if path in masks}
     return per_pixel(ordered, shape)
