@@ -4,6 +4,8 @@ saved_models/<study>/
     study.yaml                  the study, as validated
     tickets.png                 the paper's two pictures
     winning_ticket.npz          the sparsest matching ticket
+    report.html                 the study as a page, once `tf-lottery report` has made it
+    report/<figure>.svg, .png   its figures
     connectivity.json           the errors between its runs, once they are measured
     tensorboard/runs/...        step curves, one directory a run
     tensorboard/rounds/...      round curves, one directory an arm and replicate
@@ -37,6 +39,11 @@ RUN_NAME = re.compile(r"[0-9a-f]{16}")
 """The name of a run's directory: the first digits of its key."""
 ARTEFACT = re.compile(r"masks|curves|weights_last|weights_early_stop|optimizer_last|rewind/\d{1,15}it")
 """The names of a run's files in its record."""
+FIGURE = re.compile(
+    r"((test_accuracy|test_loss|early_stop)(_\d{1,3})?|learning|learning_loss|layers|first_layer|line|barrier)"
+    r"\.(svg|png)"
+)
+"""The names of a report's figures."""
 
 
 def rewind_point(directory: Path, step: int) -> Path:
@@ -147,6 +154,7 @@ class StudyPaths:
     def is_ours(self, name: str) -> bool:
         """Return whether a study that was started here may have left something with this name."""
         known = (self.log, self.connectivity, self.locks, self.damaged, self.runs, self.tensorboard)
+        known += (self.report, self.figures)
         is_worker_log = bool(re.fullmatch(r"worker_\d+\.log", name))
         return is_worker_log or name in {path.name for path in known} or is_temporary(self.root / name)
 
@@ -161,6 +169,14 @@ class StudyPaths:
     @property
     def connectivity(self) -> Path:
         return self.root / "connectivity.json"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "report"
 
     @property
     def runs(self) -> Path:

@@ -204,23 +204,56 @@ def judge(findings: Findings) -> list[Told]:
     return [Told(name, *_told(claim), claim(findings)) for name, claim in CLAIMS.items()]
 
 
+@dataclass(frozen=True)
+class Together:
+    """What several studies say of a claim.
+
+    Attributes:
+        name: The claim's name in `CLAIMS`.
+        statement: What it says.
+        answers: Study -> its answer, of those that test it.
+        studies: How many studies were asked.
+    """
+
+    name: str
+    statement: str
+    answers: Mapping[str, str]
+    studies: int
+
+    @property
+    def answer(self) -> str:
+        """The answer of all that test it, if it is the same."""
+        alike = set(self.answers.values())
+        return alike.pop() if len(alike) == 1 else "not the same in all"
+
+
+def together(judged: Mapping[str, Sequence[Told]]) -> list[Together]:
+    """Return what several studies say of each claim that one of them tests.
+
+    Args:
+        judged: Study -> what it says of each claim.
+    """
+    found = []
+    for place, name in enumerate(CLAIMS):
+        told = {study: every[place] for study, every in judged.items()}
+        tested = {study: each.answer.answer for study, each in told.items() if each.answer.answer != UNTESTED}
+        if tested:
+            statement = next(iter(told.values())).statement
+            found.append(Together(name, statement, tested, len(judged)))
+    return found
+
+
 def combined(judged: Mapping[str, Sequence[Told]]) -> list[str]:
     """Return what several studies say together: a claim holds on any structure if it does in each of them.
 
     Args:
         judged: Study -> what it says of each claim.
     """
-    lines = []
-    for place, name in enumerate(CLAIMS):
-        answers = {study: told[place].answer.answer for study, told in judged.items()}
-        tested = {study: answer for study, answer in answers.items() if answer != UNTESTED}
-        if not tested:
-            continue
-        alike = set(tested.values())
-        parts = "; ".join(f"{study}: {answer}" for study, answer in tested.items())
-        together = alike.pop() if len(alike) == 1 else "not the same in all"
-        lines.append(f"{name}, {len(tested)} of {len(judged)} studies: {together} ({parts})")
-    return lines
+    return [
+        f"{each.name}, {len(each.answers)} of {each.studies} studies: {each.answer} "
+        f"({'; '.join(f'{study}: {answer}' for study, answer in each.answers.items())})"
+        for each in together(judged)
+    ]
 
 
 def _told(claim: Claim) -> tuple[str, str]:

@@ -79,11 +79,11 @@ def draw_panels(
     every_axes = list(figure.subplots(1, len(panels), squeeze=False)[0])
     looks = iter([(color, marker) for marker in MARKERS * len(results.arms) for color in COLORS])
     styles = {arm: STYLES.get(arm) or _style(results, arm, *next(looks)) for arm in results.arms}
-    main = _by_density(results, results.main, lambda record: record.density)
+    main = by_density(results, results.main, lambda record: record.density)
     for axes, panel in zip(every_axes, panels, strict=True):
         for arm, style in styles.items():
-            _line(axes, _by_density(results, arm, panel.value), style)
-        points = _by_density(results, results.main, panel.value)
+            _line(axes, by_density(results, arm, panel.value), style)
+        points = by_density(results, results.main, panel.value)
         axes.axhline(points[0][1][0], color="0.5", linewidth=1, linestyle=":", label="dense network")
         if best is not None:
             density, (value, *_) = points[best]
@@ -99,15 +99,20 @@ def draw_panels(
     atomic.write(path, lambda file: figure.savefig(file, format="png", dpi=150))
 
 
-def _by_density(
+def by_density(
     results: Results, arm: str, value: Callable[[Finished], float]
 ) -> dict[int, tuple[float, tuple[float, float, float]]]:
-    """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates."""
+    """Return round -> weights remaining in percent, and the mean, minimum and maximum over replicates.
+
+    Args:
+        results: The finished runs.
+        arm: The arm. One that prunes nothing is at the weights remaining of the main arm's rounds.
+        value: A function that returns the value from a run's record.
+    """
     runs = results.of_arm(arm)
     densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
-    if arm != results.main and not _prunes(
-        runs
-    ):  # a dense network of the same cost is drawn above the tickets
+    if arm != results.main and not prunes(runs):
+        # A dense network of the same cost is drawn above the tickets.
         of_tickets = by_round(results.of_arm(results.main), lambda record: 100 * record.density)
         densities |= {round: of_tickets[round] for round in densities if round in of_tickets}
     return {
@@ -116,7 +121,8 @@ def _by_density(
     }
 
 
-def _prunes(runs: Sequence[Finished]) -> bool:
+def prunes(runs: Sequence[Finished]) -> bool:
+    """Return whether some of the runs have fewer weights than their network."""
     return any(run.weights_remaining < run.weights_total for run in runs)
 
 
@@ -130,7 +136,7 @@ def _style(results: Results, arm: str, color: str, marker: str) -> dict[str, Any
     )
     shape = {"marker": marker, "linestyle": "--" if control else "-"}
     name = arm.replace("_", " ")
-    label = name if _prunes(results.of_arm(arm)) else f"{name} (nothing pruned)"
+    label = name if prunes(results.of_arm(arm)) else f"{name} (nothing pruned)"
     return {"color": color, "label": label, **shape}
 
 

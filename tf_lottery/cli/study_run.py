@@ -1,5 +1,6 @@
 """What `tf-lottery run` does around a study: it shows progress, draws the study and reports the findings."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -144,6 +145,7 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     title = f"{study.name}: {replicates}, seed {study.seed}"
     draw(records, paths.picture, title, study.tolerance)
     lines.append(f"Curves:         {_tensorboard()} --logdir {paths.tensorboard}")
+    lines.append(f"Report:         tf-lottery report {shlex.quote(str(paths.root))}")
     console.print()
     for line in lines:
         _say(console, line)

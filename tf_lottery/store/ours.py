@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_lottery.atomic import is_temporary
-from tf_lottery.paths import ARTEFACT, RUN_NAME, StudyPaths
+from tf_lottery.paths import ARTEFACT, FIGURE, RUN_NAME, StudyPaths
 
 _SET_ASIDE = re.compile(r"[0-9a-f]{16}(-checkpoint)?-\d{1,6}(\.npz)?")
 _LOCKS = re.compile(r"[0-9a-f]{16}|tensorboard|shard_\d+_of_\d+")
@@ -21,7 +21,8 @@ def is_set_aside(path: Path) -> bool:
 def foreign(paths: StudyPaths) -> Iterator[Path]:
     """Yield the paths in a study's directory that aren't the study's."""
     own = {paths.study.name, paths.picture.name, paths.ticket.name, ".lock"}
-    directories = {path.name for path in (paths.locks, paths.damaged, paths.runs, paths.tensorboard)}
+    named = (paths.locks, paths.damaged, paths.runs, paths.tensorboard, paths.figures)
+    directories = {path.name for path in named}
     for path in sorted(paths.root.iterdir()):
         known = path.name in own or paths.is_ours(path.name)
         if path.is_symlink() or not known or path.is_dir() != (path.name in directories):
@@ -33,6 +34,9 @@ def foreign(paths: StudyPaths) -> Iterator[Path]:
             yield from foreign_in(run)
     for path in entries(paths.damaged):
         yield from foreign_in(path) if is_set_aside(path) else [path]
+    for path in entries(paths.figures):
+        if path.is_symlink() or not (path.is_file() and (FIGURE.fullmatch(path.name) or is_temporary(path))):
+            yield path
     for path in entries(paths.locks):
         if not _LOCKS.fullmatch(path.name) or path.is_dir():
             yield path
