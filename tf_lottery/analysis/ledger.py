@@ -27,7 +27,7 @@ def describe(records: Iterable[Record]) -> list[str]:
     entries = ledger(records)
     if not entries:
         return ["No run is finished yet."]
-    return [*_table(lines(entries)), "", *_reached(reached(records)), "", *_words(records, entries)]
+    return [*_table(lines(entries)), "", *_reached(reached(records)), "", *totals(records, entries)]
 
 
 def rows(records: Iterable[Record]) -> dict[str, Any]:
@@ -88,7 +88,13 @@ def _reached(found: Sequence[Reached]) -> list[str]:
     )
 
 
-def _words(records: Sequence[Record], entries: Sequence[Entry]) -> list[str]:
+def totals(records: Sequence[Record], entries: Sequence[Entry]) -> list[str]:
+    """Return the study's total, and what the search for its sparsest ticket took, in sentences.
+
+    Args:
+        records: The study's finished runs, as `collect` returns them.
+        entries: Their ledger.
+    """
     total = spent_by(records)
     sentence = f"All {total.runs:,} runs" if total.runs > 1 else "1 run"
     sentence += f": {number(total.steps)} steps"

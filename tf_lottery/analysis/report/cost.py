@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tf_lottery.analysis.ledger import describe
+from tf_lottery.analysis.ledger import totals
 from tf_lottery.analysis.report.blocks import Folded, Section, Table, Text
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.words import counted, percent
@@ -20,11 +20,11 @@ def cost(material: Material) -> Section:
     Args:
         material: The study.
     """
-    found = lines(ledger(material.records))
+    entries = ledger(material.records)
+    found = lines(entries)
     if not found:
         return Section("cost", "What it cost", [])
-    said = describe(material.records)
-    words = said[said.index("") + 1 :]
+    words = totals(material.records, entries)
     main = [line for line in found if line.arm == material.main]
     others = [line for line in found if line.arm != material.main]
     blocks = [Text(" ".join(words)), Table(f"Cost of {material.main}, by round", _HEAD, [*map(_row, main)])]
