@@ -44,9 +44,10 @@ def test_report_names_what_it_left_out(studies):
 
 def test_compare_writes_a_page_and_replaces_it(studies):
     path = studies / "saved_models/comparison.html"
-    path.write_text("old")
+    assert typed("compare", "two", "one") == ["Comparison: saved_models/comparison.html"]
+    assert "two and one" in path.read_text()
     assert typed("compare", "one", "two") == ["Comparison: saved_models/comparison.html"]
-    assert "Comparison of studies" in path.read_text()
+    assert "one and two" in path.read_text()
     typed("compare", "one", "saved_models/two", "--output", "there/both.html")
     assert "one and two" in (studies / "there/both.html").read_text()
 
@@ -70,3 +71,11 @@ def test_neither_needs_tensorflow(studies):
     out = printed_without({"tensorflow", "keras"}, ["report", "one"], ["compare", "one", "two"], cwd=studies)
     assert out[0].startswith("Report: ")
     assert out[1].startswith("Comparison: ")
+
+
+def test_a_page_of_someone_else_is_not_replaced(studies):
+    path = studies / "mine.html"
+    path.write_text("<p>Mine.</p>")
+    with pytest.raises(LotteryError, match=r"mine.html wasn't written by tf_lottery"):
+        typed("compare", "one", "two", "--output", str(path))
+    assert path.read_text() == "<p>Mine.</p>"

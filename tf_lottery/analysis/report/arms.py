@@ -53,7 +53,10 @@ def groups(findings: Findings) -> list[Group]:
         findings: The study's finished runs.
     """
     results, main = Results(findings.records), findings.main
-    specs = {arm: next(r.spec for r in results.records if r.spec.arm == arm) for arm in results.arms}
+    specs = {
+        arm: next(r.spec for r in results.of_arm(arm) if r.spec.arm == arm and r.spec.round >= 0)
+        for arm in results.arms
+    }
     if main not in specs:
         return []
     same, other = [], {}
@@ -89,7 +92,7 @@ def style(findings: Findings, group: Group, arm: str) -> dict[str, Any]:
     place, results = group.arms.index(arm), Results(findings.records)
     known = arm in findings.study.arms
     is_ticket = known and function_name(findings.study, arm) in _TICKETS
-    label = arm if prunes(results.of_arm(arm)) else f"{arm} (nothing pruned)"
+    label = arm if prunes(results.of_arm(arm)) else f"{arm} (unpruned)"
     return {
         "color": COLOURS[place % len(COLOURS)],
         "marker": MARKERS[place % len(MARKERS)],

@@ -12,7 +12,7 @@ from tf_lottery.analysis.report.curves import Point, points, weights_axis
 from tf_lottery.analysis.report.drawing import COLOURS, DASHES, MARKERS, draw
 from tf_lottery.analysis.report.gather import Material, gather
 from tf_lottery.analysis.report.measure import Measure, measure_of
-from tf_lottery.analysis.report.page import render
+from tf_lottery.analysis.report.page import GENERATOR, render
 from tf_lottery.analysis.report.report import damage, made
 from tf_lottery.analysis.report.verdict import SIGNS, judged
 from tf_lottery.analysis.report.words import counted, listed, percent
@@ -38,6 +38,8 @@ def write_comparison(studies: Mapping[str, StudyPaths], output: Path) -> dict[st
         raise LotteryError(f"Expected at least two studies to compare. Received: {', '.join(studies)}")
     if output.suffix.lower() not in (".html", ".htm") or output.is_dir():
         raise LotteryError(f"Expected --output as an HTML file. Received: {output}")
+    if output.exists() and GENERATOR not in output.read_text(encoding="utf-8", errors="replace"):
+        raise LotteryError(f"{output} wasn't written by tf_lottery. Use another --output, or move it away.")
     materials = {name: gather(paths) for name, paths in studies.items()}
     page = render("Comparison of studies", listed([*studies]), sections(materials), made())
     atomic.write_text(output, page)
@@ -154,11 +156,15 @@ def _picture(materials: Mapping[str, Material], one_data: bool, number: int) -> 
                         label=label,
                     )
         every = sorted({p.density for both in curves.values() for p in both[0]}, reverse=True)
-        marks = max((both[0] for both in curves.values()), key=lambda found: -min(p.density for p in found))
+        marks = max((both[0] for both in curves.values()), key=lambda found: -_least(found))
         weights_axis(axes, every, [p.density for p in marks if p.density > 0])
         axes.set_ylabel(axis)
 
     return draw(f"comparison_{number}", title, caption, drawn, height=3.4)
+
+
+def _least(found: list[Point]) -> float:
+    return min((point.density for point in found), default=100.0)
 
 
 def of_study(material: Material, measure: Measure, absolute: bool) -> tuple[list[Point], list[Point]]:

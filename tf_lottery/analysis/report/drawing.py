@@ -18,6 +18,8 @@ WIDTH = 4.4
 
 LEVEL = "dense network"
 """The label of the dense network. It comes in the end of a legend."""
+LONG, LONGEST = 26, 52
+"""From so many characters on, labels of a legend stand below each other; longer ones are cut."""
 STAR = "sparsest matching"
 """With what the label of the matching ticket begins, which comes there, too."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b5609b", "#a87900", "#3b8ec4", "#7a5ac2", "#808080")
@@ -77,6 +79,8 @@ def draw(
             last = [name for name in named if name == LEVEL or name.startswith(STAR)]
             named |= {name: named.pop(name) for name in last}
             labels, handles = [*named], [*named.values()]
+            labels = [name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..." for name in labels]
+            legend_columns = 1 if max(map(len, labels)) > LONG else legend_columns
             rows = -(-len(labels) // legend_columns)
             figure.set_size_inches(WIDTH, height + 0.19 * rows + 0.1)
             figure.legend(

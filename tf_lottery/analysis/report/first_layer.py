@@ -18,6 +18,7 @@ DENSE_ON_PIXELS = {"lenet_300_100", "mlp"}
 """The networks whose first layer is a Dense one on the flattened image."""
 MOST = 3
 """The most controls that are shown beside the ticket."""
+_FIRST_LAYER = ("hidden1/kernel",)
 _FIRST = ("shuffled", "static", "smart_ratio", "at_init", "ticket", "one_shot")
 """Functions of arms whose masks tell most beside the ticket's, in order."""
 
@@ -159,5 +160,4 @@ def _counts(material: Material, record: Record) -> np.ndarray | None:
     masks = material.read("masks", record, material.store.masks)
     if masks is None:
         return None
-    ordered = {path: masks[path] for path in record.layers if path in masks}
-    return per_pixel(ordered, shape)
+    return per_pixel({path: masks[path] for path in _FIRST_LAYER if path in masks}, shape)

@@ -1,5 +1,6 @@
 """Learning curves of the dense network and of some tickets: how they are learned, step by step."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -72,7 +73,11 @@ def averaged(
         kind: Fields of `Curve`.
     """
     by_step = [
-        {step: scale * value for step, value in zip(run["step"], run[what], strict=True) if value is not None}
+        {
+            step: scale * value
+            for step, value in zip(run["step"], run[what], strict=True)
+            if value is not None and math.isfinite(value)
+        }
         for run in runs
     ]
     if not by_step:
@@ -141,10 +146,14 @@ def _whole(store: Store, key: str) -> dict[str, list]:
     curves = store.curves(key)
     names = ("step", "validation_loss", "validation_accuracy")
     lists = [curves.get(name) if isinstance(curves, dict) else None for name in names]
-    if not all(isinstance(each, list) and len(each) == len(lists[0]) for each in lists):
+    if not all(map(_is_column, lists)) or len(set(map(len, lists))) > 1:
         path = store.paths.run(key).curves
         raise DamagedError(f"The curves {path} are damaged (they lack values).", key, path)
     return curves
+
+
+def _is_column(values: object) -> bool:
+    return isinstance(values, list) and all(each is None or isinstance(each, int | float) for each in values)
 
 
 def _picture(material: Material, found: list[Curve], name: str, axis: str, higher: bool) -> Picture:

@@ -11,6 +11,8 @@ from tf_lottery.analysis.report.blocks import Section
 
 TEMPLATES = ("page.html.j2", "blocks.html.j2", "style.css")
 """The files of the template, which are part of the package."""
+GENERATOR = '<meta name="generator" content="tf_lottery">'
+"""The line by which a page is known as ours."""
 
 
 class _Packaged(BaseLoader):
@@ -36,6 +38,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["generator"] = Markup(GENERATOR)
     environment.globals["style"] = Markup(_text("style.css"))
     return environment
 
