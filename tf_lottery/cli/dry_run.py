@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tf_lottery.analysis.so_far import duration
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.estimate import Estimate, estimate
 from tf_lottery.drivers.execution import Execution, local_workers
@@ -49,7 +50,7 @@ def _costs(work: Estimate, workers: int) -> list[str]:
         seconds = work.seconds_a_run * runs / workers
         source = "a few seconds of training" if work.measured else f"{work.there:,} finished runs"
         lines += [
-            f"Time:     {least}about {_duration(seconds)} with {workers} worker{'s' if workers > 1 else ''} "
+            f"Time:     {least}about {duration(seconds)} with {workers} worker{'s' if workers > 1 else ''} "
             f"({work.seconds_a_run:.3g} s a run, from {source})",
             f"Disk:     {least}about {readable(work.bytes_a_run * runs)} more "
             f"({readable(work.bytes_a_run)} a run); {readable(work.free)} are free",
@@ -57,10 +58,3 @@ def _costs(work: Estimate, workers: int) -> list[str]:
     else:
         lines.append("Time:     known once a run is finished")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
