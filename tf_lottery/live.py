@@ -1,41 +1,84 @@
-"""Showing a study on the terminal: a row for each finished run, a bar for each in progress, one for all."""
+"""Showing a study on the terminal: a row for each finished run, bars for those in progress, what is next."""
 
+import importlib.util
 import time
+from collections.abc import Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from tf_lottery.analysis import table
+from tf_lottery.analysis.so_far import best_so_far, duration, next_runs, seconds_left, short_name
 from tf_lottery.config import StudyConfig
-from tf_lottery.method.plan import expected_runs
+from tf_lottery.method.plan import expected_runs, foreseen
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs.observe import Progress as RunProgress
 from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.store.failures import Failure
 
+SHORTEST_BAR, LONGEST_BAR = 8, 40
+BESIDE = 52
+"""How many characters a row has beside its bar: what is done, how far it is, the time left."""
 
-def bars(console: Console, count: str = "{task.fields[count]}") -> Progress:
-    """Return bars with a count and the time left, shown only where the output is a terminal.
+
+def draws(console: Console) -> bool:
+    """Return whether bars can be drawn: on a terminal, or in a notebook that has widgets for them."""
+    if console.quiet:
+        return False
+    return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
+
+
+class Board(Progress):
+    """Bars, and lines of text below them.
+
+    Attributes:
+        notes: Name -> the text that follows it in a line; empty texts have no line.
+    """
+
+    def __init__(self, *columns, **settings):
+        self.notes: dict[str, str] = {}
+        super().__init__(*columns, **settings)
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the bars, then the lines, each cut off where the terminal ends."""
+        yield self.make_tasks_table(self.tasks)
+        for name, text in list(self.notes.items()):
+            if text:
+                yield Text(f"{name} {text}", no_wrap=True, overflow="ellipsis")
+
+
+def bars(console: Console, count: str = "{task.fields[count]}") -> Board:
+    """Return bars with a count and the time left, shown only on a terminal and in a notebook.
 
     Args:
         console: The console to draw on.
         count: The text of the count, as rich formats it.
     """
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn(count),
-        TimeRemainingColumn(compact=True),
+    return Board(
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        BarColumn(max(SHORTEST_BAR, min(LONGEST_BAR, console.width - BESIDE))),
+        TextColumn(count, table_column=Column(no_wrap=True)),
+        _Left(compact=True),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=not draws(console),
     )
+
+
+class _Left(TimeRemainingColumn):
+    """The time that a task still takes, unless it has a field `timed` that is false."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.fields.get("timed", True) else Text()
 
 
 class Live(StudyObserver):
     """Shows a study's progress on the terminal. Use it as a context manager.
 
-    Where the output isn't a terminal, there are rows but no bars.
+    Rows of finished runs stay. Below them a terminal, or a notebook, shows bars of what is in progress, which
+    runs come next, about how long the whole study still takes, and the best ticket so far.
 
     Args:
         study: The study whose runs are shown.
@@ -47,11 +90,16 @@ class Live(StudyObserver):
     """
 
     def __init__(self, study: StudyConfig, console: Console):
-        self._console = console
+        self._console, self._config = console, study
         self._progress = bars(console)
         self._total, self._width = expected_runs(study), table.width_for(study.arms)
-        self._study = self._progress.add_task(study.name, total=self._total, count="")
+        self._every = _foreseen(study)
+        self._study = self._progress.add_task(study.name, total=self._total, count="", timed=False)
         self._runs: dict[str, TaskID] = {}
+        self._current: dict[str, RunProgress] = {}
+        self._begun: dict[str, tuple[float, int]] = {}
+        self._waiting: list[RunSpec] = []
+        self._records: list[Record] = []
         self._shown: set[str] = set()
         self._headed = False
         self._finished = 0
@@ -82,20 +130,27 @@ class Live(StudyObserver):
                 self._shown.add(record.key)
                 self._print(table.row(record, self._width))
         self._finished = len({record.key for record in finished})  # arms may share a run
-        self._move(0.0)
+        self._records, self._waiting = finished, waiting
+        study, notes = self._config, self._progress.notes
+        notes["Next:"] = notes["Left:"] = ""
+        if not self._progress.disable:
+            notes["Best:"] = best_so_far(finished, study.tolerance, study.replicates)
+        self._move({})
 
     def running(self, runs: list[RunProgress]) -> None:
         """Update the bars."""
-        for key in self._runs.keys() - {run.spec.key for run in runs}:
+        now = {run.spec.key: run for run in runs}
+        for key in self._runs.keys() - now.keys():
             self._progress.remove_task(self._runs.pop(key))
-        for run in runs:
-            task = self._runs.get(run.spec.key)
+        for key, run in now.items():
+            self._begun.setdefault(key, (time.monotonic(), run.step))
+            task = self._runs.get(key)
             if task is None:
-                task = self._progress.add_task(run.spec.describe(), completed=run.first, count="")
-                self._runs[run.spec.key] = task
+                name = short_name(run.spec, self._config.replicates)
+                task = self._runs[key] = self._progress.add_task(name, completed=run.first, count="")
             count = f"{run.step:,}/{run.last:,} steps"
             self._progress.update(task, total=run.last, completed=run.step, count=count)
-        self._move(sum(run.step / run.last for run in runs))
+        self._move(now)
 
     def finished(self, record: Record) -> None:
         """Count the run; its row is printed once the planner has placed it."""
@@ -110,10 +165,45 @@ class Live(StudyObserver):
         """Print the message."""
         self._print(text, style="yellow")
 
-    def _move(self, fractions: float) -> None:
+    def _move(self, current: dict[str, RunProgress]) -> None:
+        """Bring the study's own bar and the lines up to date with the runs in progress."""
+        done = self._finished + sum(run.step / run.last for run in current.values())
         total = "?" if self._total is None else f"{self._total:,}"
-        count = f"{self._finished:,}/{total} runs"
-        self._progress.update(self._study, completed=self._finished + fractions, count=count)
+        self._progress.update(self._study, completed=done, count=f"{self._finished:,}/{total} runs")
+        if not current or self._progress.disable:
+            return
+        self._progress.notes["Next:"] = next_runs(self._coming(current), self._config.replicates)
+        left = None if self._total is None else max(self._total - done, 0.0)
+        self._progress.notes["Left:"] = self._time_left(current, left)
+
+    def _coming(self, current: dict[str, RunProgress]) -> list[RunSpec]:
+        """Return what can start and hasn't, then what is foreseen. By name: keys take the data's digest."""
+        known = {run.spec.describe() for run in current.values()}
+        known |= {record.spec.describe() for record in self._records}
+        later = [] if self.failures else self._every  # what builds on a failed run never starts
+        every = {spec.describe(): spec for spec in [*self._waiting, *later]}
+        return [spec for name, spec in every.items() if name not in known]
+
+    def _time_left(self, current: dict[str, RunProgress], runs: float | None) -> str:
+        if runs is None:
+            return ""
+        took = [record.seconds.get("total", 0.0) for record in self._records]
+        if not any(took):
+            now = time.monotonic()
+            for key, run in current.items():
+                since, step = self._begun[key]
+                if run.step > step:
+                    took.append((now - since) * run.last / (run.step - step))
+        seconds = seconds_left(took, runs, len(current))
+        if seconds is None:
+            return ""
+        pruning = self._config.pruning
+        may_end_early = pruning.max_accuracy_drop is not None or pruning.target_density is not None
+        return f"{'at most ' if may_end_early or self.failures else ''}about {duration(seconds)}"
 
     def _print(self, line: str, style: str | None = None) -> None:
         self._progress.console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def _foreseen(study: StudyConfig) -> list[RunSpec]:
+    return foreseen(study.with_digests(lambda data: data.digest or "unknown")) or []

@@ -167,6 +167,60 @@ def test_tensorboard_files_hold_step_and_round_curves(finished):
     assert curves(logs / "rounds/random_reinit_replicate0")["round/density"] == [0, 2]
 
 
+def test_quiet_prints_where_the_result_is_and_nothing_else(finished):
+    quiet = ["run", "digits_quick", *SMALL, "--quiet"]
+    assert cli(*quiet, cwd=finished[0]) == (0, "Result: saved_models/digits_quick\n", "")
+
+
+def test_quiet_tells_of_failures_on_standard_error(tmp_path):
+    diverging = ["--set", "training.learning_rate=1e30", "--set", "training.optimizer=sgd"]
+    code, out, err = cli("run", "digits_quick", *SMALL, *diverging, "--quiet", cwd=tmp_path)
+    assert (code, out) == (2, "")  # nothing at all was trained
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+
+
+def refuse_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def json_of(*arguments, cwd):
+    code, out, err = cli(*arguments, cwd=cwd)
+    assert (code, err) == (0, "")
+    return json.loads(out, parse_constant=refuse_constant)
+
+
+def test_what_lists_things_lists_them_as_json(finished):
+    cwd, _ = finished
+    listed = json_of("list", "--json", cwd=cwd)
+    assert "digits_quick" in [each["name"] for each in listed["configs"]]
+    assert [(each["name"], each["finished"]) for each in listed["studies"]] == [("digits_quick", 4)]
+    assert listed["tuned"] == []
+    assert json_of("verify", "digits_quick", "--json", cwd=cwd) == {"intact": 4, "damaged": []}
+    found = json_of("gc", "digits_quick", "--dry-run", "--json", cwd=cwd)
+    assert found == {"deleted": False, "bytes": 0, "files": []}
+    digits = json_of("data", "digits", "--json", cwd=cwd)
+    assert (digits["training"] + digits["test"], digits["shape"]) == (1797, [8, 8])
+
+
+def test_a_dry_run_is_told_as_json(finished):
+    cwd, _ = finished
+    more = ["--set", "pruning.rounds=5", "--dry-run", "--json"]
+    found = json_of("run", "digits_quick", *SMALL, *more, cwd=cwd)
+    assert (found["finished"], found["runs"], found["steps"]) == (4, 4, 240)
+    assert found["next"] == ["ticket replicate 0 round 3"]
+    assert found["seconds"] == pytest.approx(4 * found["seconds_a_run"])
+    assert not found["at_least"]
+
+
+@pytest.mark.parametrize("command", ["run digits_quick", "tune tune/mnist_lenet"])
+def test_json_of_a_training_is_refused_with_what_to_use(command, tmp_path):
+    code, out, err = cli(*command.split(), "--json", cwd=tmp_path)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"Error: --json goes with --dry-run\. Leave it out; afterwards .*\.\n", err)
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_leaves_a_resumable_directory_and_one_line(tmp_path):
     arguments = ["run", "digits_quick", *SMALL, "--set", "training.steps=100000it"]
     process = fresh.Fresh(*arguments, module="tf_lottery", **settings(tmp_path, {}))

@@ -138,6 +138,16 @@ def test_as_typed_by_validation_accuracy(work):
     assert keras.layers.TFSMLayer(there, call_endpoint="serving_default")(np.zeros((1, 8, 8, 1), "float32"))
 
 
+def test_quiet_prints_where_the_export_is_and_nothing_else(work):
+    pytest.importorskip("ai_edge_litert")
+    output = work / "quiet.tflite"
+    arguments = ["small", "--round", "1", "-f", "litert", "-o", str(output), "--no-latency", "--quiet"]
+    found = CliRunner().invoke(app, ["export", *arguments], catch_exceptions=False)
+    assert (found.exit_code, found.stdout, found.stderr) == (0, f"Result: {output}\n", "")
+    assert output.exists()
+    assert "already exists" in refused(*arguments)
+
+
 def test_options_that_would_do_nothing_are_refused(work):
     dense_net().save("plain.keras")
     assert "are for studies, and plain.keras is a model" in refused("plain.keras", "--round", "2")

@@ -222,3 +222,19 @@ def test_a_tuning_that_is_killed_again_and_again_comes_to_the_same(undisturbed, 
     finished = trained(paths)
     assert len(finished) == len(set(finished)), "no run was finished twice"
     same(paths, undisturbed)
+
+
+def test_a_dry_run_is_told_as_json(written):
+    code, out, err = cli("tune", "mine.yaml", *SERIAL, "--dry-run", "--json", cwd=written)
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["candidates"] == TUNE["candidates"]
+    assert 0 < found["fewest"]["steps"] <= found["own_steps"] <= found["most"]["steps"]
+
+
+def test_quiet_prints_the_best_setting_s_file_and_nothing_else(finished):
+    cwd, _ = finished
+    code, out, err = cli("tune", "mine.yaml", *SERIAL, "--quiet", cwd=cwd)
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"Result: saved_models/\w+/best\.yaml\n", out)
+    assert (cwd / out.split()[1]).exists()

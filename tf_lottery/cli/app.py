@@ -36,6 +36,10 @@ Round = Annotated[
     int | None,
     typer.Option("--round", help="The round that is shown \\[the sparsest that matches, or the last]."),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print errors and, at the end, where the result is; no more.")
+]
+DryRunJson = Annotated[bool, typer.Option("--json", help="With --dry-run: a JSON object.")]
 Study = Annotated[str, typer.Argument(help="A study's name under saved_models/, or its directory.")]
 
 
@@ -58,6 +62,21 @@ def find(study: str) -> StudyPaths:
     raise LotteryError(
         f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"
     )
+
+
+def check_dry_run_json(as_json: bool, dry_run: bool, after: str) -> None:
+    """Refuse `--json` where something is trained.
+
+    Args:
+        as_json: Whether `--json` was given.
+        dry_run: Whether `--dry-run` was given.
+        after: What prints the result as JSON, in words.
+
+    Raises:
+        LotteryError: If the first was given without the second.
+    """
+    if as_json and not dry_run:
+        raise LotteryError(f"--json goes with --dry-run. Leave it out; afterwards {after}.")
 
 
 def finite(value: Any) -> Any:

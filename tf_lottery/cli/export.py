@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tf_lottery.cli.app import app
+from tf_lottery.cli.app import Quiet, app
 
 
 @app.command(name="export")
@@ -56,6 +56,7 @@ def export_command(
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
     latency: Annotated[bool, typer.Option(help="Measure the latency.")] = True,
     threads: Annotated[int, typer.Option(min=1, max=1024, help="Threads of each runtime.")] = 1,
+    quiet: Quiet = False,
 ) -> None:
     """Export a trained ticket as SavedModel, LiteRT, ONNX, ...; verify it and measure it beside dense."""
     from tf_lottery.training.quiet_start import start_quietly
@@ -73,6 +74,7 @@ def export_command(
         choice,
         pixels,
         force,
+        quiet,
         classes=classes,
         warmup=warmup,
         compact=compact,

@@ -49,6 +49,7 @@ def export_and_report(
     choice: RoundChoice,
     pixels: bool,
     force: bool,
+    quiet: bool = False,
     **options: Any,
 ) -> Report:
     """Export a study's round or a `.keras` file; print the table and the paths of what was written.
@@ -61,6 +62,7 @@ def export_and_report(
         choice: The round of a study, or the data for a model's file.
         pixels: Whether the exported file takes uint8 pixels.
         force: Whether to replace an earlier export.
+        quiet: Whether to print only where the export is.
         options: Further arguments of `export`.
 
     Returns:
@@ -71,7 +73,7 @@ def export_and_report(
     """
     if format != ALL:
         registry.find(format, weights)  # refuses unknown formats before anything is loaded
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, quiet=quiet)
     study = find_study(source)
     if output is not None:
         place.check(output, force)
@@ -93,8 +95,11 @@ def export_and_report(
         output = output or OUTPUT / (stem if format == ALL else _file_name(stem, format, weights))
         if dataset is not None:
             options |= _examples(dataset, pixels)
-        notify = status.update if console.is_terminal else _print_progress
+        notify = status.update if quiet or console.is_terminal else _print_progress
         report = export(model, output, format, weights, pixels=pixels, force=force, noted=notify, **options)
+    if quiet:
+        print(f"Result: {output}")
+        return report
     if study is not None:
         dense, kept = provenance["dense_validation_accuracy"], provenance["validation_accuracy"]
         console.print(

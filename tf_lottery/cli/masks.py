@@ -1,6 +1,5 @@
 """The command that looks at masks: `masks`."""
 
-import json
 import sys
 from dataclasses import asdict
 from typing import Annotated
@@ -26,6 +25,7 @@ def masks(
 
     from tf_lottery.analysis import masks as found
     from tf_lottery.analysis.tables import table
+    from tf_lottery.cli.rows import print_json
     from tf_lottery.errors import LotteryError
     from tf_lottery.method.plan import collect
     from tf_lottery.store.store import Store
@@ -47,7 +47,7 @@ def masks(
         signs = found.signs(records, store)
     if as_json:
         parts = {"layers": by_layer, "shared": shared, "signs": signs}
-        print(json.dumps({name: [asdict(row) for row in rows] for name, rows in parts.items()}, indent=2))
+        print_json({name: [asdict(row) for row in rows] for name, rows in parts.items()})
         return
     at = rounds[-1] if round_ is None else round_
     lines = [f"Weights that remain by layer, round {at} (effective: on a path from an input to an output)"]

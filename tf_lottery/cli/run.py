@@ -7,12 +7,15 @@ import typer
 
 from tf_lottery.cli.app import (
     Address,
+    DryRunJson,
     ExecutorName,
     Gpus,
+    Quiet,
     RetryFailed,
     StrictEnvironment,
     Workers,
     app,
+    check_dry_run_json,
 )
 
 
@@ -37,19 +40,24 @@ def run(
     ] = False,
     strict_environment: StrictEnvironment = False,
     retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+    as_json: DryRunJson = False,
 ) -> None:
     """Run a study, or resume one that was interrupted."""
     from tf_lottery import config_file
     from tf_lottery.drivers.execution import Execution
 
+    check_dry_run_json(as_json, dry_run, "`tf-lottery show NAME --json` has the runs")
     study = config_file.load_config(config, set_)
     execution = Execution(executor, workers, address, gpus, shard, strict_environment, retry_failed)
     execution.chains(study)
     if dry_run:
-        from tf_lottery.cli.dry_run import dry_run as describe
+        from tf_lottery.cli.dry_run import describe, look
+        from tf_lottery.cli.rows import print_json
 
-        print("\n".join(describe(study, output, execution)))
+        found = look(study, output, execution)
+        print_json(found.row()) if as_json else print("\n".join(describe(found)))
         return
     from tf_lottery.cli.study_run import run_and_report
 
-    raise typer.Exit(run_and_report(study, output, execution))
+    raise typer.Exit(run_and_report(study, output, execution, quiet))

@@ -40,23 +40,27 @@ INTERRUPTED = 130
 
 @terminal.unwound()
 @terminal.unheard()
-def run_and_report(study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL) -> int:
+def run_and_report(
+    study: StudyConfig, output: Path | None = None, execution: Execution = SERIAL, quiet: bool = False
+) -> int:
     """Run a study with a live table, then print the verdict and write the picture and the ticket file.
 
     Args:
         study: The study to run.
         output: The study's directory. Default: `saved_models/<name>`.
         execution: How and where runs are trained. Default: in this process, one after the other.
+        quiet: Whether to print only failures, on standard error, and where the result is.
 
     Returns:
         The exit code: 0; 1 if runs failed; 130 after Ctrl-C, 143 after `kill`, 129 if the terminal closed.
     """
-    console = Console(file=sys.stdout)
+    console = Console(file=sys.stdout, quiet=quiet)
     worker = this_worker(study.training.strategy)
     if not worker.chief:
-        print(
+        _say(
+            console,
             f"Worker {worker.index} of {worker.count} takes part in the training. The chief, worker 0, shows "
-            "progress and writes the results."
+            "progress and writes the results.",
         )
         try:
             run_study(study, output, observer=QuietStart(study), execution=execution)
@@ -84,6 +88,10 @@ def run_and_report(study: StudyConfig, output: Path | None = None, execution: Ex
         trim(study, store, records, winner=winner.key if winner else "")
     for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
         _say(console, line)
+    if quiet:
+        for failure in failed:
+            print(failure.describe(), file=sys.stderr)
+        print(f"Result: {paths.root}")
     return 1 if failed else 0
 
 

@@ -7,12 +7,15 @@ import typer
 
 from tf_lottery.cli.app import (
     Address,
+    DryRunJson,
     ExecutorName,
     Gpus,
+    Quiet,
     RetryFailed,
     StrictEnvironment,
     Workers,
     app,
+    check_dry_run_json,
 )
 
 
@@ -34,18 +37,23 @@ def tune(
     ] = False,
     strict_environment: StrictEnvironment = False,
     retry_failed: RetryFailed = False,
+    quiet: Quiet = False,
+    as_json: DryRunJson = False,
 ) -> None:
     """Find the best settings of a study, such as k and p, or go on with a tuning that was interrupted."""
     from tf_lottery.config_tune import load_tuning
     from tf_lottery.drivers.execution import Execution
 
+    check_dry_run_json(as_json, dry_run, "candidates.json in the tuning's directory has the candidates")
     tuning = load_tuning(config, set_)
     execution = Execution(executor, workers, address, gpus, None, strict_environment, retry_failed)
     if dry_run:
-        from tf_lottery.cli.tune_dry_run import described
+        from tf_lottery.cli.rows import print_json
+        from tf_lottery.cli.tune_dry_run import describe, look
 
-        print("\n".join(described(tuning, execution)))
+        found = look(tuning, execution)
+        print_json(found) if as_json else print("\n".join(describe(found)))
         return
     from tf_lottery.cli.tune_run import tune_and_report
 
-    raise typer.Exit(tune_and_report(tuning, output, execution))
+    raise typer.Exit(tune_and_report(tuning, output, execution, quiet))

@@ -1,6 +1,7 @@
-"""The lines that `tf-lottery tune --dry-run` prints."""
+"""What `tf-lottery tune --dry-run` prints, in words and as JSON."""
 
 from itertools import product
+from typing import Any
 
 from tf_lottery.config_tune import Tuning
 from tf_lottery.drivers.execution import Execution
@@ -12,12 +13,17 @@ MOST_CORNERS = 256
 """The most combinations of extreme values whose steps are counted."""
 
 
-def described(tuning: Tuning, execution: Execution) -> list[str]:
-    """Return lines that say what a tuning would try, and how many steps that could take. Nothing is trained.
+def look(tuning: Tuning, execution: Execution) -> dict[str, Any]:
+    """Return what a tuning would try, and how many steps that could take, as JSON knows it.
+
+    Nothing is trained.
 
     Args:
         tuning: The tuning.
         execution: How it would be trained.
+
+    Raises:
+        LotteryError: If the tuning is refused.
     """
     check_tuning(tuning, execution)
     tune, examples = tuning.tune, count_examples()
@@ -27,15 +33,34 @@ def described(tuning: Tuning, execution: Execution) -> list[str]:
     own = make_candidate(tuning, 0, {})
     tried = [make_candidate(tuning, 1, values) for values in corners]
     counts = sorted((most_steps(each, examples), each.describe()) for each in tried)
+    return {
+        "study": tuning.study.name,
+        "candidates": tune.candidates,
+        "oracle": tune.oracle,
+        "at_once": tune.at_once,
+        "own_steps": most_steps(own, examples),
+        "fewest": {"steps": counts[0][0], "values": counts[0][1]},
+        "most": {"steps": counts[-1][0], "values": counts[-1][1]},
+        "confirm": tune.confirm,
+        "budget": tune.budget,
+        "reserved_steps": reserved,
+    }
+
+
+def describe(found: dict[str, Any]) -> list[str]:
+    """Return what `look` found, in lines."""
+    fewest, most = found["fewest"], found["most"]
     lines = [
-        f"Candidates: at most {tune.candidates}, proposed by {tune.oracle}, {tune.at_once} at once",
-        f"The study's own setting: at most {most_steps(own, examples):,} training steps",
-        f"Fewest: at most {counts[0][0]:,} ({counts[0][1]})",
-        f"Most: at most {counts[-1][0]:,} ({counts[-1][1]})",
-        f"Confirmed on {tune.confirm} fresh seeds",
+        f"Candidates: at most {found['candidates']}, proposed by {found['oracle']}, "
+        f"{found['at_once']} at once",
+        f"The study's own setting: at most {found['own_steps']:,} training steps",
+        f"Fewest: at most {fewest['steps']:,} ({fewest['values']})",
+        f"Most: at most {most['steps']:,} ({most['values']})",
+        f"Confirmed on {found['confirm']} fresh seeds",
     ]
-    if tune.budget:
+    if found["budget"]:
+        reserved = found["reserved_steps"]
         lines.append(
-            f"Budget: {tune.budget}" + (f", {reserved:,} of it for the confirmation" if reserved else "")
+            f"Budget: {found['budget']}" + (f", {reserved:,} of it for the confirmation" if reserved else "")
         )
     return lines

@@ -23,18 +23,21 @@ INTERRUPTED = 130
 
 @terminal.unwound()
 @terminal.unheard()
-def tune_and_report(tuning: Tuning, output: Path | None = None, execution: Execution = SERIAL) -> int:
+def tune_and_report(
+    tuning: Tuning, output: Path | None = None, execution: Execution = SERIAL, quiet: bool = False
+) -> int:
     """Run a tuning with a live table, then print the answer and write the picture and the best setting.
 
     Args:
         tuning: The tuning.
         output: Its directory. Default: `saved_models/<name>`.
         execution: How and where runs are trained. Default: in this process, one after the other.
+        quiet: Whether to print only failures, on standard error, and where the result is.
 
     Returns:
         The exit code: 0; 1 if no candidate has a ticket; 130 after Ctrl-C, 143 after `kill`.
     """
-    console, paths = Console(file=sys.stdout), TuningPaths(output or OUTPUT / tuning.study.name)
+    console, paths = Console(file=sys.stdout, quiet=quiet), TuningPaths(output or OUTPUT / tuning.study.name)
     _say(console, f"Tuning {tuning.study.name} in {paths.root}")
     live = TuneLive(tuning, console)
     try:
@@ -44,6 +47,13 @@ def tune_and_report(tuning: Tuning, output: Path | None = None, execution: Execu
         print(f"Interrupted. Finished runs are kept in {paths.root}. Repeat the command to go on.")
         return end.code if isinstance(end, terminal.Ended) else INTERRUPTED
     _report(tuned, console)
+    if quiet:
+        for each in tuned.tried:
+            if each.failure:
+                print(f"candidate {each.candidate.number} failed: {each.failure}", file=sys.stderr)
+        if tuned.best is None:
+            print(answer(tuned)[0], file=sys.stderr)
+        print(f"Result: {paths.root if tuned.best is None else paths.best}")
     return 0 if tuned.best is not None else 1
 
 

@@ -2,9 +2,9 @@
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tf_lottery.config import StudyConfig
+from tf_lottery.live import bars
 from tf_lottery.method.plan import expected_runs
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.runs.observe import StudyObserver
@@ -25,15 +25,7 @@ class Watch(StudyObserver):
     def __init__(self, study: StudyConfig, network: Network, verbose: int):
         self._study = study
         self._console = Console(quiet=not verbose, highlight=False, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[count]}"),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            transient=True,
-            disable=not verbose or not self._console.is_terminal,
-        )
+        self._progress = bars(self._console)
         self._all = self._progress.add_task("search", total=expected_runs(study), count="")
         self._run = self._progress.add_task("", total=1, count="", visible=False)
         self.callback = _Epochs(self)

@@ -140,6 +140,26 @@ def test_the_header_says_how_dense_all_of_it_is():
     )
 
 
+def test_a_report_leads_with_what_was_verified_and_what_to_take_and_says_it_once():
+    made = report(
+        row("savedmodel packed", "tensorflow", [1e-4] * 3, [1e-4] * 3, size=90),
+        row("onnx", "onnxruntime", [1e-4] * 3, [1e-4] * 3, size=200),
+        row("litert int8", "litert", [1e-4] * 3, [1e-4] * 3, size=250),
+        ExportRow("litert sparse", "refused", "litert", reason="its outputs contain NaN"),
+        ExportRow("openvino", "not made", "openvino", reason="The packages that openvino needs"),
+    )
+    lines = list(made.lines())
+    assert lines[1:3] == [
+        "3 of 5 exports verified; refused: litert sparse; not made: openvino. For a server, take savedmodel "
+        "packed for TensorFlow Serving, the smallest. For a phone, take litert int8. For a browser, take "
+        "onnx in onnxruntime-web (run here in onnxruntime only).",
+        "",
+    ]
+    assert "\n".join(lines).count("For a phone") == 1
+    assert "For a phone, take litert int8." in list(made.words())  # in the JSON as before
+    assert list(report(ExportRow("onnx", "verified", "onnxruntime")).lead())[1] == "1 of 1 export verified."
+
+
 def inputs_said(standardized):
     text = str(report(provenance={"standardized": standardized}))
     return text.partition("The network was trained on standardized inputs")[2]

@@ -53,13 +53,26 @@ class Report:
     def words(self) -> Iterator[str]:
         """Yield sentences about the figures, and about what the inputs must be."""
         yield from words.sentences(self.rows, self.original, self.compact, self.cost)
+        yield from words.choice(self.rows)
         yield from words.inputs(self.provenance.get("standardized"))
 
+    def lead(self) -> Iterator[str]:
+        """Yield what matters most, in two lines: the model; what was verified, and which export to take."""
+        what = "test examples" if self.real else "random inputs"
+        yield f"{self.model}: {self.cost}; checked on {self.examples:,} {what}."
+        names = {status: [row.name for row in self.rows if row.status == status] for status in STATUSES}
+        others = [f"{status}: {', '.join(names[status])}" for status in STATUSES[1:] if names[status]]
+        verified = f"{len(self.verified)} of {_counted(len(self.rows))} verified"
+        yield " ".join([f"{'; '.join([verified, *others])}.", *words.choice(self.rows)])
+
     def lines(self) -> Iterator[str]:
-        """Yield the lines of the table, and then the sentences about it."""
+        """Yield what matters most, the table, and the sentences about it."""
+        yield from self.lead()
+        yield ""
         yield from table(self)
         yield ""
-        yield from self.words()
+        chosen = set(words.choice(self.rows))
+        yield from (line for line in self.words() if line not in chosen)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -80,6 +93,8 @@ class Report:
         atomic.write_json(path, with_digest(plain))
 
 
+STATUSES = ("verified", "refused", "not made")
+
 _WIDTHS = {"1": 14, "32": 17, "256": 19}
 _HEAD = (
     f"{'':18}{'size':>9}{'':>9}{'of':>8}{'load':>6}{'model':>7}  "
@@ -91,12 +106,13 @@ _HEAD = (
 
 def table(report: Report) -> Iterator[str]:
     """Yield the lines of a report's table."""
-    cost, what = report.cost, "test examples" if report.real else "random inputs"
-    yield f"{report.model}: {cost}; checked on {report.examples:,} {what}."
-    yield ""
     yield from _HEAD
     for row in report.rows:
         yield _line(row) if row.status == "verified" else f"{row.name:18} {row.status}: {row.reason}"
+
+
+def _counted(exports: int) -> str:
+    return f"{exports} export{'' if exports == 1 else 's'}"
 
 
 def _line(row: ExportRow) -> str:

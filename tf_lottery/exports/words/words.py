@@ -45,7 +45,6 @@ def sentences(rows: Sequence[ExportRow], original: str, compact: bool, whole: Co
     yield from _zeros(verified)
     for row in rows:
         yield from (f"{row.name}: {note}" for note in row.notes)
-    yield from _choice(verified)
 
 
 def inputs(standardized: Any) -> Iterator[str]:
@@ -150,7 +149,13 @@ def _zeros(verified: Sequence[ExportRow]) -> Iterator[str]:
         )
 
 
-def _choice(verified: Sequence[ExportRow]) -> Iterator[str]:
+def choice(rows: Sequence[ExportRow]) -> Iterator[str]:
+    """Yield which export to take: for a server, for a phone, for a browser. Nothing where there are few.
+
+    Args:
+        rows: The rows of the report.
+    """
+    verified = [row for row in rows if row.status == "verified"]
     by_name = {row.name: row for row in verified}
 
     def among(names: tuple[str, ...]) -> list[ExportRow]:
