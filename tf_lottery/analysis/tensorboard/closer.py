@@ -18,7 +18,9 @@ BUCKETS = 40
 
 
 def histogram(tag: str, values: np.ndarray, description: str) -> Summary | None:
-    """Return the summary of a histogram; None if no value is finite.
+    """Return the summary of a histogram in percent of its values; None if no value is finite.
+
+    Counts would hide sparse rounds beside the dense one.
 
     Args:
         tag: Its tag.
@@ -29,7 +31,7 @@ def histogram(tag: str, values: np.ndarray, description: str) -> Summary | None:
     if not values.size:
         return None
     counts, edges = np.histogram(values, BUCKETS)
-    buckets = np.stack([edges[:-1], edges[1:], counts], axis=1)
+    buckets = np.stack([edges[:-1], edges[1:], 100 * counts / values.size], axis=1)
     summary = Summary()
     summary.value.add(
         tag=tag,
@@ -52,9 +54,12 @@ def closer_look(record: Record, store: Store) -> Iterator[Summary]:
     for path, before, after in surviving(record, store):
         for when, values in (("start", before), ("end", after)):
             words = (
-                f"The weights of {path} that remain, at the {when} of the training. The step is the round."
+                f"The weights of {path} that remain, in percent of them, at the {when} of the training. "
+                "The step is the round."
             )
-            summary = None if values is None else histogram(f"weights_at_{when}/{path}", values, words)
+            summary = (
+                None if values is None else histogram(f"weights_at_{when}_percent/{path}", values, words)
+            )
             if summary is not None:
                 yield summary
     masks = store.masks(record.key)

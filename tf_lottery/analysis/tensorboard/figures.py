@@ -65,6 +65,17 @@ def write_figures(
     return target
 
 
+def in_order(study: StudyConfig, results: Results[Record]) -> list[str]:
+    """Return the arms with finished runs as TensorBoard lists them: the main one, then in the study's order.
+
+    Args:
+        study: The study.
+        results: Its finished runs.
+    """
+    order = [results.main, *study.arms]
+    return sorted(results.arms, key=lambda arm: order.index(arm) if arm in order else len(order))
+
+
 def _replace(target: Path, writer: Callable[[Path], None]) -> None:
     """Write a directory aside, put it into its place, and delete those that it replaces."""
     atomic.make_directory(target.parent)
@@ -100,7 +111,7 @@ def _write(
     learning = _learning(results, shown)
     parts = itertools.count(1)
     written: dict[str, dict[Chart, Points]] = {}
-    for arm in results.arms:
+    for arm in in_order(study, results):
         written[arm] = lines(results, arm, names[arm], per, study.name)
     for (arm, name), runs in learning.items():
         written[f"{arm}/{name}"] = learning_curves(runs, store, names[arm])

@@ -30,7 +30,9 @@ def layout(charts: Iterable[Chart]) -> Summary:
     page = layout_pb2.Layout(
         category=[
             layout_pb2.Category(
-                title=title, chart=[_margin(chart) for chart in of_title], closed=of_title[0].closed
+                title=title,
+                chart=[_margin(chart) for chart in reversed(of_title)],  # it draws the last one first
+                closed=of_title[0].closed,
             )
             for title, of_title in categories.items()
         ]

@@ -22,6 +22,7 @@ def rounds_to_show(results: Results[Record], tolerance: float) -> list[int]:
     """Return the main arm's rounds that are looked at closer: five at most.
 
     They are the dense network, a third and two thirds of the way, the sparsest that matches, and the last.
+    Those in between are chosen where random reinitializations are there to compare with, if there are any.
 
     Args:
         results: The study's finished runs.
@@ -32,7 +33,9 @@ def rounds_to_show(results: Results[Record], tolerance: float) -> list[int]:
     """
     shown = round_to_show(results, tolerance)
     own = sorted({record.spec.round for record in results.of_arm(results.main)})
-    parts = {own[len(own) // 3], own[2 * len(own) // 3]} if len(own) > 3 else set()
+    compared = {record.spec.round for record in results.records if record.spec.start == "reinitialize"}
+    between = sorted(compared & set(own)) or own
+    parts = {between[len(between) // 3], between[2 * len(between) // 3]} if len(between) > 3 else set()
     return sorted({own[0], own[-1], *parts} | ({shown} & set(own)))
 
 

@@ -4,19 +4,24 @@ import contextlib
 import http.client
 import io
 import json
+import re
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from types import ModuleType
+from urllib.parse import quote, urlsplit
 
 from tf_lottery.errors import LotteryError
 from tf_lottery.native import quiet_stderr
 
 HOST = "127.0.0.1"
+COLORS = 7
+"""How many runs have a colour of their own in TensorBoard's charts."""
 PAGES = {
-    "custom_scalars": "?darkMode=false#custom_scalars&_smoothingWeight=0",
-    "hparams": "?darkMode=false#hparams",
+    "custom_scalars": "?smoothing=0#custom_scalars&_smoothingWeight=0",  # Time Series reads the first one
+    "hparams": "#hparams",
 }
 """A page of TensorBoard -> what its address says of it."""
 PATIENCE = 60
@@ -37,6 +42,16 @@ def gathered(directories: Mapping[str, Path]) -> Iterator[Path]:
         yield Path(root)
 
 
+def only(runs: Sequence[str]) -> str:
+    """Return what is added to the page's address so that it shows these runs, and those below them, alone.
+
+    Args:
+        runs: The names of runs.
+    """
+    pattern = f"^({'|'.join(map(re.escape, runs))})(/|$)"
+    return f"&regexInput={quote(pattern, safe='')}"
+
+
 def start(logdir: Path, port: int | None = None, title: str = "", page: str = "custom_scalars") -> str:
     """Start TensorBoard in a thread of this process, and return the address of the page once it answers.
 
@@ -51,6 +66,9 @@ def start(logdir: Path, port: int | None = None, title: str = "", page: str = "c
     Raises:
         LotteryError: If the port is taken, or may not be used.
     """
+    # TensorBoard imports TensorFlow where it is installed, unless it is built without it, as this tells. It
+    # would take seconds, and what is shown needs none.
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
     from tensorboard import program
 
     board = program.TensorBoard()
