@@ -9,6 +9,7 @@ saved_models/<study>/
     connectivity.json           the errors between its runs, once they are measured
     tensorboard/runs/...        step curves, one directory a run
     tensorboard/rounds/...      round curves, one directory an arm and replicate
+    tensorboard/figures-<digest>/...  the papers' figures; the digest is of what they show
     study.log                   what happened and when: lost workers, files set aside
     worker_<n>.log              what worker n printed
     locks/                      the process that holds a run's lock trains it
@@ -44,6 +45,8 @@ FIGURE = re.compile(
     r"\.(svg|png)"
 )
 """The names of a report's figures."""
+FIGURES = re.compile(r"figures-[0-9a-f]{16}|\.figures-[0-9a-f]{16}\.[a-z0-9_]{8}\.tf_lottery")
+"""The names of directories with figures for TensorBoard, and of those that are being written."""
 
 
 def rewind_point(directory: Path, step: int) -> Path:
@@ -139,6 +142,11 @@ class StudyPaths:
         """The lock of the process that writes the round curves."""
         return self.locks / "tensorboard"
 
+    @property
+    def figures_lock(self) -> Path:
+        """The lock of the process that writes the papers' figures for TensorBoard."""
+        return self.locks / "figures"
+
     def run_lock(self, key: str) -> Path:
         """Return the lock of a run; the process that holds it trains the run."""
         return self.locks / key[:16]
@@ -199,6 +207,10 @@ class StudyPaths:
         """Return the directory of the event files with one arm's round curves."""
         name = f"{arm}_replicate{replicate}" + (f"_trial{trial}" if trial else "")
         return self.tensorboard / "rounds" / name
+
+    def tensorboard_figures(self, digest: str) -> Path:
+        """Return the directory of the event files with the papers' figures."""
+        return self.tensorboard / f"figures-{digest[:16]}"
 
 
 def find_study(name: str) -> StudyPaths | None:

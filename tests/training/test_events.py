@@ -130,7 +130,7 @@ def test_writing_takes_no_tensorflow(tmp_path):
         """
         import sys
         from pathlib import Path
-        import tf_lottery.analysis.tensorboard
+        import tf_lottery.analysis.tensorboard.rounds
         from tf_lottery.training.observe import Point
         from tf_lottery.training.tensorboard import StepCurves
 

@@ -109,16 +109,27 @@ def by_density(
         arm: The arm. One that prunes nothing is at the weights remaining of the main arm's rounds.
         value: A function that returns the value from a run's record.
     """
-    runs = results.of_arm(arm)
-    densities, values = by_round(runs, lambda record: 100 * record.density), by_round(runs, value)
-    if arm != results.main and not prunes(runs):
-        # A dense network of the same cost is drawn above the tickets.
-        of_tickets = by_round(results.of_arm(results.main), lambda record: 100 * record.density)
-        densities |= {round: of_tickets[round] for round in densities if round in of_tickets}
+    densities, values = remaining(results, arm), by_round(results.of_arm(arm), value)
     return {
-        round: (mean(densities[round]), (mean(replicates), min(replicates), max(replicates)))
+        round: (densities[round], (mean(replicates), min(replicates), max(replicates)))
         for round, replicates in values.items()
     }
+
+
+def remaining(results: Results, arm: str) -> dict[int, float]:
+    """Return round -> at how many percent of weights remaining an arm is drawn, the mean over replicates.
+
+    Args:
+        results: The finished runs.
+        arm: The arm. If it prunes nothing, as a dense network of the same cost, it is drawn above the main
+            arm's tickets.
+    """
+    runs = results.of_arm(arm)
+    densities = by_round(runs, lambda record: 100 * record.density)
+    if arm != results.main and not prunes(runs):
+        of_tickets = by_round(results.of_arm(results.main), lambda record: 100 * record.density)
+        densities |= {round: of_tickets[round] for round in densities if round in of_tickets}
+    return {round: mean(replicates) for round, replicates in densities.items()}
 
 
 def prunes(runs: Sequence[Finished]) -> bool:

@@ -124,15 +124,28 @@ def distributions(
     return [Distribution(*place, len(runs), **_means(runs)) for place, runs in found.items()]
 
 
-def _of_run(record: Record, store: Store) -> Iterator[tuple[str, str, dict[str, float | None]]]:
+def surviving(record: Record, store: Store) -> Iterator[tuple[str, np.ndarray | None, np.ndarray | None]]:
+    """Yield each layer's path, and its remaining weights where the run's training starts and where it ends.
+
+    Layers that have none are left out. Weights that aren't on the disk are None.
+
+    Args:
+        record: A finished run.
+        store: The store that holds its weights.
+
+    Raises:
+        DamagedError: If a file fails its checksum.
+    """
     masks, started = store.masks(record.key), _started(record, store)
     ended = store.weights(record.key) if keeps(store, record.spec) else None
     for path, mask in masks.items():
         name = _MODEL + path
-        if not mask.any():
-            continue
-        before = None if started is None else started[name][mask]
-        after = None if ended is None else ended[name][mask]
+        if mask.any():
+            yield path, *(None if each is None else each[name][mask] for each in (started, ended))
+
+
+def _of_run(record: Record, store: Store) -> Iterator[tuple[str, str, dict[str, float | None]]]:
+    for path, before, after in surviving(record, store):
         if before is not None:
             yield path, "start", _figures(before) | {"sign_changed": None}
         if after is not None:

@@ -2,7 +2,7 @@
 
 # isort: off
 from tf_lottery.cli import run, tune, studies, verdict, connectivity, masks  # noqa: F401
-from tf_lottery.cli import classes, weights, inputs  # noqa: F401
+from tf_lottery.cli import classes, weights, inputs, tensorboard  # noqa: F401
 from tf_lottery.cli import ledger, report, upkeep, data, export  # noqa: F401
 from tf_lottery.cli.app import app
 

@@ -12,7 +12,7 @@ from tf_lottery import terminal
 from tf_lottery.analysis.connectivity import known
 from tf_lottery.analysis.findings import Findings
 from tf_lottery.analysis.plots import draw
-from tf_lottery.analysis.tensorboard import StudyCurves
+from tf_lottery.analysis.tensorboard.rounds import StudyCurves
 from tf_lottery.analysis.verdict import verdict
 from tf_lottery.analysis.words import closing_lines
 from tf_lottery.config import StudyConfig

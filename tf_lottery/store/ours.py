@@ -8,7 +8,7 @@ from tf_lottery.atomic import is_temporary
 from tf_lottery.paths import ARTEFACT, FIGURE, RUN_NAME, StudyPaths
 
 _SET_ASIDE = re.compile(r"[0-9a-f]{16}(-checkpoint)?-\d{1,6}(\.npz)?")
-_LOCKS = re.compile(r"[0-9a-f]{16}|tensorboard|shard_\d+_of_\d+")
+_LOCKS = re.compile(r"[0-9a-f]{16}|tensorboard|figures|shard_\d+_of_\d+")
 _EVENTS = re.compile(r"events\.out\.tfevents\..+")
 _IN_PROGRESS = {"record.json", "checkpoint.npz", "progress.json", "failed.json"}
 

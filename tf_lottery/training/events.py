@@ -46,9 +46,9 @@ class EventFile:
             summary = scalar_pb(tag, value)
         self._write(Event(wall_time=time.time(), step=int(step), summary=summary))
 
-    def summary(self, summary: Summary) -> None:
+    def summary(self, summary: Summary, step: int = 0) -> None:
         """Write a summary of another kind, such as the settings of a run."""
-        self._write(Event(wall_time=time.time(), summary=summary))
+        self._write(Event(wall_time=time.time(), step=int(step), summary=summary))
 
     def flush(self) -> None:
         """Flush, so that readers see what has been written."""

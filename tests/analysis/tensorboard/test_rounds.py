@@ -5,7 +5,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.fakes import fake_record, fake_spec, fake_study, run_to_the_end
-from tf_lottery.analysis.tensorboard import StudyCurves, write_missing_steps
+from tf_lottery.analysis.tensorboard.rounds import StudyCurves, write_missing_steps
 from tf_lottery.errors import DamagedError
 from tf_lottery.lock import held
 from tf_lottery.method.plan import collect

@@ -1,0 +1,1 @@
+"""A study in TensorBoard: what is written for it from finished runs, and the server that shows it."""
