@@ -31,7 +31,7 @@ FLOORS = {
     3: ["training"],
     4: ["store", "runs", "drivers"],
     5: ["analysis", "exports"],
-    6: ["callbacks", "live", "search", "tuning", "cli"],
+    6: ["callbacks", "live", "study_records", "search", "tuning", "cli"],
     7: ["__main__", "__init__"],
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

@@ -46,7 +46,7 @@ _PUBLIC = {
     "plan": "tf_lottery.method.plan",
     "prunable_table": "tf_lottery.layers.table",
     "prune": "tf_lottery.layers.access",
-    "run_study": "tf_lottery.drivers.run_study",
+    "run_study": "tf_lottery.study_records",
     "set_masks": "tf_lottery.layers.access",
     "sparsity": "tf_lottery.layers.access",
     "strip": "tf_lottery.layers.convert",

@@ -1,6 +1,8 @@
 """What a search gives back."""
 
+import base64
 import gc
+import html
 import tempfile
 import warnings
 from pathlib import Path
@@ -97,6 +99,14 @@ def test_the_picture_is_a_png(found, tmp_path):
     path = found.plot(tmp_path / "new" / "tickets.png", tolerance=1)
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert path.stat().st_size > 10_000
+
+
+def test_a_notebook_shows_the_summary_and_the_picture_without_a_script(found):
+    page = found._repr_html_()
+    assert html.escape(found.summary()) in page
+    picture = base64.b64decode(page.partition("data:image/png;base64,")[2].partition('"')[0])
+    assert picture.startswith(b"\x89PNG\r\n")
+    assert "<script" not in page
 
 
 def test_nothing_is_left_in_the_temporary_directory(monkeypatch, tmp_path):

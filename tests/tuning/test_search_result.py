@@ -1,5 +1,7 @@
 """What a candidate's search came to: exact arithmetic on records whose values are given."""
 
+import base64
+import html
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,3 +120,19 @@ def test_what_has_no_distance_from_the_best_is_refused(tuned):
         LotteryError, match="quantity of at most 1, or a loss from 0.*Received: val_accuracy 30"
     ):
         tuned({"objective": {"accuracy_at": 0.25}}, (40.0, 30.0, 30.0))
+
+
+@pytest.mark.parametrize(
+    "tune", [{"tolerance": 0.05}, {"tolerance": 0.05, "cost": None}, {"objective": {"accuracy_at": 0.3}}]
+)
+def test_a_notebook_shows_the_summary_and_the_picture_without_a_script(tuned, tune):
+    found = tuned(tune, (0.9, 0.9, 0.8), (0.9, 0.8, 0.7))
+    assert found.best is not None
+    page = found._repr_html_()
+    assert html.escape(found.summary()) in page
+    assert base64.b64decode(page.partition("data:image/png;base64,")[2].partition('"')[0])[:4] == b"\x89PNG"
+    assert "<script" not in page
+
+
+def test_without_a_ticket_a_notebook_shows_words_only():
+    assert "<img" not in TunedSearches(SearchTune(tolerance=0.05))._repr_html_()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from tf_lottery.analysis.notebook import page
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.plan import collect
@@ -225,6 +226,10 @@ class SearchResult:
             tolerance: The tolerance, as in `matching_round`.
         """
         return draw_search(self._results, Path(path), self.matching_round(tolerance))
+
+    def _repr_html_(self) -> str:
+        """Return the summary and the picture, as a notebook shows them."""
+        return page(self.summary(), self.plot)
 
     def _chosen(
         self, round: int | None, density: float | None, tolerance: float, arm: str | None

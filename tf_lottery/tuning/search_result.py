@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from tf_lottery.analysis.notebook import page
 from tf_lottery.config_tune import TuneConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.ledger import ledger
 from tf_lottery.search.result import SearchResult
 from tf_lottery.tuning.outcome import FIGURES, Front, Outcome, Point, outcome
+from tf_lottery.tuning.search_picture import draw_tuned
 
 if TYPE_CHECKING:
     from keras_tuner import HyperParameters
@@ -157,6 +160,10 @@ class TunedSearches:
         if len(order) > most:
             lines.append(f"... and {len(order) - most} more of {len(order)} candidates.")
         return "\n".join([*lines, *self._answer()])
+
+    def _repr_html_(self) -> str:
+        """Return the summary and the picture, as a notebook shows them."""
+        return page(self.summary(), partial(draw_tuned, self) if self.ranked else None)
 
     def in_words(self, tried: TriedSearch) -> str:
         """Return what a candidate came to, in words."""

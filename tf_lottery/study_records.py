@@ -1,0 +1,56 @@
+"""`run_study` as people call it: its records are a list that shows itself in a notebook."""
+
+from collections.abc import Iterable
+from functools import wraps
+from pathlib import Path
+
+from tf_lottery import config_file
+from tf_lottery.config import StudyConfig
+from tf_lottery.drivers import run_study as drivers
+from tf_lottery.drivers.execution import Execution
+from tf_lottery.method.spec import Record
+from tf_lottery.runs.observe import StudyObserver
+
+MOST_ROWS = 60
+"""The most runs that a notebook shows a row of."""
+
+
+class StudyRecords(list[Record]):
+    """The records of a study's finished runs: a list like any other, with a table and a picture in notebooks.
+
+    Args:
+        records: The records.
+        name: The study's name.
+        tolerance: The tolerance of the study's matching rule, as a fraction.
+    """
+
+    def __init__(self, records: Iterable[Record] = (), name: str = "study", tolerance: float = 0.0):
+        super().__init__(records)
+        self.name, self.tolerance = name, tolerance
+
+    def _repr_html_(self) -> str:
+        from tf_lottery.analysis import plots, table
+        from tf_lottery.analysis.notebook import page
+        from tf_lottery.analysis.verdict import verdict
+
+        width = max([table.WIDTH, *(len(record.spec.arm) + 4 for record in self)])
+        rows = [table.row(record, width) for record in self[:MOST_ROWS]]
+        more = [f"... and {len(self) - MOST_ROWS:,} more runs"] if len(self) > MOST_ROWS else []
+        lines = [*table.header(width), *rows, *more, "", *verdict(self, self.tolerance)]
+        if not any(record.spec.is_dense for record in self):
+            return page("\n".join(lines))
+        return page("\n".join(lines), lambda path: plots.draw(self, path, self.name, self.tolerance))
+
+
+@wraps(drivers.run_study)
+def run_study(
+    study: StudyConfig | str | Path,
+    directory: str | Path | None = None,
+    overrides: Iterable[str] = (),
+    observer: StudyObserver | None = None,
+    execution: Execution = drivers.SERIAL,
+) -> StudyRecords:
+    if not isinstance(study, StudyConfig):
+        study = config_file.load_config(study, overrides)
+    records = drivers.run_study(study, directory, (), observer, execution)
+    return StudyRecords(records, study.name, study.tolerance)
