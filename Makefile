@@ -44,7 +44,7 @@ bench: $(VENV)/ready ## Measure our loop against Keras fit and tfmot
 	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 --repeats 3
 
 tensorboard: $(VENV)/ready ## Watch all studies in the browser
-	$(BIN)/tensorboard --logdir saved_models
+	$(BIN)/tf-lottery tensorboard
 
 clean: ## Remove the environment and caches; studies in saved_models/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .coverage .coverage.*

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tf_lottery.atomic import is_temporary
-from tf_lottery.paths import ARTEFACT, FIGURE, RUN_NAME, StudyPaths
+from tf_lottery.paths import ARTEFACT, FIGURE, FIGURES, RUN_NAME, StudyPaths
 
 _SET_ASIDE = re.compile(r"[0-9a-f]{16}(-checkpoint)?-\d{1,6}(\.npz)?")
 _LOCKS = re.compile(r"[0-9a-f]{16}|tensorboard|figures|shard_\d+_of_\d+")
@@ -40,9 +40,7 @@ def foreign(paths: StudyPaths) -> Iterator[Path]:
     for path in entries(paths.locks):
         if not _LOCKS.fullmatch(path.name) or path.is_dir():
             yield path
-    for path in sorted(paths.tensorboard.rglob("*")) if paths.tensorboard.is_dir() else []:
-        if path.is_symlink() or not (path.is_dir() or _EVENTS.fullmatch(path.name)):
-            yield path
+    yield from _foreign_events(paths.tensorboard)
 
 
 def foreign_in(run: Path) -> list[Path]:
@@ -55,6 +53,22 @@ def foreign_in(run: Path) -> list[Path]:
         if path.is_symlink() or not (known or is_temporary(path)):
             foreign.append(path)
     return foreign
+
+
+def half_written_figures(paths: StudyPaths) -> list[Path]:
+    """Return the directories of figures for TensorBoard that a killed process left, and that hold no more."""
+    found = [
+        path for path in entries(paths.tensorboard) if FIGURES.fullmatch(path.name) and path.name[0] == "."
+    ]
+    return [path for path in found if path.is_dir() and not path.is_symlink() and not _foreign_events(path)]
+
+
+def _foreign_events(directory: Path) -> list[Path]:
+    """Return the paths below a directory that are neither directories nor event files."""
+    paths = sorted(directory.rglob("*")) if directory.is_dir() else []
+    return [
+        path for path in paths if path.is_symlink() or not (path.is_dir() or _EVENTS.fullmatch(path.name))
+    ]
 
 
 def entries(directory: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from tf_lottery.lock import held
 from tf_lottery.method.plan import foreseen, reached, spent
 from tf_lottery.method.spec import Record
 from tf_lottery.paths import RUN_NAME, StudyPaths
-from tf_lottery.store.ours import entries, foreign, foreign_in, is_set_aside
+from tf_lottery.store.ours import entries, foreign, foreign_in, half_written_figures, is_set_aside
 from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import is_sealed
 
@@ -106,6 +106,7 @@ def rubbish(study: StudyConfig, store: Store) -> list[Rubbish]:
             candidates += [(path, "left over") for path in (*temporary, *run.glob("checkpoint.npz"))]
     candidates += [(path, "half written") for path in entries(paths.root) if is_temporary(path)]
     candidates = [(path, why) for path, why in candidates if not foreign_in(path)]
+    candidates += [(path, "half written") for path in half_written_figures(paths)]
     candidates = [(path, why) for path, why in candidates if why != "half written" or _is_old(path)]
     return [Rubbish(path, why, sum(size for _, size in _files(path))) for path, why in candidates]
 

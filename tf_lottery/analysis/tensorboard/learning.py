@@ -11,6 +11,8 @@ from tf_lottery.store.store import Store
 
 MOST = 500
 """The most points of a curve. Of more than 1,000 TensorBoard drops some, not the same of mean and band."""
+MOST_ROUNDS = 5
+"""The most rounds that are looked at closer."""
 CURVES = {
     "validation_accuracy": ("Validation accuracy (%), by training step", 100),
     "validation_loss": ("Validation loss, by training step", 1),
@@ -21,7 +23,8 @@ CURVES = {
 def rounds_to_show(results: Results[Record], tolerance: float) -> list[int]:
     """Return the main arm's rounds that are looked at closer: five at most.
 
-    They are the dense network, a third and two thirds of the way, the sparsest that matches, and the last.
+    Of more they are the dense one, those a third and two thirds of the way, the sparsest that matches, and
+    the last.
     Those in between are chosen where random reinitializations are there to compare with, if there are any.
 
     Args:
@@ -33,9 +36,11 @@ def rounds_to_show(results: Results[Record], tolerance: float) -> list[int]:
     """
     shown = round_to_show(results, tolerance)
     own = sorted({record.spec.round for record in results.of_arm(results.main)})
+    if len(own) <= MOST_ROUNDS:
+        return own
     compared = {record.spec.round for record in results.records if record.spec.start == "reinitialize"}
     between = sorted(compared & set(own)) or own
-    parts = {between[len(between) // 3], between[2 * len(between) // 3]} if len(between) > 3 else set()
+    parts = {between[len(between) // 3], between[2 * len(between) // 3]}
     return sorted({own[0], own[-1], *parts} | ({shown} & set(own)))
 
 
