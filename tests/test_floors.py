@@ -38,6 +38,8 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TENSORFLOW = {"tensorflow", "keras", "tf_keras"}
 LIGHT = {0, 1}
 MOST_LINES = 300
+TENSORBOARD = {"training.events", "tuning.hparams"}
+"""Who imports TensorBoard beside `analysis/tensorboard/`: what writes an event file, and a tuning's lines."""
 
 
 def modules():
@@ -104,3 +106,10 @@ def test_the_lower_floors_know_no_tensorflow(path):
 @pytest.mark.parametrize("path", modules(), ids=name)
 def test_a_file_has_one_responsibility_and_no_more_lines_than_that_takes(path):
     assert len(path.read_text().splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", modules(), ids=name)
+def test_what_is_written_for_tensorboard_lies_in_one_room(path):
+    used = {module.split(".")[0] for module in imports(path)} & {"tensorboard"}
+    assert not used or name(path) in TENSORBOARD or name(path).startswith("analysis.tensorboard.")
+    assert "tf.summary" not in path.read_text() or name(path) == "training.events"
