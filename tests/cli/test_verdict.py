@@ -46,7 +46,7 @@ def test_a_line_for_each_claim_that_is_tested(told):
         "The ticket of round 4 (1.2%) matches, and beats random_reinit, shuffled."
     )
     assert (
-        lines[-1] == "untested   13 more claims; `tf-lottery verdict STUDY --all` says what would test each."
+        lines[-1] == "untested   14 more claims; `tf-lottery verdict STUDY --all` says what would test each."
     )
 
 
