@@ -110,6 +110,11 @@ class OnTerminal:
         os.close(self._slave)
 
 
+def progress(study):
+    """How many steps each run in progress has trained, by the files that say so."""
+    return {path: json.loads(path.read_text())[0] for path in study.glob("runs/*/progress.json")}
+
+
 @pytest.mark.slow
 def test_kill_shows_the_cursor_again_and_ends_the_workers(tmp_path):
     study = tmp_path / "study"
@@ -128,10 +133,11 @@ def test_kill_shows_the_cursor_again_and_ends_the_workers(tmp_path):
     assert b"Repeat the command to go on." in shown.printed
     assert b"Traceback" not in shown.printed
     assert not children(study)
+    before = progress(study)
     again = fresh.Fresh(
         *LONG, "--workers", "1", "--output", study, module="tf_lottery", **settings(tmp_path, {})
     )
-    while not any(json.loads(path.read_text())[0] for path in study.glob("runs/*/progress.json")):
+    while not any(step > before.get(path, 0) for path, step in progress(study).items()):  # it trains by now
         assert again.returncode is None, again.communicate()
         time.sleep(0.05)
     again.send_signal(signal.SIGTERM)
