@@ -77,7 +77,8 @@ def test_run_prints_rows_words_and_paths_and_nothing_else(finished):
     assert len(re.findall(r"^random_reinit +0 +2 ", out, re.M)) == 1
     assert "Dense network: " in out
     assert re.search(r"Sparsest matching ticket: round|No ticket matches", out)
-    assert re.search(r"tensorboard --logdir saved_models/digits_quick/tensorboard\n", out)
+    for command in ("tensorboard", "report"):
+        assert re.search(rf"tf-lottery {command} saved_models/digits_quick\n", out)
     picture = cwd / "saved_models/digits_quick/tickets.png"
     assert str(picture.relative_to(cwd)) in out
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -120,11 +120,11 @@ class QuietStart(StudyObserver):
             start_quietly()
 
 
-def _tensorboard() -> str:
-    """Return the `tensorboard` command as it can be typed here, with its path if it isn't on the PATH."""
-    beside = Path(sys.executable).with_name("tensorboard")
-    if shutil.which("tensorboard") or not beside.exists():
-        return "tensorboard"
+def _command() -> str:
+    """Return `tf-lottery` as it can be typed here, with its path if it isn't on the PATH."""
+    beside = Path(sys.executable).with_name("tf-lottery")
+    if shutil.which("tf-lottery") or not beside.exists():
+        return "tf-lottery"
     return str(beside.relative_to(Path.cwd()) if beside.is_relative_to(Path.cwd()) else beside)
 
 
@@ -152,8 +152,10 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     replicates = f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
     title = f"{study.name}: {replicates}, seed {study.seed}"
     draw(records, paths.picture, title, study.tolerance)
-    lines.append(f"Curves:         {_tensorboard()} --logdir {paths.tensorboard}")
-    lines.append(f"Report:         tf-lottery report {shlex.quote(str(paths.root))}")
+    lines += [
+        f"{what}         {_command()} {command} {shlex.quote(str(paths.root))}"
+        for what, command in (("Curves:", "tensorboard"), ("Report:", "report"))
+    ]
     console.print()
     for line in lines:
         _say(console, line)

@@ -81,7 +81,7 @@ def _report(tuned: Tuned, console: Console) -> None:
         _say(console, f"Best setting:   tf-lottery run {paths.best}")
     write_hparams(tuned, paths)
     _say(console, f"Candidates:     {paths.table}, each as a study under {paths.candidates}")
-    _say(console, f"HParams:        tensorboard --logdir {paths.tensorboard}")
+    _say(console, f"HParams:        tf-lottery tensorboard {paths.root}")
     _say(console, f"Kept:           {readable(sum(sizes(paths).values()))}")
 
 

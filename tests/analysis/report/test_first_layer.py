@@ -1,31 +1,11 @@
 """Weights of the first layer at each pixel."""
 
-import numpy as np
 import pytest
 
 import tf_lottery as lottery
-from tf_lottery.analysis.report.first_layer import first_layer, per_pixel
+from tf_lottery.analysis.report.first_layer import first_layer
 from tf_lottery.analysis.report.gather import gather
 from tf_lottery.paths import StudyPaths
-
-
-def test_counts_are_of_pixels_row_by_row():
-    mask = np.zeros((2 * 3 * 2, 4), bool)  # two rows, three columns, two channels, four units
-    mask[0, :3] = True  # row 0, column 0, channel 0
-    mask[1, 0] = True  # the same pixel, channel 1
-    mask[2 * (1 * 3 + 2), 1] = True  # row 1, column 2
-    assert per_pixel({"a": mask}, [2, 3, 2]).tolist() == [[4, 0, 0], [0, 0, 1]]
-    assert per_pixel({"a": mask[::2]}, [2, 3]).shape == (2, 3)
-
-
-@pytest.mark.parametrize(
-    ("shape", "inputs"),
-    [((3, 3, 1, 8), [28, 28, 1]), ((10, 4), [28, 28, 1]), ((10, 4), [10]), ((10, 4), [10, 1])],
-)
-def test_what_is_no_dense_layer_on_an_image_is_left_out(shape, inputs):
-    assert per_pixel({"a": np.ones(shape, bool)}, inputs) is None
-    assert per_pixel({}, inputs) is None
-
 
 SMALL = ["training.steps=20it", "training.evaluate_every=20it", "pruning.rounds=2", "replicates=2"]
 

@@ -1,45 +1,22 @@
 """Which pixels the first layer still looks at: how many of its weights remain at each."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tf_lottery.analysis.pixels import DENSE_ON_PIXELS, per_pixel
 from tf_lottery.analysis.report.blocks import Section, Text
 from tf_lottery.analysis.report.drawing import draw
 from tf_lottery.analysis.report.gather import Material
 from tf_lottery.analysis.report.words import label, listed
 from tf_lottery.method.arms import function_name
 from tf_lottery.method.spec import Record
-from tf_lottery.pruning.masks import Masks
 
-DENSE_ON_PIXELS = {"lenet_300_100", "mlp"}
-"""The networks whose first layer is a Dense one on the flattened image."""
 MOST = 3
 """The most controls that are shown beside the ticket."""
-_FIRST_LAYER = ("hidden1/kernel",)
 _FIRST = ("shuffled", "static", "smart_ratio", "at_init", "ticket", "one_shot")
 """Functions of arms whose masks tell most beside the ticket's, in order."""
-
-
-def per_pixel(masks: Masks, input_shape: Sequence[int]) -> np.ndarray | None:
-    """Return how many weights of the first layer remain at each pixel, over all channels and units.
-
-    Args:
-        masks: The masks of a network, in the order of its layers.
-        input_shape: The shape of an image: rows, columns, channels.
-
-    Returns:
-        An array of rows x columns; None if the first layer isn't a Dense one on such an image.
-    """
-    first = next(iter(masks.values()), None)
-    if first is None or len(input_shape) not in (2, 3) or first.ndim != 2:
-        return None
-    if first.shape[0] != math.prod(input_shape) or min(input_shape[:2]) < 2:
-        return None
-    rows, columns = input_shape[:2]
-    return first.reshape(rows, columns, -1).sum(axis=2)
 
 
 def first_layer(material: Material) -> Section:
@@ -51,7 +28,7 @@ def first_layer(material: Material) -> Section:
     section = Section("first_layer", "Which pixels the ticket looks at", [])
     model = material.study.model
     if model.build or model.name not in DENSE_ON_PIXELS:
-        return section
+        return section  # whose masks needn't be read
     at = _round(material)
     if at is None:
         return section
@@ -154,10 +131,5 @@ def _of(material: Material, arm: str, at: int) -> list[np.ndarray]:
 
 
 def _counts(material: Material, record: Record) -> np.ndarray | None:
-    shape = record.resolved.get("input_shape")
-    if not isinstance(shape, list | tuple):
-        return None
     masks = material.read("masks", record, material.store.masks)
-    if masks is None:
-        return None
-    return per_pixel({path: masks[path] for path in _FIRST_LAYER if path in masks}, shape)
+    return None if masks is None else per_pixel(masks, record)

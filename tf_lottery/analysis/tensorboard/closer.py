@@ -7,12 +7,11 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.histogram.metadata import create_summary_metadata
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from tf_lottery.analysis.pixels import per_pixel
 from tf_lottery.analysis.tensorboard.pictures import picture, tiles
 from tf_lottery.analysis.weights import surviving
-from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import Record
 from tf_lottery.store.store import Store
-from tf_lottery.training.quiet_start import start_quietly
 
 BUCKETS = 40
 
@@ -69,27 +68,7 @@ def closer_look(record: Record, store: Store) -> Iterator[Summary]:
             "The darkest place keeps most. The step is the round."
         )
         yield picture(f"masks/{path}", tiles(mask), words)
-    path = _first_on_pixels(record)
-    if path in masks:
-        counts = masks[path].sum(axis=-1).reshape(record.resolved["input_shape"]).sum(axis=-1)
-        words = f"How many weights of {path} remain for each pixel. The darkest pixel keeps most."
-        yield picture("input_pixels/" + path, counts, words)
-
-
-def _first_on_pixels(record: Record) -> str | None:
-    """Return the kernel whose weights read an image, each pixel by itself; None if there is none.
-
-    No function is called because a study names it, so a user's own network has none either.
-    """
-    spec, shape = record.spec, tuple(record.resolved.get("input_shape", ()))
-    if spec.model.build or len(shape) != 3:
-        return None
-    start_quietly()
-    from tf_lottery.layers.first import first_kernel
-    from tf_lottery.models.build import build
-
-    try:
-        first = first_kernel(build(spec.model, shape, record.resolved["classes"], seed=0), spec.model.frozen)
-    except LotteryError:
-        return None
-    return None if first.convolution else first.path
+    counts = per_pixel(masks, record)
+    if counts is not None:
+        words = "How many weights of the first layer remain for each pixel. The darkest pixel keeps most."
+        yield picture("input_pixels", counts, words)
