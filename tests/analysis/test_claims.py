@@ -7,8 +7,9 @@ import re
 import pytest
 
 from tests.analysis.made_up import ARMS, answers, compared, made_up, validated
-from tf_lottery.analysis.claims import CLAIMS, CONTROLS, combined, judge
+from tf_lottery.analysis.claims import CLAIMS, CONTROLS, NOT_LEARNED, combined, judge
 from tf_lottery.analysis.findings import Findings
+from tf_lottery.analysis.words import claim_lines
 
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "fails", "undecided", "untested"
 
@@ -268,3 +269,22 @@ def test_an_undecided_density_tells_of_itself_and_not_of_a_denser_round_that_is_
     answer = CLAIMS["at_1_percent"](made_up(validation=truth))
     assert answer.answer == UNDECIDED
     assert answer.where["round"] == 4
+
+
+def test_a_ticket_that_beats_a_dense_network_that_did_not_learn_wins_nothing():
+    """Of three dense networks one has its lowest validation loss before the first step."""
+    made = made_up()
+    records = [
+        record.model_copy(update={"early_stop_iteration": 0})
+        if (record.spec.arm, record.spec.round, record.spec.replicate) == ("ticket", 0, 1)
+        else record
+        for record in made.records
+    ]
+    judged = judge(Findings(made.study, records, made.connections))
+    assert claim_lines(judged)[0] == NOT_LEARNED
+    told = {each.name: each.answer for each in judged}
+    of_dense = {"winning_ticket", "matching_ticket", "at_10_to_20_percent", "at_1_percent", "learns_faster"}
+    of_dense |= {"learns_faster_in_seconds", "generalizes_better"}
+    assert {name for name, each in told.items() if each.answer == UNTESTED} == of_dense
+    assert {told[name].why for name in of_dense} == {NOT_LEARNED}
+    assert told["reinitialized_is_worse"].answer == HOLDS

@@ -29,6 +29,10 @@ Claim = Callable[[Findings], Answer]
 
 MOST_ACCURATE = 0.135
 """The density at which the article finds tickets most accurate (LeNet: more than 0.3 points above)."""
+NOT_LEARNED = (
+    "A dense network's validation loss was lowest before the first step: it didn't learn, and to match it "
+    "says nothing. Lower training.learning_rate."
+)
 GAIN = 0.3
 """By more than how many points tickets generalize better at that density."""
 
@@ -99,6 +103,8 @@ def learns_faster_in_seconds(findings: Findings) -> Answer:
 def generalizes_better(findings: Findings) -> Answer:
     """Tickets at 13.5% have over 0.3 points more test accuracy than dense (Frankle & Carbin 2018)."""
     main, at = findings.main, findings.near(MOST_ACCURATE)
+    if not findings.has_learned():
+        return untested(NOT_LEARNED)
     effect = None if at is None else findings.effect(main, main, test_accuracy, at, DENSE)
     if effect is None:
         return untested("No ticket near 13.5% is trained. Set pruning: {rounds: 9} at a rate of 0.2.")
@@ -124,6 +130,8 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     rounds = [round for round in rounds if round in tested]
     if not rounds:
         return untested(f"No such ticket is trained. {otherwise}".rstrip())
+    if not findings.has_learned():
+        return untested(NOT_LEARNED)
     match = {round: effect.at_least(-tolerance) for round, effect in tested.items()}
     by_mean = {round: effect.mean >= -tolerance - 1e-9 for round, effect in tested.items()}
     surely = [r for r in rounds if match[r] and all(by_mean[at] for at in tested if at < r)]
@@ -145,6 +153,8 @@ def _faster(findings: Findings, read: Callable, unit: str) -> Answer:
     effect = None if at is None else findings.effect(main, main, read, at, DENSE)
     if effect is None:
         return untested("No ticket near 21% is trained. Set pruning: {rounds: 7} at a rate of 0.2.")
+    if not findings.has_learned():
+        return untested(NOT_LEARNED)
     why = f"Early stop of round {at} ({findings.density(at):.1%} of the weights) less the dense network's."
     return decided(effect.below(0.0), why, effect, unit, round=at)
 

@@ -149,6 +149,10 @@ class Findings:
             self._values[key] = dict(found)
         return self._values[key]
 
+    def has_learned(self) -> bool:
+        """Return whether all dense networks are better after some steps than before the first one."""
+        return 0 not in self.values(self.main, early_stop).get(DENSE, {}).values()
+
     def density(self, round: int, arm: str | None = None) -> float:
         """Return the density of an arm's round, the mean over replicates."""
         return mean(self.values(arm or self.main, _density)[round].values())

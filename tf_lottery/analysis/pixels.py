@@ -15,6 +15,18 @@ DENSE_ON_PIXELS = {"lenet_300_100": "hidden1/kernel", "mlp": "hidden1/kernel"}
 """The networks whose first layer is a Dense one on the flattened image -> its kernel."""
 
 
+def kernel_on_pixels(record: Record) -> str | None:
+    """Return the kernel of a first layer that is Dense on the flattened image; None if none is known.
+
+    Args:
+        record: A run's record.
+    """
+    model, shape = record.spec.model, record.resolved.get("input_shape")
+    if model.build or not isinstance(shape, list | tuple) or len(shape) not in (2, 3) or min(shape[:2]) < 2:
+        return None
+    return DENSE_ON_PIXELS.get(model.name)
+
+
 def per_pixel(masks: Mapping[str, np.ndarray], record: Record) -> np.ndarray | None:
     """Return how many weights of the first layer remain at each pixel, over all channels and units.
 
@@ -24,12 +36,9 @@ def per_pixel(masks: Mapping[str, np.ndarray], record: Record) -> np.ndarray | N
 
     Returns:
         An array of rows x columns; None if the first layer isn't known to be a Dense one on an image, or is
-        pruned nowhere.
+        never pruned.
     """
-    model, shape = record.spec.model, record.resolved.get("input_shape")
-    path = None if model.build else DENSE_ON_PIXELS.get(model.name)
-    if path not in masks or not isinstance(shape, list | tuple) or len(shape) not in (2, 3):
+    path = kernel_on_pixels(record)
+    if path not in masks or masks[path].shape[0] != math.prod(record.resolved["input_shape"]):
         return None
-    if masks[path].shape[0] != math.prod(shape) or min(shape[:2]) < 2:
-        return None
-    return masks[path].reshape(*shape[:2], -1).sum(axis=2)
+    return masks[path].reshape(*record.resolved["input_shape"][:2], -1).sum(axis=2)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tf_lottery.analysis.claim import ANSWERS, UNTESTED
-from tf_lottery.analysis.claims import Told, judge
+from tf_lottery.analysis.claims import NOT_LEARNED, Told, judge
 from tf_lottery.analysis.findings import Findings
 
 ONE_REPLICATE = "One replicate: no claim can be decided. Set replicates: 3."
@@ -17,7 +17,7 @@ def claim_lines(told: Iterable[Told], untested: bool = False) -> list[str]:
         untested: Whether to tell for each untested claim what would test it, rather than their number.
     """
     told = list(told)
-    lines = []
+    lines = [NOT_LEARNED] if any(each.answer.why == NOT_LEARNED for each in told) else []
     for answer in ANSWERS:
         for each in told:
             if each.answer.answer == answer and (answer != UNTESTED or untested):

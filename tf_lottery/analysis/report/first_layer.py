@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery.analysis.pixels import DENSE_ON_PIXELS, per_pixel
+from tf_lottery.analysis.pixels import DENSE_ON_PIXELS, kernel_on_pixels, per_pixel
 from tf_lottery.analysis.report.blocks import Section, Text
 from tf_lottery.analysis.report.drawing import draw
 from tf_lottery.analysis.report.gather import Material
@@ -131,5 +131,7 @@ def _of(material: Material, arm: str, at: int) -> list[np.ndarray]:
 
 
 def _counts(material: Material, record: Record) -> np.ndarray | None:
+    if kernel_on_pixels(record) is None:
+        return None  # its masks needn't be read
     masks = material.read("masks", record, material.store.masks)
     return None if masks is None else per_pixel(masks, record)
