@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-all coverage lint bench tensorboard clean
+.PHONY: help demo docs test test-slow test-all coverage lint bench tensorboard clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ $(VENV)/ready: pyproject.toml constraints.txt
 
 demo: $(VENV)/ready ## Find winning tickets of LeNet-300-100 on the full MNIST
 	$(BIN)/tf-lottery run mnist_lenet_demo
+
+docs: $(VENV)/ready ## Build the documentation's site, strictly; open site/index.html
+	$(BIN)/python docs/generate
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet -f .mkdocs.yml
 
 test: $(VENV)/ready ## Run the tests
 	$(PYTEST) -m "not slow and not exhaustive"
@@ -47,5 +51,5 @@ tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tf-lottery tensorboard
 
 clean: ## Remove the environment and caches; studies in saved_models/ stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

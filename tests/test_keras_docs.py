@@ -91,3 +91,15 @@ def test_the_diff_of_the_readme_is_that_of_the_examples():
     (shown,) = re.findall(r"```diff\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     assert [line for line in shown.splitlines() if line[:1] in "+-"] == changed
     assert sum(line.startswith("+") for line in changed) == 4
+
+
+@pytest.mark.slow
+def test_rounds_by_hand_around_fit(digits, capsys):
+    names = {"x": digits.train.x, "y": digits.train.y}
+    names |= {"x_val": digits.validation.x, "y_val": digits.validation.y}
+    exec(block("set_weights(theta_0)"), names)
+    rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["100.0%", "81.4%", "66.3%", "54.1%", "44.3%"]
+    assert all(float(row.rstrip("]").split()[-1]) > 0.9 for row in rows)
+    survivors = names["plain"].get_layer("output").kernel.numpy()
+    assert (survivors != 0).sum() == 590

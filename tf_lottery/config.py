@@ -129,7 +129,7 @@ def _laid_over(before: Strict, own: dict[str, Any], where: str, kind: type[Stric
 class StudyConfig(Strict):
     """One study: data x model x training x pruning x rewind x arms x replicates.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> lottery.StudyConfig(name="mine", pruning={"rate": 0.3, "rounds": 2}).pruning.rate
         0.3
@@ -138,11 +138,17 @@ class StudyConfig(Strict):
     name: StudyName
     """The study's name, and the name of its directory under `saved_models/`."""
     description: str = ""
+    """What the study asks, in a few words, for `tf-lottery list` and the report."""
     data: DataConfig = DataConfig()
+    """Which examples are trained on, validated and tested."""
     model: ModelConfig = Field(default_factory=ModelConfig)
+    """Which network is trained."""
     training: TrainingConfig = TrainingConfig()
+    """How it is trained."""
     pruning: PruningConfig
+    """What is pruned after each round, and when the rounds end."""
     rewind: RewindConfig = RewindConfig()
+    """What the remaining weights return to before each round."""
     updates: UpdatesConfig = UpdatesConfig()
     """How masks change within a training, in the arms `gradual`, `set` and `rigl`. Others don't read it."""
     pretrain: PretrainConfig | None = None
@@ -155,10 +161,13 @@ class StudyConfig(Strict):
     """What is compared: lines of `tf_lottery.method.arms.CHAINS` and `ARMS`, or further arms that are
     `like` one of those. `ticket` comes first; it is left out only if no arm needs it."""
     replicates: int = Field(1, ge=1, le=10_000)
+    """How many times everything is trained, from seeds of its own each time. Intervals need two or more."""
     seed: Seed = 0
+    """What the seeds of all replicates follow from: initializations, orders of examples, random masks."""
     tolerance: float = Field(0.0, ge=0, le=1)
     """How far the validation accuracy of a matching ticket may be below the dense network's."""
     storage: StorageConfig = StorageConfig()
+    """What is written besides the results."""
 
     @field_validator("arms")
     @classmethod

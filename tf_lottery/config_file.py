@@ -127,7 +127,7 @@ def load_config(config: str | Path, overrides: Iterable[str] = ()) -> StudyConfi
         LotteryError: If there is no such config, its YAML doesn't parse, a key is unknown (the message
             names the nearest known one) or a value is out of range.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> lottery.load_config("mnist_lenet", ["pruning.rounds=8"]).pruning.rounds
         8

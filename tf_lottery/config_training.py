@@ -156,7 +156,9 @@ class TrainingConfig(Strict):
     optimizer: Annotated[str, AfterValidator(str.lower)] = "adam"
     """The name of a Keras optimizer."""
     learning_rate: float = Field(0.0012, gt=0)
+    """The optimizer's learning rate, which the schedule multiplies."""
     learning_rate_schedule: LearningRateConfig = LearningRateConfig()
+    """How the learning rate changes with the steps."""
     weight_decay: float = Field(0.0, ge=0)
     """The weight decay of kernels, as it appears in the gradient: `l2` adds `weight_decay * weight`.
     Other weights don't decay."""

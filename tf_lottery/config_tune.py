@@ -25,7 +25,9 @@ class RangeConfig(Strict):
     """The values from a least to a greatest one: numbers, or steps in one unit such as `1000it`."""
 
     min: int | float | str
+    """The least value."""
     max: int | float | str
+    """The greatest value."""
     step: int | float | str | None = None
     """The distance from one value to the next. Default: any value, of steps any whole number."""
     sampling: Literal["linear", "log"] = "linear"

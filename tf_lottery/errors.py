@@ -10,7 +10,7 @@ class LotteryError(ValueError):
     The message is one line that says what is wrong and what to do. The command line prints it
     without a traceback and exits with 2.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> try:
         ...     lottery.Execution(workers=0)

@@ -32,7 +32,7 @@ def load_tfmot() -> ModuleType:
     Raises:
         LotteryError: If the package can't be imported.
 
-    Example:
+    Examples:
         >>> from tf_lottery.tfmot import load_tfmot
         >>> decay = load_tfmot().sparsity.keras.PolynomialDecay(0.0, 0.9, 0, 1000)
     """
@@ -72,7 +72,7 @@ def ticket_from_tfmot(model: Any, initial: Any = None) -> Ticket:
         LotteryError: If the model is a Keras 3 model, isn't built or has nothing pruned, the initial
             weights belong to another model, a file is missing or can't be read, or tfmot isn't installed.
 
-    Example:
+    Examples:
         >>> import numpy as np, tf_keras, tf_lottery as lottery
         >>> output = tf_keras.layers.Dense(1, name="output")
         >>> stripped = tf_keras.Sequential([tf_keras.Input((4,)), output])

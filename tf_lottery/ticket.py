@@ -46,7 +46,7 @@ class Ticket:
         trained: Variable path -> array after training; empty if the ticket doesn't include them.
         provenance: Where the ticket comes from: study, round, seed, rewind point, ...
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> build = lambda: keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
         >>> model = lottery.make_prunable(build())

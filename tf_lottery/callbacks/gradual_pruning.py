@@ -31,7 +31,7 @@ class GradualPruning(keras.callbacks.Callback):
     Raises:
         LotteryError: If the numbers don't make a schedule, or the criterion or scope is unknown.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((10,)), keras.layers.Dense(10)])
         >>> model = lottery.make_prunable(plain)

@@ -25,7 +25,7 @@ class RewindSnapshot(keras.callbacks.Callback):
         LotteryError: In `fit`, if the step isn't reached, or lies between steps that Keras takes at once
             (`steps_per_execution`).
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tempfile, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> model = lottery.make_prunable(plain)

@@ -17,7 +17,7 @@ class SparsityLogger(keras.callbacks.Callback):
         log_dir: Log directory for TensorBoard; it may be the one of `keras.callbacks.TensorBoard`.
         first_epoch: Number to count epochs from: how many epochs earlier rounds have taken.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tempfile, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
         >>> model = lottery.make_prunable(plain)

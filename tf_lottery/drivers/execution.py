@@ -32,7 +32,7 @@ class Execution:
         strict_environment: Whether to refuse to mix runs of other package versions or processors.
         retry_failed: Whether to train runs that failed again.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> lottery.Execution(workers=4, shard="2/3").workers
         4

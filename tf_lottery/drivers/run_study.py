@@ -57,7 +57,7 @@ def run_study(
         LotteryError: If settings are wrong, data can't be obtained, the directory holds another study, the
             disk is full, or no run succeeds.
 
-    Example:
+    Examples:
         >>> records = run_study("digits_quick", execution=Execution(workers=2))  # doctest: +SKIP
     """
     if not isinstance(study, StudyConfig):

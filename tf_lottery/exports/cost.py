@@ -61,7 +61,7 @@ def cost(model: keras.Model) -> Cost:
     Raises:
         LotteryError: If the model isn't built, or isn't plain.
 
-    Example:
+    Examples:
         >>> import keras
         >>> from tf_lottery.exports.cost import cost
         >>> cost(keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])).flops

@@ -89,7 +89,7 @@ def export(
             ticket without training or a prunable model; if the format lacks an operation; if the export was
             refused. Existing files are then left as they are.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> hidden = keras.layers.Dense(100, "relu")
         >>> model = keras.Sequential([keras.Input((8,)), hidden, keras.layers.Dense(3)])

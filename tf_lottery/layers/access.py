@@ -51,7 +51,7 @@ def kernels(model: keras.Model) -> dict[str, tuple[keras.Variable, keras.Variabl
 def get_masks(model: keras.Model) -> masks_.Masks:
     """Return the masks of a prunable model: kernel path -> boolean array, True where a weight remains.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="output")])
         >>> model = lottery.make_prunable(plain)
@@ -82,7 +82,7 @@ def set_masks(model: keras.Model, masks: Mapping[str, np.ndarray]) -> None:
     Raises:
         LotteryError: If the paths, shapes or values don't fit the model.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="output")])
         >>> model = lottery.make_prunable(plain)
@@ -153,7 +153,7 @@ def prune(
         LotteryError: If the criterion, scope or pattern is unknown, a rate is out of range, a pattern
             matches no layer, or a layer would be left empty.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((10,)), keras.layers.Dense(10)])
         >>> model = lottery.make_prunable(plain)
@@ -210,7 +210,7 @@ def sparsity(model: keras.Model, over: str = "prunable") -> float:
     Raises:
         LotteryError: If `over` is neither of these, or the model has no prunable layers.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
         >>> model = lottery.make_prunable(plain)

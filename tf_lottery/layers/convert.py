@@ -57,7 +57,7 @@ def make_prunable(
             prunable, has no layer that can be pruned, or has a layer with LoRA or quantization, or if a
             rule matches no layer.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(2)])
         >>> model = lottery.make_prunable(plain)
@@ -143,7 +143,7 @@ def strip(model: keras.Model) -> keras.Model:
     Raises:
         LotteryError: If the model isn't prunable.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])
         >>> model = lottery.make_prunable(plain)
@@ -190,7 +190,7 @@ def freeze_zeros(model: keras.Model, **choice: Any) -> keras.Model:
     Raises:
         LotteryError: For the same reasons as `make_prunable`.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
         >>> plain.set_weights([np.array([[0.5], [0.0], [0.0], [2.0]])])

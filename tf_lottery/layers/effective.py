@@ -40,7 +40,7 @@ def effective_weights(
     Raises:
         LotteryError: If the model isn't prunable.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> from tf_lottery.layers.effective import effective_weights
         >>> stack = [keras.Input((2,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(1, name="b")]

@@ -58,7 +58,7 @@ def flops(model: keras.Model) -> Flops:
     Raises:
         LotteryError: If the model isn't prunable.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> from tf_lottery.layers.flops import flops
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)])

@@ -34,7 +34,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
     Raises:
         LotteryError: If the layer has no kernels that can be pruned.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> layer = lottery.PrunableLayer(keras.layers.Dense(2))
         >>> layer.build((None, 3))

@@ -75,7 +75,7 @@ def prunable_table(model: keras.Model) -> str:
     Raises:
         LotteryError: If it isn't a Keras model.
 
-    Example:
+    Examples:
         >>> import keras, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, name="hidden")])
         >>> print(lottery.prunable_table(lottery.make_prunable(plain)))

@@ -120,7 +120,7 @@ def ledger(records: Iterable[Finished]) -> list[Entry]:
     Returns:
         An entry for each record, in the same order.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> from tf_lottery.method.ledger import ledger
         >>> small = ["training.steps=20it", "training.evaluate_every=20it", "pruning.rounds=2"]

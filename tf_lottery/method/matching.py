@@ -53,7 +53,7 @@ def matching_round(records: Iterable[Finished], tolerance: float = 0.0, arm: str
             (0.005 is half a point).
         arm: The arm whose rounds are compared. Default: that of the dense network.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> lottery.matching_round([]) is None
         True

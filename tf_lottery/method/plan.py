@@ -42,7 +42,7 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
         The specs whose every predecessor is finished, by replicate, round, arm and trial. The list is empty
         when the study is finished.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> study = lottery.load_config("digits_quick", ["replicates=2", "data.digest=unknown"])
         >>> [spec.describe() for spec in lottery.plan(study, [])]

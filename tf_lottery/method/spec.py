@@ -38,7 +38,7 @@ class RunSpec(_FromJson):
     The labels (arm, replicate, round, trial) aren't part of the key, so two arms that ask for
     the same training share it.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> study = lottery.load_config("digits_quick", ["data.digest=unknown"])
         >>> spec, *_ = lottery.plan(study, [])
@@ -253,7 +253,7 @@ class Record(Finished):
     `early_stop_*` is measured at the step of minimum validation loss, counted from step 0
     of the network, and `final_*` after the last step.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> small = ["training.steps=20it", "training.evaluate_every=20it", "pruning.rounds=1"]
         >>> dense, ticket, *_ = lottery.run_study("digits_quick", "digits", overrides=small)

@@ -32,7 +32,7 @@ def nearest_width(count: Callable[[float], int], weights: int) -> float:
     Raises:
         LotteryError: If the number of weights doesn't follow the width, though it would have to.
 
-    Example:
+    Examples:
         >>> from tf_lottery.models.width import nearest_width
         >>> nearest_width(lambda width: 784 * round(300 * width) + round(300 * width) * 10, 794 * 75)
         0.25

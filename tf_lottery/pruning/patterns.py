@@ -103,7 +103,7 @@ def pattern(text: str, where: str = "pattern") -> Pattern:
     Raises:
         LotteryError: If it isn't one.
 
-    Example:
+    Examples:
         >>> pattern("block:4x2").sizes
         (4, 2)
     """

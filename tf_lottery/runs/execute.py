@@ -41,7 +41,7 @@ def execute(
         StudyError: If nothing can be written.
         LotteryError: If the settings don't fit the data or the model, or the training diverges.
 
-    Example:
+    Examples:
         >>> import tf_lottery as lottery
         >>> from pathlib import Path
         >>> from tf_lottery.paths import StudyPaths

@@ -61,7 +61,10 @@ class LotterySearch:
         layer_rates: Layer name pattern -> rate; 0 leaves a layer unpruned.
         min_density: The least fraction of each layer's weights that stays. Without it, layers may collapse
             with scope `global`.
-        include, exclude, kernels, frozen: What is prunable, as in `make_prunable`.
+        include: Which layers are prunable, as in `make_prunable`.
+        exclude: Which layers aren't.
+        kernels: Kernels of further layers, by layer class.
+        frozen: Whether frozen layers are pruned, too.
         monitor: The quantity that rounds are compared by, under the name that `fit` logs. Default: the
             validation accuracy if it is logged, else `val_loss`.
         mode: Whether more or less is better, `max` or `min`; `auto` decides by the name.
@@ -95,7 +98,7 @@ class LotterySearch:
     Raises:
         LotteryError: If any of these is out of range.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> x = np.random.default_rng(0).normal(size=(200, 8)).astype("float32")
         >>> y = x[:, :1] * x[:, 1:2]
@@ -173,10 +176,12 @@ class LotterySearch:
         """Run the search.
 
         Args:
-            x, y, *positional, **arguments: The arguments of `model.fit`: `validation_data`, `epochs`,
-                `callbacks`, `class_weight`, ... Keras's own callbacks start each round afresh, and their
-                files get the round in their names. `epochs` is the number of epochs of each round, rewound
-                ones included.
+            x: The training data, as `model.fit` takes it: arrays, a `tf.data.Dataset` or a `PyDataset`.
+            y: The targets, where `x` doesn't have them.
+            *positional: Further arguments of `model.fit`, in its order.
+            **arguments: Further arguments of `model.fit`: `validation_data`, `epochs`, `callbacks`,
+                `class_weight`, ... Keras's own callbacks start each round afresh, and their files get the
+                round in their names. `epochs` is the number of epochs of each round, rewound ones included.
 
         Returns:
             The result, with the table, the tickets and the trained networks.

@@ -18,7 +18,7 @@ class RewindManager:
     Args:
         directory: Where the states are kept, one file `<step>it.npz` for each rewind point.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> plain = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="output")])
         >>> model, optimizer = lottery.make_prunable(plain), keras.optimizers.Adam()

@@ -65,7 +65,7 @@ class LotteryTuner:
     Raises:
         LotteryError: If any of these is out of range.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> x = np.random.default_rng(0).normal(size=(200, 8)).astype("float32")
         >>> y = x[:, :1] * x[:, 1:2]
@@ -120,7 +120,10 @@ class LotteryTuner:
         """Try candidates, or go on with a tuning that was interrupted: finished rounds aren't trained again.
 
         Args:
-            x, y, *positional, **arguments: The arguments of `model.fit`, as `LotterySearch.fit` takes them.
+            x: The training data, as `LotterySearch.fit` takes it.
+            y: The targets, where `x` doesn't have them.
+            *positional: Further arguments of `model.fit`, in its order.
+            **arguments: Further arguments of `model.fit`.
 
         Returns:
             What the candidates came to. One that fails is in it with the reason.

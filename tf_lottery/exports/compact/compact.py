@@ -65,7 +65,7 @@ def compact(model: keras.Model) -> Compacted:
     Raises:
         LotteryError: If it is another kind of model, or one that Keras can't copy.
 
-    Example:
+    Examples:
         >>> import keras, numpy as np, tf_lottery as lottery
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
         >>> model.set_weights(

@@ -1,21 +1,22 @@
-"""The README's Python, as it stands there, on real digits."""
+"""What docs/studies.md and the README promise of studies: their Python and YAML, as it stands there."""
 
 import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from tf_lottery import config_file
 from tf_lottery.data.augment import make_augment
 from tf_lottery.ticket import Ticket
 from tf_lottery.training.learning_rates import make_learning_rates
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs/studies.md").read_text()
 
 
-def block(language, text):
-    (found,) = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.S) if text in b]
+def block(language, text, page=PAGE):
+    (found,) = [b for b in re.findall(rf"```{language}\n(.*?)```", page, re.S) if text in b]
     return found
 
 
@@ -29,18 +30,6 @@ def test_a_whole_study_from_python(tmp_path, monkeypatch, capsys):
         ["ticket", "2", "64.3%"],
         ["random_reinit", "2", "64.3%"],
     ]
-
-
-@pytest.mark.slow
-def test_rounds_by_hand_around_fit(digits, capsys):
-    names = {"x": digits.train.x, "y": digits.train.y}
-    names |= {"x_val": digits.validation.x, "y_val": digits.validation.y}
-    exec(block("python", "set_weights(theta_0)"), names)
-    rows = capsys.readouterr().out.splitlines()
-    assert [row.split()[0] for row in rows] == ["100.0%", "81.4%", "66.3%", "54.1%", "44.3%"]
-    assert all(float(row.rstrip("]").split()[-1]) > 0.9 for row in rows)
-    survivors = names["plain"].get_layer("output").kernel.numpy()
-    assert (survivors != 0).sum() == 590
 
 
 def test_the_yaml_is_a_valid_study(tmp_path):
@@ -60,13 +49,21 @@ def test_the_deeper_yaml_is_a_valid_study_of_things_that_there_are(tmp_path):
     assert np.allclose(rates(np.array([0, 351, 91 * 351, 181 * 351])), [0.1 / 351, 0.1, 0.01, 0.001])
 
 
+def test_the_yaml_of_the_readme_is_a_valid_study(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(block("yaml", "small_net", README))
+    study = config_file.load_config(file)
+    assert list(study.arms) == ["ticket", "random_reinit", "shuffled", "one_shot"]
+    assert len(README.splitlines()) <= 150
+
+
 def test_every_shipped_config_is_named_in_the_list_of_presets():
-    assert "tf-lottery list" in README
-    presets = (Path(__file__).parent.parent / "docs/papers.md").read_text()
+    assert "tf-lottery list" in PAGE
+    presets = (ROOT / "docs/papers.md").read_text()
     assert "docs/papers.md" in README
     for name in config_file.shipped():
         assert f"`{name}`" in presets
-    for name in re.findall(r"`((?:papers/|mnist_lenet|cifar10_)[a-z0-9_]+)`", presets + README):
+    for name in re.findall(r"`((?:papers/|mnist_lenet|cifar10_)[a-z0-9_]+)`", presets + README + PAGE):
         assert name in config_file.shipped()
 
 

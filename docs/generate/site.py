@@ -1,0 +1,64 @@
+"""What the site has besides docs/: the project's own pages and the examples. mkdocs calls this."""
+
+import ast
+import re
+from pathlib import Path
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parent.parent.parent
+
+JOINED = {
+    "README.md": "index.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
+}
+"""Pages that lie at the top of the repository -> where they stand in the site."""
+
+ELSEWHERE = {
+    **{f"../{name}": page for name, page in JOINED.items()},
+    "../examples": "examples.md",
+    "examples": "examples.md",
+}
+"""Links to what lies outside docs/ -> the page that has it."""
+
+
+def examples() -> str:
+    """Return the page of the examples: each with its docstring and its code."""
+    parts = [
+        "# Examples\n\nScripts to paste; a test runs each. `python examples/NAME.py`, `--small` for a look.\n"
+    ]
+    for path in sorted(ROOT.glob("examples/*.py")):
+        source = path.read_text()
+        tree = ast.parse(source)
+        told = (ast.get_docstring(tree) or "").replace("```", "")
+        first, _, rest = told.partition("\n\n")
+        code = "\n".join(source.splitlines()[tree.body[0].end_lineno :]).strip()
+        about = f"{' '.join(first.split())}\n\n```text\n{rest}\n```\n" if rest else f"{first}\n"
+        parts.append(f"## {path.name}\n\n{about}\n```python\n{code}\n```\n")
+    return "\n".join(parts)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Join the pages that lie outside docs/."""
+    pages = {page: (ROOT / name).read_text() for name, page in JOINED.items()}
+    for page, text in {**pages, "examples.md": examples()}.items():
+        files.append(File.generated(config, page, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links that leave docs/, or come from outside it, into the site's."""
+
+    def inside(link: re.Match) -> str:
+        target, anchor = link[1], link[2] or ""
+        if page.file.src_uri in JOINED.values():
+            target = JOINED.get(target, target.removeprefix("docs/"))
+        if script := re.fullmatch(r"(?:\.\./)?examples/(\w+)\.py", target):
+            return f"](examples.md#{script[1]}py)"
+        return f"]({ELSEWHERE.get(target.rstrip('/'), target)}{anchor})"
+
+    return re.sub(r"\]\(([^)#\s]+)(#[^)\s]*)?\)", inside, markdown)
