@@ -43,7 +43,8 @@ class RewindSnapshot(keras.callbacks.Callback):
         super().__init__()
         self.step = steps.validate(f"{step}it" if isinstance(step, int) else step)
         self.directory, self.first_step = Path(directory), first_step
-        self.digest = self.kept_at = None
+        self.digest: str | None = None
+        self.kept_at: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Save the state if the rewind point is the step at which this training starts."""
