@@ -51,6 +51,7 @@ tensorboard: $(VENV)/ready ## Watch all studies in the browser
 
 dist: $(VENV)/ready ## Build the wheel and the sdist in dist/, and check them
 	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt twine
 	$(BIN)/python -m build
 	$(BIN)/twine check --strict dist/*
 
