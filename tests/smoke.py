@@ -42,11 +42,13 @@ class Smoke:
     Args:
         folder: A directory for both.
         python: The interpreter that the environment is made with.
+        environment: An environment to use again. Default: a fresh one.
     """
 
-    def __init__(self, folder: Path, python: str):
-        self.folder, self.environment = folder, folder / "environment"
-        self.run("a fresh environment", python, "-m", "venv", str(self.environment))
+    def __init__(self, folder: Path, python: str, environment: Path | None = None):
+        self.folder, self.environment = folder, (environment or folder / "environment").absolute()
+        if environment is None:
+            self.run("a fresh environment", python, "-m", "venv", str(self.environment))
 
     @property
     def python(self) -> str:
@@ -86,7 +88,7 @@ class Smoke:
         assert list(empty.rglob("saved_model.pb")), "no SavedModel"
 
     def examples(self, root: Path, empty: Path) -> None:
-        """Run each example in its small setting."""
+        """Run each example in its small setting, and each notebook as it is."""
         for path in sorted((root / "examples").glob("*.py")):
             text, options = path.read_text(), list[str]()
             if "--small" in text:
@@ -94,6 +96,13 @@ class Smoke:
             if "--sentences" in text:  # in place of those that are downloaded
                 options += ["--sentences", str(root / "tests/data/sentences_small.json")]
             self.run(path.name, self.python, str(path), *options, cwd=empty)
+        notebooks = sorted((root / "examples").glob("*.ipynb"))
+        if notebooks:
+            self.install("pip install nbclient", "nbclient", "ipykernel")
+        for path in notebooks:
+            copy = empty / path.name  # a notebook runs where it lies
+            copy.write_text(path.read_text())
+            self.run(path.name, str(self.environment / "bin/jupyter-execute"), str(copy), cwd=empty)
 
     def types(self, empty: Path) -> None:
         """Check a user's typed code strictly against what is installed."""
@@ -118,18 +127,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("artifacts", nargs="+", type=Path)
     parser.add_argument("--python", default=sys.executable, help="the Python to test on")
+    parser.add_argument("--environment", type=Path, help="an environment to use in place of a fresh one")
     parser.add_argument("--tests", nargs="*", default=[], help="tests that an unpacked sdist passes, too")
     options = parser.parse_args()
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = ",".join(extra for extra in USED if extra in settings["optional-dependencies"])
     with tempfile.TemporaryDirectory() as folder:
-        smoke = Smoke(Path(folder), options.python)
+        smoke = Smoke(Path(folder), options.python, options.environment)
         for artifact in options.artifacts:
             began = time.monotonic()
             print(artifact.name, flush=True)
             root, empty = unpacked(artifact, Path(folder)), Path(folder) / f"empty{artifact.suffix}"
             empty.mkdir()
-            if artifact != options.artifacts[0]:
+            if options.environment or artifact != options.artifacts[0]:
                 smoke.run("pip uninstall", smoke.python, "-m", "pip", "uninstall", "--yes", "tf_lottery")
             smoke.install("pip install", f"tf_lottery[{extras}] @ {artifact.resolve().as_uri()}")
             smoke.use(empty)

@@ -22,8 +22,7 @@ class RewindSnapshot(keras.callbacks.Callback):
         kept_at: Training step at which the state was saved.
 
     Raises:
-        LotteryError: In `fit`, if the step isn't reached, or lies between steps that Keras takes at once
-            (`steps_per_execution`).
+        LotteryError: In `fit`, if the step isn't reached, or Keras (`steps_per_execution`) passes over it.
 
     Example:
         >>> import keras, numpy as np, tempfile, tf_lottery as lottery
