@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 # Two workers; a file's tests stay together, files that take longest come first (tests/balance.py).
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
+SMOKE_PYTHON ?= $(PYTHON)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-slow test-all coverage lint bench tensorboard clean
+.PHONY: help demo docs test test-slow test-all coverage lint bench tensorboard dist smoke clean
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +42,10 @@ test-all: $(VENV)/ready ## Run every test, whole matrices too
 coverage: $(VENV)/ready ## Run both, and say which lines of tf_lottery none reaches
 	$(PYTEST) -m "not exhaustive" --cov --cov-report=term-missing:skip-covered
 
-lint: $(VENV)/ready ## Check style and formatting
+lint: $(VENV)/ready ## Check style, formatting and the types of the public names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: $(VENV)/ready ## Measure our loop against Keras fit and tfmot
 	$(BIN)/python benchmarks/steps.py lenet lenet_dropout conv2 --repeats 3
@@ -50,6 +53,15 @@ bench: $(VENV)/ready ## Measure our loop against Keras fit and tfmot
 tensorboard: $(VENV)/ready ## Watch all studies in the browser
 	$(BIN)/tf-lottery tensorboard
 
+dist: $(VENV)/ready ## Build the wheel and the sdist in dist/, and check them
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt twine
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+smoke: dist ## Install both in a fresh environment and use them (SMOKE_PYTHON=python3.12)
+	$(BIN)/python tests/smoke.py dist/*.whl dist/*.tar.gz --python $(SMOKE_PYTHON) --tests tests/pruning tests/test_docs.py
+
 clean: ## Remove the environment and caches; studies in saved_models/ stay
-	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .coverage .coverage.*
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

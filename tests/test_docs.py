@@ -126,6 +126,8 @@ def test_make_help_names_every_target():
         "lint",
         "bench",
         "tensorboard",
+        "dist",
+        "smoke",
         "clean",
         "help",
     } <= described

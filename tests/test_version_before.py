@@ -57,6 +57,7 @@ def test_a_finished_study_is_finished(before):
     ]
     assert len(there) == 4
     assert written(before / "study") == there
+    assert {record.environment["tf_lottery"] for record in records} == {"0.1.0"} != {lottery.__version__}
 
 
 def test_a_study_that_is_extended_trains_what_is_new(before):

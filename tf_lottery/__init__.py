@@ -20,8 +20,9 @@ The public API, loaded when it is first used:
 
 import importlib
 import sys
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Execution": "tf_lottery.drivers.execution",
@@ -55,13 +56,43 @@ _PUBLIC = {
 __all__ = sorted(_PUBLIC)
 
 
-def __getattr__(name: str):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tf_lottery' has no attribute {name!r}")
-    value = importlib.import_module(_PUBLIC[name])
-    value = value if name == "callbacks" else getattr(value, name)
-    globals()[name] = value
-    return value
+if TYPE_CHECKING:  # what a type checker and an editor see of the names that are loaded when they are used
+    from tf_lottery import callbacks as callbacks
+    from tf_lottery.config import StudyConfig as StudyConfig
+    from tf_lottery.config_file import load_config as load_config
+    from tf_lottery.drivers.execution import Execution as Execution
+    from tf_lottery.errors import LotteryError as LotteryError
+    from tf_lottery.exports.compact.compact import compact as compact
+    from tf_lottery.exports.export import export as export
+    from tf_lottery.layers.access import get_masks as get_masks
+    from tf_lottery.layers.access import prune as prune
+    from tf_lottery.layers.access import set_masks as set_masks
+    from tf_lottery.layers.access import sparsity as sparsity
+    from tf_lottery.layers.convert import freeze_zeros as freeze_zeros
+    from tf_lottery.layers.convert import make_prunable as make_prunable
+    from tf_lottery.layers.convert import strip as strip
+    from tf_lottery.layers.prunable import PrunableLayer as PrunableLayer
+    from tf_lottery.layers.table import prunable_table as prunable_table
+    from tf_lottery.method.matching import matching_round as matching_round
+    from tf_lottery.method.plan import plan as plan
+    from tf_lottery.method.spec import Record as Record
+    from tf_lottery.method.spec import RunSpec as RunSpec
+    from tf_lottery.runs.execute import execute as execute
+    from tf_lottery.search.search import LotterySearch as LotterySearch
+    from tf_lottery.study_records import run_study as run_study
+    from tf_lottery.tfmot import ticket_from_tfmot as ticket_from_tfmot
+    from tf_lottery.ticket import Ticket as Ticket
+    from tf_lottery.training.rewind import RewindManager as RewindManager
+    from tf_lottery.tuning.search_tuner import LotteryTuner as LotteryTuner
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'tf_lottery' has no attribute {name!r}")
+        value = importlib.import_module(_PUBLIC[name])
+        value = value if name == "callbacks" else getattr(value, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -233,7 +233,7 @@ class StudyConfig(Strict):
         Raises:
             ValueError: If the settings of `pretrain` aren't settings of a study.
         """
-        own = self.pretrain
+        own = self.pretrain or PretrainConfig()
         steps = {"steps": own.steps} if own.steps else {}
         changed = {
             "training": _laid_over(self.training, {**own.training, **steps}, "pretrain.training"),
@@ -267,7 +267,7 @@ class StudyConfig(Strict):
 
     def determinants(self) -> dict:
         """Return the settings that decide what a run is."""
-        free = {
+        free: Any = {
             "name": True,
             "description": True,
             "arms": True,

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, overload
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -172,9 +172,13 @@ def read(config: str | Path, overrides: Iterable[str] = ()) -> tuple[dict[str, A
     return settings, str(path)
 
 
+@overload
+def validate(settings: dict[str, Any], source: str = "the config") -> StudyConfig: ...
+@overload
+def validate(settings: dict[str, Any], source: str, model: type[Config]) -> Config: ...
 def validate(
-    settings: dict[str, Any], source: str = "the config", model: type[Config] = StudyConfig
-) -> Config:
+    settings: dict[str, Any], source: str = "the config", model: type[BaseModel] = StudyConfig
+) -> BaseModel:
     """Turn a mapping into a `StudyConfig`.
 
     Args:
@@ -192,7 +196,7 @@ def validate(
         errors = error.errors(include_url=False)
         # A misspelt key also appears as a missing one; the misspelt name says more.
         errors.sort(key=lambda each: each["type"] != "extra_forbidden")
-        raise LotteryError(f"{source}: {_explain(errors[0], model)}") from error
+        raise LotteryError(f"{source}: {_explain(dict(errors[0]), model)}") from error
 
 
 def dump(study: StudyConfig) -> str:

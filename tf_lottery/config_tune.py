@@ -41,7 +41,8 @@ class RangeConfig(Strict):
     @property
     def bounds(self) -> tuple[Any, Any, Any]:
         """The least and the greatest number and the distance, without their unit."""
-        return tuple(int(each[:-2]) if isinstance(each, str) else each for each in self._given)
+        least, most, distance = (int(each[:-2]) if isinstance(each, str) else each for each in self._given)
+        return least, most, distance
 
     @property
     def _given(self) -> tuple[Any, Any, Any]:

@@ -161,7 +161,14 @@ class StudyPaths:
 
     def is_ours(self, name: str) -> bool:
         """Return whether a study that was started here may have left something with this name."""
-        known = (self.log, self.connectivity, self.locks, self.damaged, self.runs, self.tensorboard)
+        known: tuple[Path, ...] = (
+            self.log,
+            self.connectivity,
+            self.locks,
+            self.damaged,
+            self.runs,
+            self.tensorboard,
+        )
         known += (self.report, self.figures)
         is_worker_log = bool(re.fullmatch(r"worker_\d+\.log", name))
         return is_worker_log or name in {path.name for path in known} or is_temporary(self.root / name)

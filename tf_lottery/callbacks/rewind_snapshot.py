@@ -22,8 +22,7 @@ class RewindSnapshot(keras.callbacks.Callback):
         kept_at: Training step at which the state was saved.
 
     Raises:
-        LotteryError: In `fit`, if the step isn't reached, or lies between steps that Keras takes at once
-            (`steps_per_execution`).
+        LotteryError: In `fit`, if the step isn't reached, or Keras (`steps_per_execution`) passes over it.
 
     Examples:
         >>> import keras, numpy as np, tempfile, tf_lottery as lottery
@@ -43,7 +42,8 @@ class RewindSnapshot(keras.callbacks.Callback):
         super().__init__()
         self.step = steps.validate(f"{step}it" if isinstance(step, int) else step)
         self.directory, self.first_step = Path(directory), first_step
-        self.digest = self.kept_at = None
+        self.digest: str | None = None
+        self.kept_at: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Save the state if the rewind point is the step at which this training starts."""

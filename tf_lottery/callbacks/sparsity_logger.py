@@ -49,10 +49,13 @@ class SparsityLogger(keras.callbacks.Callback):
             f"sparsity by kernel/{path}": 1 - np.count_nonzero(mask) / mask.size
             for path, mask in masks.items()
         }
+        if self._events is None:  # nothing is trained
+            return
         for tag, value in curves.items():
             self._events.scalar(tag, value, self.first_epoch + epoch)
         self._events.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Close the log file."""
-        self._events.close()
+        if self._events is not None:
+            self._events.close()

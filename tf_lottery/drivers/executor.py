@@ -15,8 +15,11 @@ class Executor(Protocol):
         here: Whether this process itself trains and tells the observer of its progress.
     """
 
-    slots: int
-    here: bool
+    @property
+    def slots(self) -> int: ...
+
+    @property
+    def here(self) -> bool: ...
 
     def check(self, study: StudyConfig) -> None:
         """Check that a study fits its data and its network; raise a LotteryError if it doesn't."""

@@ -71,21 +71,27 @@ def cost(model: keras.Model) -> Cost:
     kernels = {
         id(kernel): _sizes(kernel) for kernel in PrunableChoice(frozen=True).kernels_of(model).values()
     }
-    flops, uncounted = np.zeros(2, np.int64), {}
+    flops, uncounted = np.zeros(2, np.int64), dict[str, None]()
     for path, layer, positions in layer_calls(model):
         used = [kernels[id(variable)] for variable in layer.weights if id(variable) in kernels]
-        if used and positions is None:
+        if not used:
+            continue
+        if positions is None:
             uncounted[path] = None
-        elif used:
+        else:
             flops += 2 * positions * np.sum(used, axis=0)
     weights = np.sum([np.zeros(2, np.int64), *kernels.values()], axis=0)
     sizes = {id(v): _sizes(v) for v in model.weights}
     parameters, nonzero = np.sum([np.zeros(2, np.int64), *sizes.values()], axis=0)
     return Cost(
-        *map(int, (*weights, *flops, parameters)),
-        tuple(uncounted),
-        int(nonzero),
-        tuple(unknown_kernels(model)),
+        weights=int(weights[0]),
+        surviving_weights=int(weights[1]),
+        flops=int(flops[0]),
+        surviving_flops=int(flops[1]),
+        parameters=int(parameters),
+        uncounted=tuple(uncounted),
+        nonzero=int(nonzero),
+        unknown=tuple(unknown_kernels(model)),
     )
 
 

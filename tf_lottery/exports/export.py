@@ -123,7 +123,7 @@ def export(
         measurement = Measurement(source, source.of(dense), temporary / "work", threads, noted)
         made = temporary / "made"
         made.mkdir()
-        rows = []
+        rows: list[ExportRow] = []
         for number, (name, kind) in enumerate(chosen.items(), 1):
             measurement.stage = f"{number} of {len(chosen)}, "
             kind = _with_loss(kind, accuracy_loss)
@@ -199,7 +199,9 @@ def _row_if_not_needed(name: str, kind: Format, rows: Sequence[ExportRow]) -> Ex
     if name != "litert int8_qat" or int8 is None or int8.status != "verified":
         return None
     measured = int8.verified
-    if measured.accuracy is None or measured.source_accuracy - measured.accuracy > kind.limits.accuracy / 2:
+    if measured is None or measured.accuracy is None or measured.source_accuracy is None:
+        return None
+    if measured.source_accuracy - measured.accuracy > kind.limits.accuracy / 2:
         return None
     lost = 100 * (measured.source_accuracy - measured.accuracy)
     return ExportRow(

@@ -254,5 +254,6 @@ def _check_masked(model: keras.Model, chosen: set[int], copy: keras.Model) -> No
 def _scope(model: keras.Model):
     """Return the scope of the strategy under which a model was created, unless one is already active."""
     strategy = getattr(model, "distribute_strategy", None)
-    outside = strategy is None or tf.distribute.has_strategy()
-    return contextlib.nullcontext() if outside else strategy.scope()
+    if strategy is None or tf.distribute.has_strategy():
+        return contextlib.nullcontext()
+    return strategy.scope()

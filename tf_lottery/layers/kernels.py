@@ -98,7 +98,8 @@ class PrunableChoice:
         """
         trained = {id(variable) for variable in model.trainable_variables}
         paths = {id(variable): path for path, variable in named_variables(model).items()}
-        chosen_kernels, unused = {}, {*self.include, *self.exclude, *self.kernels}
+        chosen_kernels: dict[str, keras.Variable] = {}
+        unused = {*self.include, *self.exclude, *self.kernels}
         patterns = self._patterns(model)
         for path, layer, above in walk(model):
             chosen = not self.include

@@ -139,7 +139,7 @@ class PrunableLayer(keras.layers.Wrapper, HoldsMasks):
         if self._chosen is not None:
             # Names that Keras numbers (`dense_3`) differ in another process.
             chosen = {id(kernel) for kernel, _ in self._masked}
-            indices = [i for i, v in enumerate(self.layer.weights) if id(v) in chosen]
+            indices: list[str | int] = [i for i, v in enumerate(self.layer.weights) if id(v) in chosen]
             config["kernels"] = indices or list(self._chosen)
         return config
 

@@ -1,13 +1,13 @@
 """Applies a ticket's masks and weights to a model."""
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
 import keras
 import numpy as np
 
-from tf_lottery.arrays import Arrays
 from tf_lottery.errors import LotteryError
 from tf_lottery.layers.access import get_masks, set_masks
 from tf_lottery.layers.convert import make_prunable_kernels
@@ -21,9 +21,9 @@ _OTHER = "other/"
 
 def apply_ticket(
     model: keras.Model,
-    masks: Arrays,
-    start: Arrays,
-    trained: Arrays,
+    masks: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
+    trained: Mapping[str, np.ndarray],
     weights: Literal["start", "trained"] | None,
     partial: bool,
 ) -> keras.Model:
@@ -66,7 +66,12 @@ def apply_ticket(
     return model
 
 
-def _values(masks: Arrays, start: Arrays, trained: Arrays, weights: str | None) -> dict[str, np.ndarray]:
+def _values(
+    masks: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
+    trained: Mapping[str, np.ndarray],
+    weights: str | None,
+) -> dict[str, np.ndarray]:
     """Return path -> array of the ticket's weights to apply, or of its masks if it has none."""
     if weights not in ("start", "trained", None):
         raise LotteryError(f"Expected weights to be 'start', 'trained' or None. Received: {weights!r}")

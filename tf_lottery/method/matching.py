@@ -20,7 +20,7 @@ ROUNDING = 1e-12
 
 
 def by_round(
-    records: Iterable[Finished], value: Callable[[Finished], float], arm: str | None = None
+    records: Iterable[Run], value: Callable[[Run], float], arm: str | None = None
 ) -> dict[int, list[float]]:
     """Return round -> one value for each replicate, averaged over its trials; rounds are in order.
 

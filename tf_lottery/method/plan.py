@@ -21,7 +21,7 @@ from tf_lottery.method.arms import (
 )
 from tf_lottery.method.check import check_arms
 from tf_lottery.method.dense import dense, pretraining, rewind_points
-from tf_lottery.method.matching import ROUNDING
+from tf_lottery.method.matching import ROUNDING, Run
 from tf_lottery.method.place import Place
 from tf_lottery.method.spec import Finished, RunSpec
 
@@ -49,7 +49,7 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
         ['ticket replicate 0 round 0', 'ticket replicate 1 round 0']
     """
     finished = {record.key: record for record in records}
-    waiting = {}
+    waiting: dict[str, RunSpec] = {}
     for spec in reached(study, finished):
         awaited = {spec.masks_of, spec.pretrained} - {None}
         if awaited <= finished.keys() and not _is_finished(spec, finished):
@@ -57,7 +57,7 @@ def plan(study: StudyConfig, records: Iterable[Finished]) -> list[RunSpec]:
     return list(waiting.values())
 
 
-def collect(study: StudyConfig, records: Iterable[Finished]) -> list[Finished]:
+def collect(study: StudyConfig, records: Iterable[Run]) -> list[Run]:
     """Return the study's finished runs, labelled with their place in it, in the same order."""
     finished = {record.key: record for record in records}
     specs = [spec for spec in reached(study, finished) if _is_finished(spec, finished)]
@@ -75,7 +75,7 @@ def foreseen(study: StudyConfig) -> list[RunSpec] | None:
     _check(study)
     if _ends_by_a_rule(study):
         return None
-    rounds = {arm: settings_of(study, arm).pruning.rounds for arm in study.arms}
+    rounds = {arm: settings_of(study, arm).pruning.rounds or 0 for arm in study.arms}  # None ends by a rule
     return _grown(study, lambda arm, chain: len(chain) <= rounds[arm], lambda spec: True)
 
 
@@ -165,8 +165,8 @@ def _grown(
         if grown is not None:
             grown[arm] = chains
         if function_name(study, arm) in FOLLOWING:
-            for chains in replicates:
-                chain, followed = chains[arm], chains[study.arms[arm].on]
+            for replicate in replicates:
+                chain, followed = replicate[arm], replicate[study.arms[arm].on]
                 while len(chain) < len(followed) and is_finished(chain[-1]):
                     chain.append(_next(study, arm, settings, chain))
             continue
@@ -290,7 +290,7 @@ def _fell(study: StudyConfig, chains: list[Chain], round: int, finished: Mapping
     def mean(at: int) -> float:
         return sum(finished[chain[at].key].monitored for chain in chains) / len(chains)
 
-    return mean(0) - mean(round) > study.pruning.max_accuracy_drop + ROUNDING
+    return mean(0) - mean(round) > (study.pruning.max_accuracy_drop or 0.0) + ROUNDING
 
 
 def _check(study: StudyConfig) -> None:

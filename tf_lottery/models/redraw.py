@@ -8,7 +8,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_lottery.arrays import Arrays
 from tf_lottery.config import ModelConfig
 from tf_lottery.errors import LotteryError, reason_of
 from tf_lottery.layers.paths import named_variables
@@ -23,8 +22,8 @@ _GIVE_BUILD = "Give build=, a function that builds the plain model."
 
 
 def redraw_ticket(
-    masks: Arrays,
-    start: Arrays,
+    masks: Mapping[str, np.ndarray],
+    start: Mapping[str, np.ndarray],
     provenance: Mapping[str, Any],
     seed: int,
     build: Callable[[], keras.Model] | None,

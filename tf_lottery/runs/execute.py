@@ -1,6 +1,7 @@
 """`execute`: one run. Build, mask, start, train, measure, store."""
 
 import time
+from typing import cast
 
 from tf_lottery.data.order import BatchOrder
 from tf_lottery.length import Length
@@ -16,6 +17,7 @@ from tf_lottery.store.environment import environment
 from tf_lottery.store.store import Store
 from tf_lottery.training.checkpoint import Cadence
 from tf_lottery.training.early_stop import EarlyStop
+from tf_lottery.training.mask_updates import Changing
 from tf_lottery.training.measured import train
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
@@ -73,7 +75,8 @@ def execute(
     choice = engines.choose(spec, trainer, dataset, last - start.first_step)
     engine = choice.engine
     order = BatchOrder(spec.order_seed, len(dataset.train), spec.training.batch_size)
-    updates = mask_updates(spec, engine, trainer, length, order)
+    changing = cast(Changing, engine)  # as the dense engine is, which trains what has updates
+    updates = mask_updates(spec, changing, trainer, length, order)
     rewind_points = Snapshots(engine, RewindManager(run.rewind), snapshots)
     early_stop = EarlyStop(_masks_are_last_at(spec, length))
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)

@@ -27,7 +27,9 @@ class Subject(Protocol):
     """
 
     model: keras.Model
-    frozen: Sequence[str]
+
+    @property
+    def frozen(self) -> Sequence[str]: ...
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return kernel path -> shape, of all prunable kernels."""

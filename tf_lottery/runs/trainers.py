@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, Strict, TrainingConfig
+from tf_lottery.config import DataConfig, LearningRateConfig, ModelConfig, TrainingConfig
 from tf_lottery.data import sources
 from tf_lottery.data.split import Dataset, split
 from tf_lottery.method.spec import RunSpec
@@ -34,12 +34,11 @@ class Trainers:
     def trainer(self, spec: RunSpec) -> Trainer:
         """Return a trainer for a run, compiled unless another engine may train the run."""
         model, _ = self.narrowed(spec)
-        parts: tuple[Strict, ...] = (spec.data, model, spec.training)
         key = "".join(part.model_dump_json() for part in (spec.data, model, _compiled(spec.training)))
 
         def make() -> Trainer:
             compile_rule.configure(spec.training)
-            trainer = Trainer(*parts, self.dataset(spec.data))
+            trainer = Trainer(spec.data, model, spec.training, self.dataset(spec.data))
             if spec.training.engine == "dense":
                 trainer.compile()  # what can't be compiled ends the study, not a run
             return trainer

@@ -1,6 +1,7 @@
 """The result of a search: table, picture, tickets, trained networks."""
 
 from pathlib import Path
+from typing import cast
 
 import keras
 
@@ -41,7 +42,7 @@ class SearchResult:
     ):
         self._study, self._store, self._network = study, store, network
         self._temporary = temporary  # lives as long as the result
-        self._results = Results(collect(study, store.records()))
+        self._results = Results(collect(study, cast(list[FitRecord], store.records())))
         self.records: list[FitRecord] = self._results.records
         self.monitor = self.records[0].monitor
         self.theta_0, self.directory, self.ended = network.theta_0, store.paths.root, ended

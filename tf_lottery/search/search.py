@@ -213,8 +213,8 @@ class LotterySearch:
             rates, kind = rates_of(kernels, pruning.rate, pruning.layer_rates), read_pattern(pruning.pattern)
             if kind.kind != SINGLE:
                 check_units(network.model, kind, rates, f"Pattern {pruning.pattern} of arm {arm!r}")
-        temporary = None if self._directory else Temporary()
-        paths = StudyPaths(Path(self._directory or temporary.name))
+        temporary: Temporary | None = None
+        paths = StudyPaths(Path(self._directory or (temporary := Temporary()).name))
         check_directory(paths.root)
         store = SearchStore(paths)
         with held(paths.root / ".lock") as acquired:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tf_lottery import arrays, atomic
 from tf_lottery.config import StorageConfig
@@ -42,7 +42,7 @@ class Store:
 
     def __init__(self, paths: StudyPaths, storage: StorageConfig | None = None):
         self.paths, self.storage = paths, storage or StorageConfig()
-        self._reader = record_file.RecordReader(self.record_type)
+        self._reader: record_file.RecordReader[Any] = record_file.RecordReader(self.record_type)
 
     @property
     def checkpoint_every(self) -> str:

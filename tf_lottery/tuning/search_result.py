@@ -142,7 +142,7 @@ class TunedSearches:
         """Add a candidate."""
         self.tried.append(tried)
         if tried.outcome is not None:
-            self.front.add(tried, tried.outcome)
+            self.front.add(tried, tried.outcome)  # type: ignore[arg-type]  # it has what a front reads
 
     def summary(self, most: int = 10) -> str:
         """Return the best candidates as a table, followed by the finding in words.
@@ -203,6 +203,7 @@ class TunedSearches:
 
     def _row(self, tried: TriedSearch, names: Sequence[str]) -> list[str]:
         result, values = tried.outcome, tried.values
+        assert result is not None  # of one that failed there is no row
         ticket = result.ticket
         at_density = self.tune.at_density is not None
         return [

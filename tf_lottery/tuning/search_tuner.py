@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import keras
 
@@ -25,8 +25,8 @@ from tf_lottery.tuning.tuner import DUPLICATES
 if TYPE_CHECKING:
     from keras_tuner import HyperModel, HyperParameters
 
-    Build = Callable[[HyperParameters], keras.Model] | HyperModel
-    Settings = Callable[[HyperParameters], Mapping[str, Any]] | Mapping[str, Any]
+    Build: TypeAlias = Callable[[HyperParameters], keras.Model] | HyperModel
+    Settings: TypeAlias = Callable[[HyperParameters], Mapping[str, Any]] | Mapping[str, Any]
 
 _DECIDING = {"objective", "tolerance", "oracle", "cost", "cost_weight", "seed"}
 """The settings by which a tuning is recognized; more candidates go on from the last."""
@@ -111,8 +111,11 @@ class LotteryTuner:
         self._tune = config_file.validate(settings, "LotteryTuner", SearchTune)
         self._blueprint = Blueprint(hypermodel, {} if search is None else search, self._tune)
         self._verbose = verbose
-        self._temporary = None if directory else Temporary()  # lives as long as the tuner
-        self._files = SearchFiles(Path(directory or self._temporary.name))
+        self._temporary: Temporary | None = None  # lives as long as the tuner
+        if not directory:
+            self._temporary = Temporary()
+            directory = self._temporary.name
+        self._files = SearchFiles(Path(directory))
         self._fit: tuple[tuple, dict[str, Any]] | None = None
         self._result = TunedSearches(self._tune)
 
@@ -260,6 +263,7 @@ class LotteryTuner:
         search = self._blueprint.search(
             tried.hyperparameters, tried.directory, max(verbose, 0), lambda: noted.append(True)
         )
+        assert self._fit is not None  # `search` or `_best` comes first
         data, arguments = self._fit
         return search.fit(*data, **arguments)
 
@@ -268,7 +272,8 @@ class LotteryTuner:
         if self._fit is None:
             raise LotteryError("Call search first: in the directory of a finished tuning it trains nothing.")
         for each in self._result.ranked[:most]:
-            yield self._searched(each), each.outcome.ticket.round
+            if each.outcome and each.outcome.ticket:  # as those have that are ranked
+                yield self._searched(each), each.outcome.ticket.round
 
     def _say(self, line: str) -> None:
         if self._verbose:

@@ -195,7 +195,7 @@ def _kept(name: str, dead: str, place: ChannelPlace, units: np.ndarray) -> list[
     kept = int((units & place.needed).sum())
     if not kept:
         return []
-    cause = max(causes, key=causes.get)
+    cause = max(causes, key=causes.__getitem__)
     mostly = "" if causes[cause] == kept else "mostly "
     return [f"{name}: {_count(kept, f'{dead} unit')} kept, {mostly}since {cause}"]
 

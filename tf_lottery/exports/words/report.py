@@ -117,6 +117,9 @@ def _counted(exports: int) -> str:
 
 def _line(row: ExportRow) -> str:
     verified = row.verified
+    assert verified  # and measured
+    assert row.bytes
+    assert row.compressed_bytes
     times = "".join(f"{_time(row, batch):{width}}" for batch, width in _WIDTHS.items())
     accuracy = "" if verified.accuracy is None else f"{100 * verified.accuracy:.2f}"
     of_dense = f"{row.bytes / row.dense_bytes:.1%}" if row.dense_bytes else ""
