@@ -1,8 +1,10 @@
 """A tracker of one's own: an observer that keeps a study in an SQLite file, wherever its runs are trained.
 
-It printed how many runs and evaluations the file has, and then what a query finds, the best runs on validation:
+It printed how many runs and evaluations the file has (10 and 1,010), and what a query for the best finds:
 
     arm            round  density  validation  test
+    ticket             1    80.2%       99.0% 98.5%
+    ticket             0   100.0%       98.5% 98.2%
 """
 
 import argparse
@@ -86,7 +88,7 @@ if __name__ == "__main__":
                 next(reader.execute(f"SELECT count(*) FROM {table}")) for table in ("runs", "points")
             )
             print(f"The file has {runs} runs and {points} evaluations.\n")
-            query = "SELECT arm, round, density, validation, test FROM runs ORDER BY validation DESC, density LIMIT 5"
+            query = "SELECT arm, round, density, validation, test FROM runs ORDER BY validation DESC LIMIT 5"
             print("arm            round  density  validation  test")
             for arm, round, density, validation, test in reader.execute(query):
                 print(f"{arm:14} {round:5} {density:8.1%} {validation:11.1%} {test:.1%}")

@@ -127,11 +127,9 @@ def test_studies_with_code_of_ones_own_neither_take_over_nor_give(neighbour, mon
     shutil.rmtree(neighbour[0] / "first")
     shutil.rmtree(neighbour[0] / "with_a_line")
     monkeypatch.setattr(importing, "_imported", set())
-    for name in ("gives", "takes"):
-        records, notes = adopt(neighbour, name, pruning__rounds=0, imports=["colorsys"])
+    for name, imports in (("gives", ["colorsys"]), ("plain", []), ("takes", ["colorsys"])):
+        records, notes = adopt(neighbour, name, pruning__rounds=0, imports=imports)
         assert notes.trained == [records[0].key], name
-    monkeypatch.undo()
-    records, notes = adopt(neighbour, "plain", pruning__rounds=0)
-    assert notes.trained == [records[0].key]
+        monkeypatch.setattr(importing, "_imported", set())
     records, notes = adopt(neighbour, "again", pruning__rounds=0)
     assert notes.trained == [], "from the plain one"
