@@ -1,6 +1,8 @@
 """Observers of a study, and what becomes of the study when one raises."""
 
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +55,20 @@ def test_an_observer_that_raises_hears_no_more_and_is_named_once():
         "The observer Raises raised in noted: ConnectionError: the tracker doesn't answer. "
         "The study goes on without it."
     ]
+
+
+def test_the_example_of_the_page_is_told(tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[2] / "docs/observers.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    out = capsys.readouterr().out
+    assert re.fullmatch(r"(ticket replicate 0 round [01]: \d\d\.\d%\n){2}", out)
+
+
+def test_the_page_names_every_method():
+    page = (Path(__file__).parents[2] / "docs/observers.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)\(", page, re.M)) == set(CALLS)
 
 
 def test_ctrl_c_passes():
