@@ -119,6 +119,19 @@ def test_regression(tmp_path):
     assert dense < mean
 
 
+def test_tracker(tmp_path):
+    out, _ = printed("tracker.py", cwd=tmp_path)
+    assert "The file has 2 runs and 6 evaluations." in out
+    assert len(re.findall(r"^ticket +[01] +(?:100.0|80.2)% +[\d.]+% [\d.]+%$", out, re.M)) == 2
+
+
+@pytest.mark.slow
+def test_a_tracker_has_the_curves_of_runs_that_workers_trained(tmp_path):
+    assert (
+        "The file has 2 runs and 6 evaluations." in printed("tracker.py", "--workers", "2", cwd=tmp_path)[0]
+    )
+
+
 def test_custom_loop(tmp_path):
     out, _ = printed("custom_loop.py", cwd=tmp_path)
     rounds = re.findall(r"^Round \d: +([\d.]+)% of the weights, validation ([\d.]+)%$", out, re.M)

@@ -12,7 +12,7 @@ The public API, loaded when it is first used:
     load_config, run_study,
     Execution                       whole studies, and who trains their runs
     plan, execute, RunSpec, Record,
-    StudyConfig                     their parts
+    StudyConfig, StudyObserver      their parts, and who watches them
     RewindManager, Ticket,
     ticket_from_tfmot               rewind points and tickets on disk
     export, compact                 trained tickets as files that serve, smaller networks
@@ -34,6 +34,7 @@ _PUBLIC = {
     "RewindManager": "tf_lottery.training.rewind",
     "RunSpec": "tf_lottery.method.spec",
     "StudyConfig": "tf_lottery.config",
+    "StudyObserver": "tf_lottery.runs.observe",
     "Ticket": "tf_lottery.ticket",
     "callbacks": "tf_lottery.callbacks",
     "compact": "tf_lottery.exports.compact.compact",

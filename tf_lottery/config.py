@@ -34,6 +34,7 @@ from tf_lottery.config_training import (  # noqa: F401 - all sections can be imp
 Interval = Annotated[str, AfterValidator(steps.validate_interval)]
 Round = Annotated[int, Field(ge=0, le=1000)]
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]  # directories have it in their names
+Module = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 MOST_RUNS = 1_000_000
@@ -139,6 +140,9 @@ class StudyConfig(Strict):
     """The study's name, and the name of its directory under `saved_models/`."""
     description: str = ""
     """What the study asks, in a few words, for `tf-lottery list` and the report."""
+    imports: list[Module] = []
+    """Modules of your own, `package.module`, which every process of the study imports: they add criteria,
+    arms, claims or stops to tf_lottery's own. Such a study shares no runs with other studies."""
     data: DataConfig = DataConfig()
     """Which examples are trained on, validated and tested."""
     model: ModelConfig = Field(default_factory=ModelConfig)
@@ -270,6 +274,7 @@ class StudyConfig(Strict):
         free: Any = {
             "name": True,
             "description": True,
+            "imports": True,
             "arms": True,
             "replicates": True,
             "tolerance": True,

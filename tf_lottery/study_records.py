@@ -28,6 +28,12 @@ class StudyRecords(list[Record]):
         super().__init__(records)
         self.name, self.tolerance = name, tolerance
 
+    def summary(self) -> str:
+        """Return what was found, in words: the dense network, the sparsest matching ticket, its control."""
+        from tf_lottery.analysis.verdict import verdict
+
+        return "\n".join(verdict(self, self.tolerance))
+
     def _repr_html_(self) -> str:
         from tf_lottery.analysis import plots, table
         from tf_lottery.analysis.notebook import page

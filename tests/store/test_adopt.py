@@ -8,9 +8,11 @@ import pytest
 
 from tests.drivers.test_run_study import SETTINGS, results, study
 from tests.store.test_damage import Notes, flip
+from tf_lottery import importing
 from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.run_study import run_study
 from tf_lottery.paths import StudyPaths
+from tf_lottery.pruning.criteria import CRITERIA
 from tf_lottery.store import adopt as adopt_module
 
 LENET = {"model": {"name": "lenet_300_100"}, "arms": {"ticket": {}}}
@@ -113,3 +115,21 @@ def test_under_strict_environment_nothing_of_another_one_is_taken_over_or_used(n
         ValueError, match=re.escape("tensorflow") + ".*here it is 9.9.9.*--strict-environment"
     ):
         adopt(neighbour, "strict", strict, pruning__rounds=3)
+
+
+def test_studies_with_code_of_ones_own_neither_take_over_nor_give(neighbour, monkeypatch):
+    """A name in a run's key says nothing of the code that stands for it in another process."""
+    monkeypatch.setitem(CRITERIA, "mine", lambda evidence: CRITERIA["magnitude"](evidence))
+    records, notes = adopt(neighbour, "with_a_line", pruning__rounds=0)
+    assert notes.trained == [records[0].key]
+    monkeypatch.undo()
+
+    shutil.rmtree(neighbour[0] / "first")
+    shutil.rmtree(neighbour[0] / "with_a_line")
+    monkeypatch.setattr(importing, "_imported", set())
+    for name, imports in (("gives", ["colorsys"]), ("plain", []), ("takes", ["colorsys"])):
+        records, notes = adopt(neighbour, name, pruning__rounds=0, imports=imports)
+        assert notes.trained == [records[0].key], name
+        monkeypatch.setattr(importing, "_imported", set())
+    records, notes = adopt(neighbour, "again", pruning__rounds=0)
+    assert notes.trained == [], "from the plain one"

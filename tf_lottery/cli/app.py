@@ -40,7 +40,21 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print errors and, at the end, where the result is; no more.")
 ]
 DryRunJson = Annotated[bool, typer.Option("--json", help="With --dry-run: a JSON object.")]
+Imports = Annotated[
+    list[str],
+    typer.Option(
+        "--import", metavar="MODULE", help="A module of your own that adds arms, criteria or claims."
+    ),
+]
 Study = Annotated[str, typer.Argument(help="A study's name under saved_models/, or its directory.")]
+
+
+@app.callback()
+def main(imports: Imports = []) -> None:  # noqa: B006
+    """Import what the user names before any command."""
+    from tf_lottery.importing import import_modules
+
+    import_modules(imports, "--import")
 
 
 def find(study: str) -> StudyPaths:

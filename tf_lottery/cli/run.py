@@ -46,9 +46,11 @@ def run(
     """Run a study, or resume one that was interrupted."""
     from tf_lottery import config_file
     from tf_lottery.drivers.execution import Execution
+    from tf_lottery.importing import import_modules
 
     check_dry_run_json(as_json, dry_run, "`tf-lottery show NAME --json` has the runs")
     study = config_file.load_config(config, set_)
+    import_modules(study.imports)
     execution = Execution(executor, workers, address, gpus, shard, strict_environment, retry_failed)
     execution.chains(study)
     if dry_run:

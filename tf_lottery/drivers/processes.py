@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,27 @@ class Workers:
         slots: The greatest number of processes at once.
         observer: The observer that hears the workers' messages.
         strict_environment: Whether to refuse runs of other package versions or processors, as in `attempt`.
+        imports: The modules that the processes import first.
     """
 
     here = False
 
-    def __init__(self, store: Store, slots: int, observer: StudyObserver, strict_environment: bool = False):
+    def __init__(
+        self,
+        store: Store,
+        slots: int,
+        observer: StudyObserver,
+        strict_environment: bool = False,
+        imports: Sequence[str] = (),
+    ):
         self.slots = slots
-        self._store, self._observer, self._strict = store, observer, strict_environment
+        self._store, self._observer = store, observer
+        self._settings = {
+            "directory": str(store.paths.root),
+            "storage": store.storage.model_dump(mode="json"),
+            "strict_environment": strict_environment,
+            "imports": list(imports),
+        }
         self._workers: list[_Worker] = []
         self._numbers = itertools.count(1)
         self._messages: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
@@ -114,7 +129,7 @@ class Workers:
         return self._new()
 
     def _new(self) -> "_Worker":
-        worker = _Worker(next(self._numbers), self._store, self._strict, self._messages)
+        worker = _Worker(next(self._numbers), self._store, self._settings, self._messages)
         self._workers.append(worker)
         return worker
 
@@ -122,14 +137,9 @@ class Workers:
 class _Worker:
     """A process that trains the runs it is sent, as one JSON object on each line."""
 
-    def __init__(self, number: int, store: Store, strict: bool, messages: queue.Queue):
+    def __init__(self, number: int, store: Store, settings: dict[str, Any], messages: queue.Queue):
         self.number, self.spec, self.answered = number, None, False
         self.log = store.paths.worker_log(number)
-        settings = {
-            "directory": str(store.paths.root),
-            "storage": store.storage.model_dump(mode="json"),
-            "strict_environment": strict,
-        }
         environment = dict(os.environ)
         if gpus := visible_gpus():
             # Several runs may share a GPU, so none may take all of its memory at once.

@@ -57,7 +57,7 @@ class Cluster:
         default = float("GPU" in self._ray.cluster_resources())
         self._gpus = default if execution.gpus is None else execution.gpus
         remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
-        shared = task_settings(store, execution.strict_environment, self._gpus > 0)
+        shared = task_settings(store, execution.strict_environment, self._gpus > 0, study.imports)
         self._start = functools.partial(remote.options(name=f"tf_lottery {study.name}").remote, shared)
         if not self.slots:
             self.close()

@@ -8,11 +8,13 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tf_lottery.config import StorageConfig, StudyConfig
 from tf_lottery.errors import DamagedError
+from tf_lottery.importing import import_modules
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs.observe import StudyObserver
@@ -24,13 +26,16 @@ from tf_lottery.store.store import Store
 _FORWARDED = re.compile(r"(TF|XLA|KERAS)_(?!CONFIG$).+|MPLBACKEND")
 
 
-def task_settings(store: Store, strict_environment: bool, gpus: bool) -> dict[str, Any]:
+def task_settings(
+    store: Store, strict_environment: bool, gpus: bool, imports: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the settings that all tasks of a study share.
 
     Args:
         store: The store that holds the study's runs.
         strict_environment: Whether to refuse runs of other package versions or processors, as in `attempt`.
         gpus: Whether the tasks use GPUs.
+        imports: The modules that the tasks import first.
     """
     # Several runs may share a GPU, so none may take all of its memory at once.
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -41,6 +46,7 @@ def task_settings(store: Store, strict_environment: bool, gpus: bool) -> dict[st
         "directory": str(store.paths.root.absolute()),
         "storage": store.storage.model_dump(mode="json"),
         "strict_environment": strict_environment,
+        "imports": list(imports),
         "here": os.getcwd(),
         "environment": environment,
     }
@@ -71,6 +77,7 @@ def task(
     if os.path.isdir(settings["here"]):
         os.chdir(settings["here"])  # a study's own functions and files are relative to it
         sys.path[:0] = [] if settings["here"] in sys.path else [settings["here"]]
+    import_modules(settings["imports"])
     spec = RunSpec.model_validate(run) if run else None
     paths, notes = StudyPaths(Path(settings["directory"])), _Notes()
     store = Store(paths, StorageConfig(**settings["storage"]))

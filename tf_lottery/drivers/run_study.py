@@ -13,11 +13,12 @@ from tf_lottery.drivers.follower import FollowerStore
 from tf_lottery.drivers.in_process import InProcess
 from tf_lottery.drivers.processes import Workers
 from tf_lottery.errors import LotteryError
+from tf_lottery.importing import import_modules
 from tf_lottery.method.plan import collect
 from tf_lottery.method.spec import Record
 from tf_lottery.paths import OUTPUT, StudyPaths
 from tf_lottery.runs.log import Log
-from tf_lottery.runs.observe import Several, StudyObserver
+from tf_lottery.runs.observe import Guarded, Several, StudyObserver
 from tf_lottery.store.environment import check_same
 from tf_lottery.store.store import Store
 from tf_lottery.store.study_file import follow, prepare, written
@@ -46,7 +47,8 @@ def run_study(
         study: A config, the name of a shipped one, or a YAML file.
         directory: The study's directory. Default: `saved_models/<name>`.
         overrides: Settings to change, each as `a.b=value`, if `study` is a name or a file.
-        observer: The observer that hears of the study's progress. Default: none.
+        observer: The observer that hears of the study's progress. If it raises, the study goes on without it,
+            with a warning. Default: none.
         execution: How and where runs are trained. Default: in this process, one after the other.
 
     Returns:
@@ -62,10 +64,14 @@ def run_study(
     """
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
+    import_modules(study.imports)
     paths = StudyPaths(Path(directory) if directory else OUTPUT / study.name)
     execution.chains(study)  # refuses a shard that doesn't fit, before anything is written
+    chief = this_worker(study.training.strategy).chief
+    if observer is not None:
+        observer = Guarded(observer, Log(paths).noted if chief else lambda message: None)
     observer = observer or StudyObserver()
-    if not this_worker(study.training.strategy).chief:
+    if not chief:
         return _drive(follow(study, paths), FollowerStore(paths), observer, execution)
     return run_in(Store(paths, study.storage), study, observer, execution)
 
@@ -116,4 +122,4 @@ def make_executor(
     workers = local_workers(study, execution.workers)
     if workers == 1:
         return InProcess(store, observer, strict)
-    return Workers(store, workers, observer, strict)
+    return Workers(store, workers, observer, strict, study.imports)

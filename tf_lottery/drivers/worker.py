@@ -17,6 +17,7 @@ from typing import Any
 
 from tf_lottery.config import StorageConfig, StudyConfig
 from tf_lottery.errors import DamagedError
+from tf_lottery.importing import import_modules
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.paths import StudyPaths
 from tf_lottery.runs.observe import StudyObserver
@@ -49,6 +50,7 @@ def main() -> None:
     messages: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_listen, args=(messages,), daemon=True).start()
     store = Store(StudyPaths(Path(settings["directory"])), StorageConfig(**settings["storage"]))
+    import_modules(settings["imports"])
     _serve(store, messages, send, settings["strict_environment"])
 
 

@@ -2,6 +2,7 @@
 
 from tf_lottery.config import OVERLAID, StudyConfig
 from tf_lottery.errors import LotteryError
+from tf_lottery.importing import imported
 from tf_lottery.method.arms import (
     ARMS,
     AT_ONCE,
@@ -84,9 +85,17 @@ def _check_function(study: StudyConfig, arm: str) -> None:
         raise LotteryError(f"Runs before round 0 are called {arm!r}. Give the arm another name.")
     if function not in (CHAINS | ARMS):
         what = f"arms.{arm}.like" if settings.like else "arms"
-        raise LotteryError(f"Expected {what} of {', '.join(CHAINS | ARMS)}. Received: {function!r}")
+        known = ", ".join(CHAINS | ARMS)
+        raise LotteryError(f"Expected {what} of {known}. Received: {function!r}{_of_imports(study)}")
     if arm in (CHAINS | ARMS) and function != arm:
         raise LotteryError(f"Arm {arm!r} can't be like {function!r}. Give it another name.")
+
+
+def _of_imports(study: StudyConfig) -> str:
+    """Return a hint for commands that read a study and import nothing that its directory names."""
+    missing = [name for name in study.imports if name not in imported()]
+    options = " ".join(f"--import {name}" for name in missing)
+    return f". Its config imports {', '.join(missing)}: use `tf-lottery {options} ...`" if missing else ""
 
 
 def _check_sections(study: StudyConfig, arm: str) -> None:
@@ -169,7 +178,8 @@ def _check_pruning(study: StudyConfig, arm: str) -> None:
     place = where(study, arm, "pruning")
     if pruning.criterion not in CRITERIA:
         raise LotteryError(
-            f"Expected {place}.criterion as one of {', '.join(CRITERIA)}. Received: {pruning.criterion!r}"
+            f"Expected {place}.criterion as one of {', '.join(CRITERIA)}. "
+            f"Received: {pruning.criterion!r}{_of_imports(study)}"
         )
     check_scope(pruning.scope, f"{place}.scope")
     if is_chain(study, arm):

@@ -167,29 +167,27 @@ CRITERIA: dict[str, Callable[[Evidence], Scores]] = {
     "synflow": synflow,
 }
 
-DRAWING = frozenset({"random"})
+DRAWING = {"random"}
 """Criteria that draw: each round and replicate gives them a seed of their own."""
 
-FROM_INITIAL = frozenset(
-    {
-        "large_init",
-        "small_init",
-        "large_init_large_final",
-        "small_init_small_final",
-        "magnitude_increase",
-        "movement",
-    }
-)
+FROM_INITIAL = {
+    "large_init",
+    "small_init",
+    "large_init_large_final",
+    "small_init_small_final",
+    "magnitude_increase",
+    "movement",
+}
 """Criteria that need `Evidence.initial`, the dense network's weights at step 0."""
 
-PROBING = frozenset({"snip", "grasp", "synflow"})
+PROBING = {"snip", "grasp", "synflow"}
 """Criteria that need `Evidence.probe`."""
 
 OUTPUTS: dict[str, tuple[str, ...]] = {"grasp": ("logits",), "synflow": ("logits", "values")}
 """Criteria that don't take every kind of outputs -> those that they take: `logits` and `probabilities` of a
 cross-entropy, `values` of another loss."""
 
-LOOKING = frozenset({"snip", "grasp"})
+LOOKING = {"snip", "grasp"}
 """Criteria that look at training examples, which are drawn."""
 
 ITERATED: dict[str, int] = {"synflow": 100}

@@ -19,6 +19,7 @@ from tf_lottery.training.checkpoint import Cadence
 from tf_lottery.training.early_stop import EarlyStop
 from tf_lottery.training.mask_updates import Changing
 from tf_lottery.training.measured import train
+from tf_lottery.training.own_stops import own_stops
 from tf_lottery.training.replicas import check_agreement
 from tf_lottery.training.rewind import RewindManager
 from tf_lottery.training.stops import Checkpoints, Evaluations, Reports, Snapshots
@@ -82,7 +83,10 @@ def execute(
     evaluations = Evaluations(engine, length.evaluate_every, observer, early_stop)
     # Masks change first, so that what is measured at the same step is measured with the new ones.
     settling = early_bird(spec, engine, trainer, length)
-    measuring = [stop for stop in (updates, rewind_points, evaluations, settling) if stop is not None]
+    looking = own_stops(spec, engine)
+    measuring = [
+        stop for stop in (updates, rewind_points, evaluations, *looking, settling) if stop is not None
+    ]
     cadence = Cadence(store.checkpoint_every, length.per_epoch, first)
     checkpoints = Checkpoints(engine, run.checkpoint, cadence, context, measuring)
     stops = [*measuring, checkpoints, Reports(observer)]

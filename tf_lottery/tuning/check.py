@@ -9,6 +9,7 @@ from tf_lottery.data import sources
 from tf_lottery.data.split import split
 from tf_lottery.drivers.execution import Execution
 from tf_lottery.errors import LotteryError
+from tf_lottery.importing import import_modules
 from tf_lottery.method.check import check_arms
 from tf_lottery.method.plan import foreseen
 from tf_lottery.tuning.candidate import Examples, make_candidate, most_steps
@@ -18,12 +19,13 @@ from tf_lottery.workers import MULTI_WORKER
 
 
 def check_tuning(tuning: Tuning, execution: Execution) -> None:
-    """Check a tuning.
+    """Import the modules that a tuning's study names, and check the tuning.
 
     Raises:
         LotteryError: If a range is over a setting that doesn't exist, that can't be tuned or that changes
             nothing, or one of its values isn't a value of the setting.
     """
+    import_modules(tuning.study.imports)
     check_names(tuning.tune)
     if execution.shard is not None:
         raise LotteryError("A tuning has no shards: start the same command on several machines instead.")
