@@ -54,7 +54,7 @@ def test_a_study_shows_what_runs_what_is_next_how_long_it_takes_and_the_best_tic
     assert lines[2:] == [
         "Next: random_reinit round 2, ticket round 3, random_reinit round 3",
         "Left: about 3.8 minutes",  # 3.75 runs of a minute each
-        "Best: round 1, 50.0%: 96.00% test (dense 96.00%)",
+        "Best: round 1, 50.0% of weights: 96.00% test (dense 96.00%)",
     ]
 
 

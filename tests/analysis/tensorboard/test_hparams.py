@@ -77,23 +77,25 @@ def test_the_columns_are_the_arm_what_differs_between_arms_and_what_they_came_to
     settings, metrics, rows = shown(tmp_path, list(lines().values()))
     assert settings == ["arm", "like", "pruning.layer_rates", "pruning.rate", "start"]
     assert metrics == [
-        "arm/sparsest_matching_percent",
-        "arm/steps_to_sparsest_matching",
-        "arm/dense_test",
-        "arm/test_near_50_percent",
-        "arm/steps_to_last_round",
+        "outcome/sparsest_matching_percent",
+        "outcome/accuracy_near_50_percent",
+        "outcome/dense_accuracy",
+        "outcome/steps_to_sparsest_matching",
+        "outcome/steps_to_last_round",
     ], "25 and 12.5% are not near 20, 5 and 2%"
     assert set(rows) == {"study/ticket", "study/random_reinit", "study/slower"}
     ticket, redrawn = rows["study/ticket"], rows["study/random_reinit"]
     assert (ticket["pruning.rate"], rows["study/slower"]["pruning.rate"]) == (0.2, 0.1)
     assert (ticket["start"], redrawn["start"]) == ("rewind", "reinitialize")
-    assert ticket["arm/sparsest_matching_percent"] == 50.0, "a point below the dense network, not two"
-    assert ticket["arm/steps_to_sparsest_matching"] == 2000, "the dense network is trained before it"
-    assert "arm/sparsest_matching_percent" not in redrawn
-    assert ticket["arm/dense_test"] == redrawn["arm/dense_test"] == pytest.approx(95), "of two replicates"
-    assert ticket["arm/test_near_50_percent"] == pytest.approx(94)
-    assert redrawn["arm/test_near_50_percent"] == pytest.approx(93)
-    assert (ticket["arm/steps_to_last_round"], redrawn["arm/steps_to_last_round"]) == (4000, 3000)
+    assert ticket["outcome/sparsest_matching_percent"] == 50.0, "a point below the dense network, not two"
+    assert ticket["outcome/steps_to_sparsest_matching"] == 2000, "the dense network is trained before it"
+    assert "outcome/sparsest_matching_percent" not in redrawn
+    assert ticket["outcome/dense_accuracy"] == redrawn["outcome/dense_accuracy"] == pytest.approx(95), (
+        "of two replicates"
+    )
+    assert ticket["outcome/accuracy_near_50_percent"] == pytest.approx(94)
+    assert redrawn["outcome/accuracy_near_50_percent"] == pytest.approx(93)
+    assert (ticket["outcome/steps_to_last_round"], redrawn["outcome/steps_to_last_round"]) == (4000, 3000)
 
 
 def test_several_studies_are_told_apart_by_what_differs_between_them(tmp_path):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import api, api_pb2, metadata, plugin_data_pb2
+from tensorboard.plugins.hparams import api_pb2, metadata  # its `api` would import TensorFlow
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
 from tf_lottery.analysis.plots import by_density
 from tf_lottery.analysis.report.measure import measure_of
@@ -71,7 +72,16 @@ def write_line(file: EventFile, line: Line) -> None:
         file: The event file of its run.
         line: The line.
     """
-    file.summary(api.hparams_pb(line.settings, trial_id=line.name))
+    start = SessionStartInfo(group_name=line.name)
+    for name, value in line.settings.items():
+        found = start.hparams[name]
+        if isinstance(value, bool):
+            found.bool_value = value
+        elif isinstance(value, str):
+            found.string_value = value
+        else:
+            found.number_value = value
+    file.summary(_summary(metadata.SESSION_START_INFO_TAG, session_start_info=start))
     for name, value in line.metrics.items():
         file.scalar(name, value, 0)
 
@@ -116,11 +126,14 @@ def _columns(shown: Sequence[Line], settings: Iterable[str], metrics: Iterable[s
             for tag in sorted(tags, key=lambda tag: order.get(tag, len(order)))
         ],
     )
-    content = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, experiment=page)
+    return _summary(metadata.EXPERIMENT_TAG, experiment=page)
+
+
+def _summary(tag: str, **content: Any) -> Summary:
     summary = Summary()
     summary.value.add(
-        tag=metadata.EXPERIMENT_TAG,
-        metadata=metadata.create_summary_metadata(content),
+        tag=tag,
+        metadata=metadata.create_summary_metadata(HParamsPluginData(**content)),
         tensor=metadata.NULL_TENSOR,
     )
     return summary
@@ -148,32 +161,38 @@ def _settings(study: StudyConfig, results: Results[Record], arm: str) -> dict[st
     return {name: shown for name, value in found.items() if (shown := setting(value)) is not None}
 
 
+_KINDS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 METRICS = {
-    "arm/sparsest_matching_percent": "sparsest matching ticket: % of the weights",
-    "arm/steps_to_sparsest_matching": "training steps to get there, search included",
-    "arm/dense_test": "dense network: test",
-    **{f"arm/test_near_{each}_percent": f"test near {each}% of the weights" for each in DENSITIES},
-    "arm/steps_to_last_round": "training steps to the last round, search included",
+    "outcome/sparsest_matching_percent": "sparsest matching ticket: % of the weights",
+    **{
+        f"outcome/{kind}_near_{each}_percent": f"{name} near {each}% of the weights"
+        for each in DENSITIES
+        for kind, name in _KINDS.items()
+    },
+    **{f"outcome/dense_{kind}": f"{name} of the dense network" for kind, name in _KINDS.items()},
+    "outcome/steps_to_sparsest_matching": "training steps to the sparsest matching ticket, search included",
+    "outcome/steps_to_last_round": "training steps to the last round, search included",
 }
-"""What arms are compared by -> its name; accuracies are in percent, and losses where there are no classes."""
+"""What arms are compared by, in the page's order -> its name. TensorBoard shows the first five at first."""
 
 
 def _metrics(
     study: StudyConfig, results: Results[Record], arm: str, costs: Mapping[tuple[str, int], float | None]
 ) -> dict[str, float]:
-    tested = by_density(results, arm, measure_of(study).test)
+    measure = measure_of(study)
+    tested = by_density(results, arm, measure.test)
     best = results.matching_round(study.tolerance, arm)
     pruned = {round: point for round, point in tested.items() if round}
     values = {
-        "arm/sparsest_matching_percent": tested[best][0] if best in tested else None,
-        "arm/steps_to_sparsest_matching": costs.get((arm, best)),
-        "arm/dense_test": tested[0][1][0] if 0 in tested else None,
-        "arm/steps_to_last_round": costs.get((arm, max(pruned))) if pruned else None,
+        "outcome/sparsest_matching_percent": tested[best][0] if best in tested else None,
+        "outcome/steps_to_sparsest_matching": costs.get((arm, best)),
+        f"outcome/dense_{measure.name}": tested[0][1][0] if 0 in tested else None,
+        "outcome/steps_to_last_round": costs.get((arm, max(pruned))) if pruned else None,
     }
     for wanted in DENSITIES:
         near = [(_factor(density, wanted), band[0]) for density, band in pruned.values() if density]
         if near and min(near)[0] <= NEAR:
-            values[f"arm/test_near_{wanted}_percent"] = min(near)[1]
+            values[f"outcome/{measure.name}_near_{wanted}_percent"] = min(near)[1]
     return {name: values[name] for name in METRICS if values.get(name) is not None}
 
 
