@@ -121,10 +121,7 @@ def _columns(shown: Sequence[Line], settings: Iterable[str], metrics: Iterable[s
     order = {tag: place for place, tag in enumerate(METRICS)}
     page = api_pb2.Experiment(
         hparam_infos=[_column(name, found - {None}) for name, found in named.items()],
-        metric_infos=[
-            api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=METRICS.get(tag, tag))
-            for tag in sorted(tags, key=lambda tag: order.get(tag, len(order)))
-        ],
+        metric_infos=[_metric(tag) for tag in sorted(tags, key=lambda tag: order.get(tag, len(order)))],
     )
     return _summary(metadata.EXPERIMENT_TAG, experiment=page)
 
@@ -137,6 +134,11 @@ def _summary(tag: str, **content: Any) -> Summary:
         tensor=metadata.NULL_TENSOR,
     )
     return summary
+
+
+def _metric(tag: str) -> api_pb2.MetricInfo:
+    name, meaning = METRICS.get(tag, (tag, ""))
+    return api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=name, description=meaning)
 
 
 def _column(name: str, values: set[Setting]) -> api_pb2.HParamInfo:
@@ -161,19 +163,29 @@ def _settings(study: StudyConfig, results: Results[Record], arm: str) -> dict[st
     return {name: shown for name, value in found.items() if (shown := setting(value)) is not None}
 
 
-_KINDS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 METRICS = {
-    "outcome/sparsest_matching_percent": "sparsest matching ticket: % of the weights",
+    "outcome/sparsest_matching_percent": ("sparsest match (%)", "Weights of the sparsest matching round."),
     **{
-        f"outcome/{kind}_near_{each}_percent": f"{name} near {each}% of the weights"
+        f"outcome/{kind}_near_{each}_percent": (
+            f"{name} near {each}%",
+            f"Test {kind} at early stop, at the round next to {each}% of the weights, if one is near.",
+        )
         for each in DENSITIES
-        for kind, name in _KINDS.items()
+        for kind, name in (("accuracy", "test"), ("loss", "test loss"))
     },
-    **{f"outcome/dense_{kind}": f"{name} of the dense network" for kind, name in _KINDS.items()},
-    "outcome/steps_to_sparsest_matching": "training steps to the sparsest matching ticket, search included",
-    "outcome/steps_to_last_round": "training steps to the last round, search included",
+    "outcome/dense_accuracy": ("dense test (%)", "Test accuracy of the dense network at early stop."),
+    "outcome/dense_loss": ("dense test loss", "Test loss of the dense network at early stop."),
+    "outcome/steps_to_sparsest_matching": (
+        "steps to match",
+        "Training steps up to the sparsest matching round, with all runs that it builds on.",
+    ),
+    "outcome/steps_to_last_round": (
+        "steps to the last",
+        "Training steps up to the last round, with all runs that it builds on.",
+    ),
 }
-"""What arms are compared by, in the page's order -> its name. TensorBoard shows the first five at first."""
+"""What arms are compared by, in the page's order -> name and meaning. TensorBoard shows the first five at
+first, and has room for some 18 characters."""
 
 
 def _metrics(
