@@ -1,6 +1,7 @@
 """Showing a study on the terminal: a row for each finished run, bars for those in progress, what is next."""
 
 import importlib.util
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Self
@@ -20,6 +21,8 @@ from tf_lottery.runs.observe import StudyObserver
 from tf_lottery.store.failures import Failure
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40
+BEFORE = len("Next: ")
+"""How many characters stand before the text of a line."""
 BESIDE = 52
 """How many characters a row has beside its bar: what is done, how far it is, the time left."""
 
@@ -29,6 +32,22 @@ def draws(console: Console) -> bool:
     if console.quiet:
         return False
     return console.is_terminal or (console.is_jupyter and importlib.util.find_spec("ipywidgets") is not None)
+
+
+def say(console: Console, line: str, hanging: int = 0) -> None:
+    """Print a line. A terminal that is too narrow breaks it between words; elsewhere it stays one line.
+
+    Args:
+        console: The console to print on.
+        line: The line.
+        hanging: By how many characters what doesn't fit is indented.
+    """
+    if console.is_terminal:
+        indent = " " * hanging
+        line = textwrap.fill(
+            line, console.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class Board(Progress):
@@ -209,7 +228,7 @@ class Live(LiveRuns):
         self._progress.update(self._whole, completed=done, count=f"{self._finished:,}/{total} runs")
         if not current or self._progress.disable:
             return
-        width = self._console.width - len("Next: ")
+        width = self._console.width - BEFORE
         self._note("Next:", next_runs(self._coming(current), self._config.replicates, width))
         left = None if self._total is None else max(self._total - done, 0.0)
         self._note("Left:", self._time_left(current, left))

@@ -33,6 +33,16 @@ def test_the_first_of_the_next_runs_are_named():
     assert next_runs([], 1) == ""
 
 
+def test_names_that_have_no_room_are_counted_instead():
+    specs = [fake_spec(round=round) for round in range(1, 6)]
+    for width, line in (
+        (54, "ticket round 1, ticket round 2, ticket round 3, 2 more"),
+        (53, "ticket round 1, ticket round 2, 3 more"),
+        (5, "ticket round 1, 4 more"),
+    ):
+        assert next_runs(specs, 1, width) == line
+
+
 def test_the_time_left_is_the_median_run_times_what_is_left_over_what_runs_at_once():
     assert seconds_left([100, 10, 20], 3.5, 2) == 35
     assert seconds_left([10], 2, 0) == 20

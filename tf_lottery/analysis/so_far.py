@@ -48,9 +48,20 @@ def next_runs(specs: Sequence[RunSpec], replicates: int, width: int | None = Non
         replicates: How many replicates the study has; the only one isn't named.
         width: How many characters the line may have. The first name is never left out. Default: any number.
     """
-    names = [short_name(spec, replicates) for spec in specs[:MOST_NAMES]]
+    return listed([short_name(spec, replicates) for spec in specs[:MOST_NAMES]], len(specs), width)
+
+
+def listed(names: Sequence[str], count: int, width: int | None = None) -> str:
+    """Return names in a line, and how many more there are.
+
+    Args:
+        names: The first names.
+        count: How many there are in all.
+        width: How many characters the line may have. The first name is never left out. Default: any number.
+    """
+    names = list(names)
     while True:
-        more = f", {len(specs) - len(names):,} more" if len(specs) > len(names) else ""
+        more = f", {count - len(names):,} more" if count > len(names) else ""
         line = ", ".join(names) + more
         if width is None or len(line) <= width or len(names) < 2:
             return line

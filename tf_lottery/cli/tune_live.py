@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tf_lottery.analysis.so_far import duration, next_runs
+from tf_lottery.analysis.so_far import duration, listed, next_runs
 from tf_lottery.config_tune import Tuning
-from tf_lottery.live import LiveRuns
+from tf_lottery.live import BEFORE, LiveRuns
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs.observe import Progress as RunProgress
 from tf_lottery.tuning.answer import in_short
@@ -43,20 +43,20 @@ class TuneLive(LiveRuns, TuningObserver):
     def proposed(self, candidates: Sequence[Candidate]) -> None:
         """Show which candidates are trained, and say where fresh seeds come next."""
         self._batch = (time.monotonic(), len(candidates), self.trained)
-        names = dict.fromkeys(f"{each.number} ({each.describe()})" for each in candidates)
-        self._note("Now: ", ", ".join(names))
-        if any(each.fresh for each in candidates):
+        names = list(dict.fromkeys(f"{each.number} ({each.describe()})" for each in candidates))
+        self._note("Now: ", listed(names, len(names), self._console.width - BEFORE))
+        if seeds := {each.study.seed for each in candidates if each.fresh}:
             self._note("Left:", "")
-            self._print(f"Confirming on {len({each.study.seed for each in candidates})} fresh seeds", "bold")
+            self._print(f"Confirming on {len(seeds)} fresh seed{'s' if len(seeds) > 1 else ''}", "bold")
 
     def tried(self, tried: Tried, so_far: Tuned) -> None:
         """Print a candidate's row."""
         if not self._headed:
             self._headed = True
             names = " ".join(f"{name:>{self._width}}" for name in self._tune.ranges)
-            value = "weights" if self._tune.at_density is None else "accuracy"
+            value = "matches to" if self._tune.at_density is None else "accuracy"
             cost = f" {self._tune.cost:>13}" if self._tune.cost else ""
-            self._print(f"  # {names} {value:>9}{cost}  test accuracy", "bold")
+            self._print(f"  # {names} {value:>10}{cost}  test accuracy", "bold")
         self._print(self._row(tried))
         count = len(so_far.tried)
         self._progress.update(self._whole, completed=count, count=f"{count}/{self._total}")
@@ -73,7 +73,7 @@ class TuneLive(LiveRuns, TuningObserver):
         super().running(runs)
         now = {run.spec.key for run in runs}
         coming = [spec for spec in self._waiting if spec.key not in now]
-        self._note("Next:", next_runs(coming, self._replicates, self._console.width - len("Next: ")))
+        self._note("Next:", next_runs(coming, self._replicates, self._console.width - BEFORE))
 
     def noted(self, text: str) -> None:
         """Print the message, unless it says that a run was taken over: there are hundreds."""
@@ -89,7 +89,8 @@ class TuneLive(LiveRuns, TuningObserver):
         seconds, candidates = self._took
         if not candidates or count >= self._total:
             return ""
-        confirmed = f", then {self._tune.confirm} fresh seeds" if self._tune.confirm else ""
+        fresh = f"{self._tune.confirm} fresh seed{'s' if self._tune.confirm > 1 else ''}"
+        confirmed = f", then {fresh}" if self._tune.confirm else ""
         return f"at most about {duration((self._total - count) * seconds / candidates)}{confirmed}"
 
     def _row(self, tried: Tried) -> str:
@@ -106,4 +107,4 @@ class TuneLive(LiveRuns, TuningObserver):
         value = f"{result.value:.2%}"
         if result.ended_early and result.ticket is None and result.failing:
             value = f">{result.failing.density:.2%}"  # where it ceases to match wasn't looked for
-        return f"{tried.candidate.number:3} {shown} {value:>9}{cost}  {test}{early}{share}"
+        return f"{tried.candidate.number:3} {shown} {value:>10}{cost}  {test}{early}{share}"
