@@ -38,8 +38,8 @@ FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 TENSORFLOW = {"tensorflow", "keras", "tf_keras"}
 LIGHT = {0, 1}
 MOST_LINES = 300
-TENSORBOARD = {"training.events", "tuning.hparams"}
-"""Who imports TensorBoard beside `analysis/tensorboard/`: what writes an event file, and a tuning's lines."""
+TENSORBOARD = {"training.events"}
+"""Who imports TensorBoard beside `analysis/tensorboard/`: what writes an event file while a run trains."""
 
 
 def modules():

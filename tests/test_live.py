@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tests.fakes import fake_record, fake_study
-from tf_lottery.live import Live, bars, draws
+from tf_lottery.live import Live, bars, draws, say
 from tf_lottery.method.plan import collect, plan
 from tf_lottery.runs.observe import Progress
 from tf_lottery.store.failures import Failure
@@ -54,7 +54,7 @@ def test_a_study_shows_what_runs_what_is_next_how_long_it_takes_and_the_best_tic
     assert lines[2:] == [
         "Next: random_reinit round 2, ticket round 3, random_reinit round 3",
         "Left: about 3.8 minutes",  # 3.75 runs of a minute each
-        "Best: round 1, 50.0%: 96.00% test (dense 96.00%)",
+        "Best: round 1, 50.0% of weights: 96.00% test (dense 96.00%)",
     ]
 
 
@@ -175,3 +175,16 @@ def test_a_notebook_without_widgets_has_rows_and_no_warning(monkeypatch):
 
 def test_what_is_quiet_draws_nothing():
     assert not draws(console(quiet=True))
+
+
+def test_a_terminal_breaks_lines_between_words_and_a_file_does_not_break_them():
+    line = "holds      A ticket beats its mask shuffled within layers."
+    narrow, plain = console(30), console(30, force_terminal=False)
+    for page in (narrow, plain):
+        say(page, line, 11)
+    assert narrow.file.getvalue().splitlines() == [
+        "holds      A ticket beats its",
+        "           mask shuffled",
+        "           within layers.",
+    ]
+    assert plain.file.getvalue() == line + "\n"

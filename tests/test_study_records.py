@@ -32,7 +32,10 @@ def test_they_are_a_list_like_any_other():
 
 def test_a_notebook_shows_the_table_the_findings_and_the_picture_without_a_script():
     page = StudyRecords(records(), "mine")._repr_html_()
-    assert len(re.findall(r"^ticket +0 ", page, re.M)) == 4
+    assert len(re.findall(r"<tr><td [^>]*>ticket</td><td [^>]*>0</td>", page)) == 4
+    assert "<pre" not in page
+    for name in ("replicate", "weights remaining", "density", "valid. acc.", "steps per s"):
+        assert f">{name}</th>" in page
     assert "Sparsest matching ticket: round 3" in page
     assert picture(page).startswith(b"\x89PNG\r\n")
     assert "<script" not in page

@@ -164,3 +164,61 @@ def test_what_ignores_a_signal_goes_on_ignoring_it():
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (143, "True\n", "")
+
+
+def ended(script, *arguments, cwd=None):
+    """A process of its own: exit code, output and errors."""
+    command = [sys.executable, "-c", script, *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return run.returncode, run.stdout, run.stderr
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_that_something_swallows_still_ends_the_work(name, code):
+    script = (
+        "import os, signal; from tf_lottery import terminal\n"
+        f"signal.signal(signal.{name}, signal.SIG_DFL)\n"  # whoever started the tests may ignore it
+        "terminal.check_signals()\n"
+        "with terminal.unwound():\n"
+        "    terminal.check_signals()\n"
+        f"    try: os.kill(os.getpid(), signal.{name})\n"
+        "    except: print('swallowed', flush=True)\n"
+        "    try: terminal.check_signals()\n"
+        "    finally: print('cleaned up', flush=True)\n"
+        "    print('went on')\n"
+    )
+    assert ended(script) == (code, "swallowed\ncleaned up\n", "")
+
+
+BUILDER = """
+import os, signal
+import keras
+
+class Block(keras.layers.Layer):
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        self.inner = keras.layers.Dense(8)
+
+    def call(self, x):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return self.inner(x)
+
+def network(input_shape, classes):
+    x = keras.Input(input_shape)
+    block = Block()
+    block._build_by_run_for_single_pos_arg((None, *input_shape))  # its `except` is bare
+    return keras.Model(x, keras.layers.Dense(classes, name="output")(keras.layers.Flatten()(x)))
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_while_keras_builds_the_network_ends_the_study(tmp_path):
+    (tmp_path / "networks.py").write_text(BUILDER)
+    build = ["--set", "model={build: 'networks:network'}", "--workers", "1", "--output", "study"]
+    code, out, err = fresh.run(
+        "run", "digits_quick", *SMALL, *build, module="tf_lottery", **settings(tmp_path, {})
+    )
+    assert (code, err) == (143, "")
+    assert "Repeat the command to go on." in out
+    assert not list(tmp_path.glob("study/runs/*/failed.json"))
+    assert not list(tmp_path.glob("study/runs/*/record.json"))

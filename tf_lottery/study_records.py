@@ -36,16 +36,15 @@ class StudyRecords(list[Record]):
 
     def _repr_html_(self) -> str:
         from tf_lottery.analysis import plots, table
-        from tf_lottery.analysis.notebook import page
+        from tf_lottery.analysis.notebook import Table, page
         from tf_lottery.analysis.verdict import verdict
 
-        width = max([table.WIDTH, *(len(record.spec.arm) + 4 for record in self)])
-        rows = [table.row(record, width) for record in self[:MOST_ROWS]]
+        shown = Table(table.names(), [table.cells(record) for record in self[:MOST_ROWS]])
         more = [f"... and {len(self) - MOST_ROWS:,} more runs"] if len(self) > MOST_ROWS else []
-        lines = [*table.header(width), *rows, *more, "", *verdict(self, self.tolerance)]
+        sentences = [*more, *verdict(self, self.tolerance)]
         if not any(record.spec.is_dense for record in self):
-            return page("\n".join(lines))
-        return page("\n".join(lines), lambda path: plots.draw(self, path, self.name, self.tolerance))
+            return page(shown, sentences)
+        return page(shown, sentences, lambda path: plots.draw(self, path, self.name, self.tolerance))
 
 
 @wraps(drivers.run_study)

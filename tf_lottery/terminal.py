@@ -12,6 +12,10 @@ from typing import Any, TextIO
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+_heard: list[int] = []
+"""The signal that has asked this process to end."""
+
+
 class Ended(SystemExit):
     """Raised when a signal asks this process to end. Its exit code is the shell's: 128 plus the signal."""
 
@@ -35,6 +39,7 @@ def unwound() -> Iterator[None]:
     def end(number: int, frame: FrameType | None) -> None:
         for each in handled:  # a second signal would interrupt the clean-up
             signal.signal(each, signal.SIG_IGN)
+        _heard.append(number)
         raise Ended(128 + number)
 
     for each in handled:
@@ -42,8 +47,22 @@ def unwound() -> Iterator[None]:
     try:
         yield
     finally:
+        _heard.clear()
         for each in handled:
             signal.signal(each, previous[each])
+
+
+def check_signals() -> None:
+    """End the work if a signal has asked for it and whatever ran then has swallowed the exception.
+
+    Keras builds layers within bare `except` clauses. Whoever goes on with the work calls this, not what
+    cleans up.
+
+    Raises:
+        Ended: If such a signal has arrived within `unwound`.
+    """
+    if _heard:
+        raise Ended(128 + _heard[0])
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import base64
 import gc
 import html
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -103,7 +104,15 @@ def test_the_picture_is_a_png(found, tmp_path):
 
 def test_a_notebook_shows_the_summary_and_the_picture_without_a_script(found):
     page = found._repr_html_()
-    assert html.escape(found.summary()) in page
+    first, *_, last = found.summary().splitlines()
+    assert f"<p>{html.escape(first)}</p>" in page
+    assert f"<p>{html.escape(last)}</p>" in page
+    rows = re.findall(r"<tr>(.*?)</tr>", page)
+    assert len(rows) == 1 + len(found.records)
+    dense = found.rounds[0]
+    assert re.findall(r"<t[hd] [^>]*>(.*?)</t[hd]>", rows[1])[:4] == ["dense", "0", "740", "100.0%"]
+    assert f">{dense.value:.4f}</td>" in rows[1]
+    assert ("* " in page) == (found.matching_round() is not None)
     picture = base64.b64decode(page.partition("data:image/png;base64,")[2].partition('"')[0])
     assert picture.startswith(b"\x89PNG\r\n")
     assert "<script" not in page

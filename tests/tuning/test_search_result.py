@@ -129,7 +129,12 @@ def test_a_notebook_shows_the_summary_and_the_picture_without_a_script(tuned, tu
     found = tuned(tune, (0.9, 0.9, 0.8), (0.9, 0.8, 0.7))
     assert found.best is not None
     page = found._repr_html_()
-    assert html.escape(found.summary()) in page
+    table, *said = found.summary().splitlines()
+    for name in table.replace("matches to", "matches_to").replace("at 0.3", "at_0.3").split():
+        assert f">{name.replace('_', ' ') if name[:3] in ('mat', 'at_') else name}</th>" in page
+    assert f"<p>{html.escape(said[-1])}</p>" in page
+    assert page.count("<tr>") == 1 + len(found.tried)
+    assert ">*</td>" in page
     assert base64.b64decode(page.partition("data:image/png;base64,")[2].partition('"')[0])[:4] == b"\x89PNG"
     assert "<script" not in page
 

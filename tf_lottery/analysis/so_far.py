@@ -12,7 +12,7 @@ MOST_NAMES = 3
 
 
 def best_so_far(records: Iterable[Record], tolerance: float, replicates: int) -> str:
-    """Return the sparsest matching ticket so far: `round 7, 21.1%: 98.41% test (dense 97.93%)`.
+    """Return the sparsest matching ticket so far: `round 7, 21.1% of weights: 98.41% test (dense 97.93%)`.
 
     As at the end, the ticket is chosen by validation accuracy. Rounds count that are finished in all
     replicates that have a dense network.
@@ -35,20 +35,37 @@ def best_so_far(records: Iterable[Record], tolerance: float, replicates: int) ->
         return f"none matches yet (dense {100 * dense.test_accuracy.mean:.2f}% test{of})"
     ticket = tickets[round]
     return (
-        f"round {round}, {100 * ticket.density:.1f}%: {100 * ticket.test_accuracy.mean:.2f}% test "
+        f"round {round}, {100 * ticket.density:.1f}% of weights: {100 * ticket.test_accuracy.mean:.2f}% test "
         f"(dense {100 * dense.test_accuracy.mean:.2f}%{of})"
     )
 
 
-def next_runs(specs: Sequence[RunSpec], replicates: int) -> str:
+def next_runs(specs: Sequence[RunSpec], replicates: int, width: int | None = None) -> str:
     """Return the names of the runs that come next, the first of them if there are many.
 
     Args:
         specs: The runs, in the order in which they come.
         replicates: How many replicates the study has; the only one isn't named.
+        width: How many characters the line may have. The first name is never left out. Default: any number.
     """
-    more = f", {len(specs) - MOST_NAMES:,} more" if len(specs) > MOST_NAMES else ""
-    return ", ".join(short_name(spec, replicates) for spec in specs[:MOST_NAMES]) + more
+    return listed([short_name(spec, replicates) for spec in specs[:MOST_NAMES]], len(specs), width)
+
+
+def listed(names: Sequence[str], count: int, width: int | None = None) -> str:
+    """Return names in a line, and how many more there are.
+
+    Args:
+        names: The first names.
+        count: How many there are in all.
+        width: How many characters the line may have. The first name is never left out. Default: any number.
+    """
+    names = list(names)
+    while True:
+        more = f", {count - len(names):,} more" if count > len(names) else ""
+        line = ", ".join(names) + more
+        if width is None or len(line) <= width or len(names) < 2:
+            return line
+        names.pop()
 
 
 def short_name(spec: RunSpec, replicates: int) -> str:

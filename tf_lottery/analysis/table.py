@@ -37,6 +37,11 @@ def header(width: int = WIDTH) -> list[str]:
     return [_line([column[part] for column in _COLUMNS], width) for part in (0, 1)]
 
 
+def names() -> list[str]:
+    """Return the columns' names in one line each: `weights remaining`."""
+    return [f"{above} {below}".strip().replace("- ", "") for above, below, _ in _COLUMNS]
+
+
 def row(record: Record, width: int = WIDTH) -> str:
     """Return a finished run as one line. Accuracies are percentages.
 
@@ -44,22 +49,28 @@ def row(record: Record, width: int = WIDTH) -> str:
         record: The run's record.
         width: The width of the first column, in characters.
     """
+    return _line(cells(record), width)
+
+
+def cells(record: Record) -> list[str]:
+    """Return what a finished run's row has in each column.
+
+    Args:
+        record: The run's record.
+    """
     spec = record.spec
-    return _line(
-        [
-            spec.arm + (f"#{spec.trial + 1}" if spec.trial else ""),
-            str(spec.replicate),
-            str(spec.round),
-            f"{record.weights_remaining:,}",
-            f"{100 * record.density:.1f}%",
-            f"{record.early_stop_iteration:,}",
-            f"{100 * record.early_stop_validation_accuracy:.2f}",
-            f"{100 * record.early_stop_test_accuracy:.2f}",
-            f"{100 * record.final_test_accuracy:.2f}",
-            f"{record.steps_per_second:.0f}",
-        ],
-        width,
-    )
+    return [
+        spec.arm + (f"#{spec.trial + 1}" if spec.trial else ""),
+        str(spec.replicate),
+        str(spec.round),
+        f"{record.weights_remaining:,}",
+        f"{100 * record.density:.1f}%",
+        f"{record.early_stop_iteration:,}",
+        f"{100 * record.early_stop_validation_accuracy:.2f}",
+        f"{100 * record.early_stop_test_accuracy:.2f}",
+        f"{100 * record.final_test_accuracy:.2f}",
+        f"{record.steps_per_second:.0f}",
+    ]
 
 
 def _line(cells: list[str], width: int) -> str:

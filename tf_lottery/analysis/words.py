@@ -8,6 +8,9 @@ from tf_lottery.analysis.findings import Findings
 
 ONE_REPLICATE = "One replicate: no claim can be decided. Set replicates: 3."
 
+CLAIM = 11
+"""How many characters stand before a claim's statement."""
+
 
 def claim_lines(told: Iterable[Told], untested: bool = False) -> list[str]:
     """Return a line for each claim: the answer, the statement, the effect and what was compared.

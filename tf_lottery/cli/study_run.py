@@ -14,12 +14,12 @@ from tf_lottery.analysis.findings import Findings
 from tf_lottery.analysis.plots import draw
 from tf_lottery.analysis.tensorboard.rounds import StudyCurves
 from tf_lottery.analysis.verdict import verdict
-from tf_lottery.analysis.words import closing_lines
+from tf_lottery.analysis.words import CLAIM, closing_lines
 from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.execution import Execution, local_workers
 from tf_lottery.drivers.run_study import SERIAL, run_in, run_study
 from tf_lottery.errors import DamagedError
-from tf_lottery.live import Live
+from tf_lottery.live import Live, say
 from tf_lottery.method.plan import plan
 from tf_lottery.method.results import Results
 from tf_lottery.method.spec import Record, RunSpec
@@ -57,7 +57,7 @@ def run_and_report(
     console = Console(file=sys.stdout, quiet=quiet)
     worker = this_worker(study.training.strategy)
     if not worker.chief:
-        _say(
+        say(
             console,
             f"Worker {worker.index} of {worker.count} takes part in the training. The chief, worker 0, shows "
             "progress and writes the results.",
@@ -69,7 +69,7 @@ def run_and_report(
             return _code(end)
         return 0
     paths = StudyPaths(output or OUTPUT / study.name)
-    _say(console, f"Study {study.name} in {paths.root}")
+    say(console, f"Study {study.name} in {paths.root}")
     live, store = Live(study, console), Store(paths, study.storage)
     try:
         records = _run(study, store, execution, live)
@@ -87,7 +87,7 @@ def run_and_report(
         winner = Results(records).winner(study.tolerance)
         trim(study, store, records, winner=winner.key if winner else "")
     for line in _endings(live, paths, failed, len(waiting) - len(failed), study.storage.keep):
-        _say(console, line)
+        say(console, line)
     if quiet:
         for failure in failed:
             print(failure.describe(), file=sys.stderr)
@@ -148,7 +148,7 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     if claims := closing_lines(Findings(study, records, known(study, store, records)), sentences):
         console.print()
         for line in claims:
-            _say(console, line)
+            say(console, line, CLAIM)
     replicates = f"{study.replicates} replicate{'s' if study.replicates > 1 else ''}"
     title = f"{study.name}: {replicates}, seed {study.seed}"
     draw(records, paths.picture, title, study.tolerance)
@@ -158,7 +158,7 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
     ]
     console.print()
     for line in lines:
-        _say(console, line)
+        say(console, line)
     return None
 
 
@@ -177,7 +177,3 @@ def _endings(live: Live, paths: StudyPaths, failed: list[Failure], left: int, ke
         if live.trained
         else "All runs were finished before."
     )
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ import typer
 from tf_lottery.cli.app import app, find
 
 if TYPE_CHECKING:
+    from tf_lottery.analysis.tensorboard.hparams import Line
     from tf_lottery.paths import StudyPaths
 
 NOTES = (
@@ -27,10 +28,14 @@ class _Shown:
     Attributes:
         directories: The name that each has in TensorBoard -> a directory.
         arms: The names of the arms' runs, the most telling ones first.
+        lines: The arms' lines on the page HParams.
+        tuned: The settings that tunings tried.
     """
 
     directories: dict[str, Path] = field(default_factory=dict)
     arms: list[str] = field(default_factory=list)
+    lines: list["Line"] = field(default_factory=list)
+    tuned: set[str] = field(default_factory=set)
 
 
 @app.command()
@@ -61,6 +66,8 @@ def tensorboard(
             from tf_lottery.analysis.tensorboard.server import COLORS, gathered, only, start, wait_for_ever
 
             logdir = stack.enter_context(gathered(shown.directories))
+            if shown.lines:
+                _write_columns(logdir, shown)
             address = start(
                 logdir, port, study or "tf_lottery", "custom_scalars" if shown.arms else "hparams"
             )
@@ -82,6 +89,17 @@ def tensorboard(
         print("Ended.")
 
 
+def _write_columns(logdir: Path, shown: _Shown) -> None:
+    from tf_lottery.analysis.tensorboard.hparams import write_columns
+
+    metrics: list[str] = []
+    if shown.tuned:
+        from tf_lottery.tuning.hparams import METRICS
+
+        metrics += METRICS.values()
+    write_columns(logdir, shown.lines, sorted(shown.tuned), metrics)
+
+
 def _named(study: str, every_run: bool) -> _Shown:
     from tf_lottery.paths import OUTPUT
 
@@ -93,6 +111,7 @@ def _named(study: str, every_run: bool) -> _Shown:
 
 
 def _all(every_run: bool) -> _Shown:
+    from tf_lottery.config_tune import load_tuning
     from tf_lottery.errors import LotteryError
     from tf_lottery.paths import OUTPUT, StudyPaths
 
@@ -104,11 +123,14 @@ def _all(every_run: bool) -> _Shown:
             print(f"{root.name} is left out. {error}", file=sys.stderr)
             continue
         every.directories |= {f"{root.name}/{name}": path for name, path in one.directories.items()}
+        every.lines += one.lines
         ranked += [(rank, f"{root.name}/{arm}") for rank, arm in enumerate(one.arms)]
     every.arms = [arm for _, arm in sorted(ranked)]
     for root in sorted(path.parent for path in OUTPUT.glob("*/tuning.yaml")):
         with contextlib.suppress(LotteryError):
-            every.directories[f"{root.name}/hparams"] = _candidates(root)
+            candidates, tuning = _candidates(root), load_tuning(root / "tuning.yaml")
+            every.directories[f"{root.name}/hparams"] = candidates
+            every.tuned |= tuning.tune.ranges.keys()
     if not every.directories:
         raise LotteryError(f"There is nothing to show in {OUTPUT}/ yet. `tf-lottery run` begins a study.")
     return every
@@ -128,6 +150,7 @@ def _of_study(paths: "StudyPaths", every_run: bool) -> _Shown:
     from rich.console import Console
 
     from tf_lottery.analysis.tensorboard.figures import in_order, write_figures
+    from tf_lottery.analysis.tensorboard.hparams import arm_lines
     from tf_lottery.analysis.tensorboard.rounds import StudyCurves
     from tf_lottery.live import bars
     from tf_lottery.method.plan import collect, plan
@@ -156,4 +179,5 @@ def _of_study(paths: "StudyPaths", every_run: bool) -> _Shown:
     directories = {path.name: path for path in figures.iterdir()}
     if every_run:
         directories |= {f"every_run/{each}": paths.tensorboard / each for each in ("runs", "rounds")}
-    return _Shown(directories, in_order(config, results))
+    compared = arm_lines(config, results, paths.root.name)
+    return _Shown(directories, in_order(config, results), list(compared.values()))

@@ -1,23 +1,26 @@
-"""Showing a tuning on the terminal: a row for each candidate, a bar for each run, one for all candidates."""
+"""Showing a tuning on the terminal: a row for each candidate, bars for runs in progress, what is next."""
 
+import time
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import TaskID
 
+from tf_lottery.analysis.so_far import duration, listed, next_runs
 from tf_lottery.config_tune import Tuning
-from tf_lottery.live import bars
+from tf_lottery.live import BEFORE, LiveRuns
+from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs.observe import Progress as RunProgress
-from tf_lottery.store.failures import Failure
+from tf_lottery.tuning.answer import in_short
 from tf_lottery.tuning.candidate import Candidate
 from tf_lottery.tuning.observe import TuningObserver
-from tf_lottery.tuning.tuned import Tried, Tuned
+from tf_lottery.tuning.tuned import Tried, Tuned, recommended
 
 
-class TuneLive(TuningObserver):
+class TuneLive(LiveRuns, TuningObserver):
     """Shows a tuning's progress on the terminal. Use it as a context manager.
 
-    Where the output isn't a terminal, there are rows but no bars.
+    Rows of candidates stay. Below them a terminal shows bars of what is in progress, which candidates are
+    trained and which runs come next, about how long all candidates still take, and the best one so far.
 
     Args:
         tuning: The tuning.
@@ -25,56 +28,70 @@ class TuneLive(TuningObserver):
     """
 
     def __init__(self, tuning: Tuning, console: Console):
-        self._tune, self._console = tuning.tune, console
-        self._progress = bars(console)
-        total = self._tune.candidates
-        self._all = self._progress.add_task("candidates", total=total, count=f"0/{total}")
-        self._runs: dict[str, TaskID] = {}
+        self._tune, self._total = tuning.tune, tuning.tune.candidates
+        super().__init__(console, "candidates", self._total)
+        self._progress.notes |= dict.fromkeys(("Now: ", "Next:", "Left:", "Best:"), "")  # in this order
         self._width = max(9, *(len(name) for name in self._tune.ranges))
         self._headed = False
-
-    def __enter__(self) -> "TuneLive":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._progress.stop()
+        self._waiting: list[RunSpec] = []
+        self._batch = (time.monotonic(), 0, 0)
+        """When the candidates in progress were proposed, how many they are, how many runs were trained."""
+        self._took = [0.0, 0.0]
+        """The seconds in which candidates were trained in this session, and how many candidates that were."""
+        self._replicates = tuning.study.replicates
 
     def proposed(self, candidates: Sequence[Candidate]) -> None:
-        """Say that fresh seeds come next."""
-        if any(each.fresh for each in candidates):
-            self._print(f"Confirming on {len({each.study.seed for each in candidates})} fresh seeds", "bold")
+        """Show which candidates are trained, and say where fresh seeds come next."""
+        self._batch = (time.monotonic(), len(candidates), self.trained)
+        names = list(dict.fromkeys(f"{each.number} ({each.describe()})" for each in candidates))
+        self._note("Now: ", listed(names, len(names), self._console.width - BEFORE))
+        if seeds := {each.study.seed for each in candidates if each.fresh}:
+            self._note("Left:", "")
+            self._print(f"Confirming on {len(seeds)} fresh seed{'s' if len(seeds) > 1 else ''}", "bold")
 
     def tried(self, tried: Tried, so_far: Tuned) -> None:
         """Print a candidate's row."""
         if not self._headed:
             self._headed = True
             names = " ".join(f"{name:>{self._width}}" for name in self._tune.ranges)
-            value = "weights" if self._tune.at_density is None else "accuracy"
+            value = "matches to" if self._tune.at_density is None else "accuracy"
             cost = f" {self._tune.cost:>13}" if self._tune.cost else ""
-            self._print(f"  # {names} {value:>9}{cost}  test accuracy", "bold")
+            self._print(f"  # {names} {value:>10}{cost}  test accuracy", "bold")
         self._print(self._row(tried))
         count = len(so_far.tried)
-        self._progress.update(self._all, completed=count, count=f"{count}/{self._tune.candidates}")
+        self._progress.update(self._whole, completed=count, count=f"{count}/{self._total}")
+        self._note("Left:", self._time_left(count))
+        best = recommended(so_far)
+        self._note("Best:", in_short(best, self._tune) if best else "no candidate has a ticket yet")
+
+    def planned(self, finished: list[Record], waiting: list[RunSpec]) -> None:
+        """Take note of the runs that can start."""
+        self._waiting = waiting
 
     def running(self, runs: list[RunProgress]) -> None:
-        """Update the bars."""
-        for key in self._runs.keys() - {run.spec.key for run in runs}:
-            self._progress.remove_task(self._runs.pop(key))
-        for run in runs:
-            if run.spec.key not in self._runs:
-                self._runs[run.spec.key] = self._progress.add_task(run.spec.describe(), count="")
-            count = f"{run.step:,}/{run.last:,} steps"
-            self._progress.update(self._runs[run.spec.key], total=run.last, completed=run.step, count=count)
-
-    def failed(self, failure: Failure) -> None:
-        """Print the failure."""
-        self._print(failure.describe(), "red")
+        """Update the bars, and say which runs come next."""
+        super().running(runs)
+        now = {run.spec.key for run in runs}
+        coming = [spec for spec in self._waiting if spec.key not in now]
+        self._note("Next:", next_runs(coming, self._replicates, self._console.width - BEFORE))
 
     def noted(self, text: str) -> None:
         """Print the message, unless it says that a run was taken over: there are hundreds."""
         if ": taken over from " not in text:
-            self._print(text, "yellow")
+            super().noted(text)
+
+    def _time_left(self, count: int) -> str:
+        """Return about how long the candidates still take, by those that were trained in this session."""
+        began, size, trained = self._batch
+        if self.trained > trained:  # once for all candidates that were trained side by side
+            self._took = [self._took[0] + time.monotonic() - began, self._took[1] + size]
+            self._batch = (began, size, self.trained)
+        seconds, candidates = self._took
+        if not candidates or count >= self._total:
+            return ""
+        fresh = f"{self._tune.confirm} fresh seed{'s' if self._tune.confirm > 1 else ''}"
+        confirmed = f", then {fresh}" if self._tune.confirm else ""
+        return f"at most about {duration((self._total - count) * seconds / candidates)}{confirmed}"
 
     def _row(self, tried: Tried) -> str:
         values, result = tried.candidate.values, tried.outcome
@@ -90,7 +107,4 @@ class TuneLive(TuningObserver):
         value = f"{result.value:.2%}"
         if result.ended_early and result.ticket is None and result.failing:
             value = f">{result.failing.density:.2%}"  # where it ceases to match wasn't looked for
-        return f"{tried.candidate.number:3} {shown} {value:>9}{cost}  {test}{early}{share}"
-
-    def _print(self, line: str, style: str | None = None) -> None:
-        self._progress.console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+        return f"{tried.candidate.number:3} {shown} {value:>10}{cost}  {test}{early}{share}"

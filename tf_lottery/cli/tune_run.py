@@ -10,6 +10,7 @@ from tf_lottery.cli.tune_live import TuneLive
 from tf_lottery.config_tune import Tuning
 from tf_lottery.drivers.execution import Execution
 from tf_lottery.drivers.run_study import SERIAL
+from tf_lottery.live import say
 from tf_lottery.paths import OUTPUT
 from tf_lottery.store.upkeep import readable, sizes
 from tf_lottery.tuning.answer import answer, best_study, best_text, front, row, savings
@@ -38,7 +39,7 @@ def tune_and_report(
         The exit code: 0; 1 if no candidate has a ticket; 130 after Ctrl-C, 143 after `kill`.
     """
     console, paths = Console(file=sys.stdout, quiet=quiet), TuningPaths(output or OUTPUT / tuning.study.name)
-    _say(console, f"Tuning {tuning.study.name} in {paths.root}")
+    say(console, f"Tuning {tuning.study.name} in {paths.root}")
     live = TuneLive(tuning, console)
     try:
         with live:
@@ -64,26 +65,22 @@ def _report(tuned: Tuned, console: Console) -> None:
     paths, tune = tuned.paths, tuned.tuning.tune
     console.print()
     for line in answer(tuned):
-        _say(console, line)
+        say(console, line)
     console.print()
     for line in front(tuned):
-        _say(console, line)
+        say(console, line)
     console.print()
-    _say(console, savings(tuned))
-    _say(console, f"Ended, since {tuned.ended}.")
+    say(console, savings(tuned))
+    say(console, f"Ended, since {tuned.ended}.")
     atomic.write_json(paths.table, [row(each, tune) for each in tuned.tried])
     console.print()
     if any(each.outcome and each.outcome.cost is not None for each in tuned.tried):
         draw_front(tuned, paths.front)
-        _say(console, f"Picture:        {paths.front}")
+        say(console, f"Picture:        {paths.front}")
     if (study := best_study(tuned)) is not None:
         atomic.write_text(paths.best, f"# tf-lottery run {paths.best}\n{best_text(study)}")
-        _say(console, f"Best setting:   tf-lottery run {paths.best}")
+        say(console, f"Best setting:   tf-lottery run {paths.best}")
     write_hparams(tuned, paths)
-    _say(console, f"Candidates:     {paths.table}, each as a study under {paths.candidates}")
-    _say(console, f"HParams:        tf-lottery tensorboard {paths.root}")
-    _say(console, f"Kept:           {readable(sum(sizes(paths).values()))}")
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    say(console, f"Candidates:     {paths.table}, each as a study under {paths.candidates}")
+    say(console, f"HParams:        tf-lottery tensorboard {paths.root}")
+    say(console, f"Kept:           {readable(sum(sizes(paths).values()))}")

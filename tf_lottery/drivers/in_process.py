@@ -1,5 +1,6 @@
 """The executor that trains a study's runs one after the other in this process."""
 
+from tf_lottery import terminal
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.spec import RunSpec
@@ -29,8 +30,11 @@ class InProcess:
     def check(self, study: StudyConfig) -> None:
         from tf_lottery.runs.attempt import check
 
-        if (wrong := check(study, self._store, self._opened())) is not None:
-            raise LotteryError(wrong)
+        try:
+            if (wrong := check(study, self._store, self._opened())) is not None:
+                raise LotteryError(wrong)
+        finally:
+            terminal.check_signals()
 
     def submit(self, spec: RunSpec) -> None:
         self._spec = spec
@@ -41,7 +45,10 @@ class InProcess:
         spec, self._spec = self._spec, None
         if spec is None:
             return []
-        return [attempt(spec, self._store, self._opened(), self._observer, self._strict)]
+        try:
+            return [attempt(spec, self._store, self._opened(), self._observer, self._strict)]
+        finally:
+            terminal.check_signals()
 
     def close(self) -> None:
         self._trainers = None
@@ -66,6 +73,7 @@ class _Here(StudyObserver):
         self.advanced(first)
 
     def advanced(self, step: int) -> None:
+        terminal.check_signals()
         spec, first, last = self._run
         self._observer.advanced(step)
         self._observer.running([Progress(spec, first, step, last)])

@@ -12,6 +12,7 @@ from tf_lottery.runs.trainers import Trainers
 from tf_lottery.store import failures
 from tf_lottery.store.environment import check_same
 from tf_lottery.store.store import Store
+from tf_lottery.terminal import check_signals
 from tf_lottery.training.replicas import one_line_if_another_ends
 
 
@@ -59,6 +60,7 @@ def _train(spec: RunSpec, store: Store, trainers: Trainers, observer: StudyObser
     except (StudyError, DamagedError):
         raise
     except Exception as error:  # whatever a training, or a user's own function, raises
+        check_signals()  # a network that Keras stopped building, say
         return Outcome(spec.key, "failed", store.fail(spec, error).reason)
     return Outcome(spec.key, "finished")
 

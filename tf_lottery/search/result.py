@@ -5,7 +5,7 @@ from typing import cast
 
 import keras
 
-from tf_lottery.analysis.notebook import page
+from tf_lottery.analysis.notebook import Table, page
 from tf_lottery.config import StudyConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.plan import collect
@@ -14,7 +14,7 @@ from tf_lottery.search.directory import Temporary
 from tf_lottery.search.network import Network
 from tf_lottery.search.picture import draw_search
 from tf_lottery.search.record import FitRecord, SearchStore
-from tf_lottery.search.table import header, longest_name, row
+from tf_lottery.search.table import cells, header, longest_name, names, row
 from tf_lottery.store.tickets import ticket_of
 from tf_lottery.ticket import Ticket
 
@@ -191,8 +191,10 @@ class SearchResult:
         for record in self.records:
             star = best is not None and record is self.rounds[best]
             lines.append(row(record, star, longest))
-        if self.ended:
-            lines.append(f"Ended early: {self.ended}")
+        return "\n".join([*lines, *self._findings(best, tolerance)])
+
+    def _findings(self, best: int | None, tolerance: float) -> list[str]:
+        lines = [f"Ended early: {self.ended}"] if self.ended else []
         dense = self.rounds[0]
         lines.append(f"Dense network: {self.monitor} {dense.value:.4g} (epoch {dense.epoch}).")
         if best is None:
@@ -214,10 +216,10 @@ class SearchResult:
             if not_redrawn := next(
                 (run.checks["reinit_kept"] for run in runs if run.checks.get("reinit_kept")), None
             ):
-                names = ", ".join(name.removeprefix(_MODEL) for name in not_redrawn[:4])
+                listed = ", ".join(name.removeprefix(_MODEL) for name in not_redrawn[:4])
                 more = ", ..." if len(not_redrawn) > 4 else ""
-                lines.append(f"Not redrawn, since never drawn: {names}{more}.")
-        return "\n".join(lines)
+                lines.append(f"Not redrawn, since never drawn: {listed}{more}.")
+        return lines
 
     def plot(self, path: str | Path, tolerance: float = 0.0) -> Path:
         """Draw the monitored quantity, and the epoch at which it is best, against the density.
@@ -229,8 +231,14 @@ class SearchResult:
         return draw_search(self._results, Path(path), self.matching_round(tolerance))
 
     def _repr_html_(self) -> str:
-        """Return the summary and the picture, as a notebook shows them."""
-        return page(self.summary(), self.plot)
+        """Return the table, the findings and the picture, as a notebook shows them."""
+        best = self.matching_round()
+        rows = [cells(record) for record in self.records]
+        if best is not None:
+            place = next(n for n, record in enumerate(self.records) if record is self.rounds[best])
+            rows[place][0] = f"* {rows[place][0]}"
+        sentences = [f"theta_0: {self.theta_0}.", *self._findings(best, 0.0)]
+        return page(Table(names(self.monitor), rows), sentences, self.plot)
 
     def _chosen(
         self, round: int | None, density: float | None, tolerance: float, arm: str | None

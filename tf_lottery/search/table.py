@@ -31,6 +31,18 @@ def header(monitor: str, longest: int = 0) -> list[str]:
     ]
 
 
+def names(monitor: str) -> list[str]:
+    """Return the columns' names in one line each.
+
+    Args:
+        monitor: The name of the monitored quantity.
+    """
+    return [
+        *("arm", "round", "weights remaining", "density", f"best {monitor}", "best epoch", "at the end"),
+        "seconds",
+    ]
+
+
 def row(record: FitRecord, star: bool = False, longest: int = 0) -> str:
     """Return a run as one line.
 
@@ -39,14 +51,31 @@ def row(record: FitRecord, star: bool = False, longest: int = 0) -> str:
         star: Whether to mark it as the winning ticket.
         longest: The number of characters of the longest name of a run.
     """
-    spec = record.spec
-    arm = "dense" if not spec.round else spec.arm + (f"#{spec.trial + 1}" if spec.trial else "")
-    final = record.final.get(record.monitor)
+    arm, round, remaining, density, value, epoch, final, seconds = cells(record)
     return (
-        f"{arm:<{max(WIDTH, longest)}}{spec.round:>6}{record.weights_remaining:>13,}{record.density:>8.1%} "
-        f"{'*' if star else ' '}{_number(record.value):>{_width(record.monitor) + 1}}{record.epoch:>7}"
-        f"{'' if final is None else _number(final):>11}{record.seconds['total']:>9.1f}"
+        f"{arm:<{max(WIDTH, longest)}}{round:>6}{remaining:>13}{density:>8} "
+        f"{'*' if star else ' '}{value:>{_width(record.monitor) + 1}}{epoch:>7}{final:>11}{seconds:>9}"
     ).rstrip()
+
+
+def cells(record: FitRecord) -> list[str]:
+    """Return what a run's row has in each column.
+
+    Args:
+        record: The run's record.
+    """
+    spec = record.spec
+    final = record.final.get(record.monitor)
+    return [
+        "dense" if not spec.round else spec.arm + (f"#{spec.trial + 1}" if spec.trial else ""),
+        str(spec.round),
+        f"{record.weights_remaining:,}",
+        f"{record.density:.1%}",
+        _number(record.value),
+        str(record.epoch),
+        "" if final is None else _number(final),
+        f"{record.seconds['total']:.1f}",
+    ]
 
 
 def _width(monitor: str) -> int:

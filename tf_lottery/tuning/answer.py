@@ -105,6 +105,15 @@ def _came_to(tried: Tried, tune: TuneConfig) -> str:
     return f"its sparsest matching ticket has {_value(ticket.density, tune)} ({accuracies}){cost}"
 
 
+def in_short(tried: Tried, tune: TuneConfig) -> str:
+    """Return a candidate that has a ticket in a line: `3 (pruning.rate 0.4): 12.00% of the weights, ...`."""
+    result, setting = tried.outcome, tried.candidate.describe()
+    value = result.ticket.density if tune.at_density is None else result.value
+    cost = f", for {result.cost:,.0f} {_UNITS[tune.cost]}" if tune.cost and result.cost else ""
+    test = f"{result.ticket.test_accuracy:.2%} test"
+    return f"{tried.candidate.number} ({setting}): {_value(value, tune)}, {test}{cost}"
+
+
 def _value(value: float, tune: TuneConfig) -> str:
     return f"{value:.2%} of the weights" if tune.at_density is None else f"an accuracy of {value:.2%}"
 

@@ -1,10 +1,8 @@
-"""A tuning in TensorBoard's HParams dashboard: a line for each candidate."""
+"""A tuning on TensorBoard's HParams page: a line for each candidate."""
 
 import shutil
-from typing import Any
 
-from tensorboard.plugins.hparams import api
-
+from tf_lottery.analysis.tensorboard.hparams import Line, setting, write_line
 from tf_lottery.training.events import EventFile
 from tf_lottery.tuning.answer import own_values, row
 from tf_lottery.tuning.paths import TuningPaths
@@ -31,15 +29,14 @@ def write_hparams(tuned: Tuned, paths: TuningPaths) -> None:
     shutil.rmtree(root, ignore_errors=True)
     for tried in tuned.tried:
         figures = row(tried, tuned.tuning.tune)
-        settings = own_values(tuned) | tried.candidate.values
-        settings = {name: _value(value) for name, value in settings.items() if value is not None}
+        settings = {
+            name: setting(value) for name, value in (own_values(tuned) | tried.candidate.values).items()
+        }
+        line = Line(
+            f"candidate {tried.candidate.number}",
+            {name: value for name, value in settings.items() if value is not None},
+            {tag: figures[name] for name, tag in METRICS.items() if figures[name] is not None},
+        )
         file = EventFile(root / tried.candidate.name)
-        file.summary(api.hparams_pb(settings, trial_id=f"candidate {tried.candidate.number}"))
-        for name, tag in METRICS.items():
-            if figures[name] is not None:
-                file.scalar(tag, figures[name], 0)
+        write_line(file, line)
         file.close()
-
-
-def _value(value: Any) -> str | bool | float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value

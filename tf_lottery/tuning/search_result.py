@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tf_lottery.analysis.notebook import page
+from tf_lottery.analysis.notebook import Table, page
 from tf_lottery.config_tune import TuneConfig
 from tf_lottery.errors import LotteryError
 from tf_lottery.method.ledger import ledger
@@ -150,20 +150,25 @@ class TunedSearches:
         Args:
             most: The most candidates that are shown. Those without a ticket come after the others.
         """
+        cells, sentences = self._shown(most)
+        return "\n".join([*(columns(cells) if len(cells) > 1 else []), *sentences])
+
+    def _shown(self, most: int) -> tuple[list[list[str]], list[str]]:
+        """Return a table's rows, the names first, and what is said below it."""
         ranked = self.ranked
         order = ranked + [each for each in self.tried if each not in ranked]
         names = list(dict.fromkeys(name for each in self.tried for name in each.values))
         cells = [self._header(names)]
         cells += [self._row(each, names) for each in order[:most] if each.outcome]
-        lines = columns(cells) if len(cells) > 1 else []
-        lines += [f"Candidate {each.number} failed: {each.failure}." for each in order[:most] if each.failure]
+        said = [f"Candidate {each.number} failed: {each.failure}." for each in order[:most] if each.failure]
         if len(order) > most:
-            lines.append(f"... and {len(order) - most} more of {len(order)} candidates.")
-        return "\n".join([*lines, *self._answer()])
+            said.append(f"... and {len(order) - most} more of {len(order)} candidates.")
+        return cells, [*said, *self._answer()]
 
     def _repr_html_(self) -> str:
-        """Return the summary and the picture, as a notebook shows them."""
-        return page(self.summary(), partial(draw_tuned, self) if self.ranked else None)
+        """Return the table, the findings and the picture, as a notebook shows them."""
+        (head, *rows), sentences = self._shown(most=10)
+        return page(Table(head, rows), sentences, partial(draw_tuned, self) if self.ranked else None)
 
     def in_words(self, tried: TriedSearch) -> str:
         """Return what a candidate came to, in words."""

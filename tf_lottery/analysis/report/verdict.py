@@ -12,6 +12,7 @@ from tf_lottery.analysis.report.words import counted, percent
 from tf_lottery.analysis.statistics import LEVEL
 from tf_lottery.analysis.verdict import verdict as sentences
 from tf_lottery.analysis.words import ONE_REPLICATE
+from tf_lottery.method.results import Results
 
 SIGNS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", UNTESTED: "-"}
 """A sign for each answer, which stands beside the word."""
@@ -34,7 +35,8 @@ def verdict(material: Material, measure: Measure) -> Section:
         for sentence in sentences(material.records, material.study.tolerance)
         if not sentence.startswith("One replicate")
     ]
-    blocks.append(Text(" ".join(words if material.finished else ["So far:", *words])))
+    words = words if material.finished else ["So far:", *words]
+    blocks.append(Text(" ".join([*words, *_two_rounds(material, told)])))
     if material.study.replicates == 1:
         blocks.append(
             Text(
@@ -90,6 +92,22 @@ def headline(material: Material, told: list[Told]) -> str:
         UNTESTED: "This study doesn't test whether there is a winning ticket.",
     }
     return f"{said[answer.answer]} {answer.why}"
+
+
+def _two_rounds(material: Material, told: list[Told]) -> list[str]:
+    """Return why the headline's ticket isn't the sparsest that matches on the mean, if it isn't."""
+    answer = next(each.answer for each in told if each.name == _WINNING)
+    best = Results(material.records).matching_round(material.study.tolerance)
+    if answer.answer != HOLDS or best in (None, answer.where["round"]):
+        return []
+    first, second = (
+        f"round {round} ({percent(material.findings.density(round))})"
+        for round in (best, answer.where["round"])
+    )
+    return [
+        f"{first.capitalize()} matches on the mean; {second} is the sparsest with controls of which the "
+        "interval over replicates says so, too."
+    ]
 
 
 def _notices(material: Material) -> list[Text]:

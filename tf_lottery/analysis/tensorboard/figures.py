@@ -19,6 +19,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from tf_lottery import atomic
 from tf_lottery.analysis.stored import keeps
 from tf_lottery.analysis.tensorboard.closer import closer_look
+from tf_lottery.analysis.tensorboard.hparams import Line, arm_lines, write_line
 from tf_lottery.analysis.tensorboard.layout import layout, tags
 from tf_lottery.analysis.tensorboard.learning import learning_curves, rounds_to_show
 from tf_lottery.analysis.tensorboard.points import Chart, Points, data_names, lines, unit
@@ -31,7 +32,7 @@ from tf_lottery.paths import FIGURES
 from tf_lottery.store.store import Store
 from tf_lottery.training.events import EventFile, count
 
-VERSION = 1
+VERSION = 2
 """Raise this when other files are written for the same records."""
 PATIENCE = 600
 """For how many seconds to wait until another command has written."""
@@ -56,12 +57,15 @@ def write_figures(
         DamagedError: If a file of a run fails its checksum.
     """
     paths, shown = store.paths, rounds_to_show(results, study.tolerance)
-    target = paths.tensorboard_figures(_digest(study, results, store, shown))
+    compared = arm_lines(study, results, paths.root.name)
+    target = paths.tensorboard_figures(_digest(study, results, store, shown, compared))
     with held(paths.figures_lock, PATIENCE) as is_mine:
         if not is_mine:
             raise StudyError(f"Another command has been writing {paths.tensorboard} for long. Stop it first.")
         if not target.is_dir():
-            _replace(target, lambda directory: _write(directory, study, results, store, shown, advanced))
+            _replace(
+                target, lambda directory: _write(directory, study, results, store, shown, compared, advanced)
+            )
     return target
 
 
@@ -103,6 +107,7 @@ def _write(
     results: Results[Record],
     store: Store,
     shown: list[int],
+    compared: dict[str, Line],
     advanced: Callable[[int, int], None],
 ) -> None:
     names, per = data_names(results), unit(results)
@@ -118,6 +123,8 @@ def _write(
         advanced(next(parts), len(learning) + len(closer))
     for name, charts in written.items():
         with _writing(directory / name) as file:
+            if name in compared:
+                write_line(file, compared[name])
             if name == results.main:
                 file.summary(layout(_in_order(written.values())))
                 for round, record in closer:
@@ -170,11 +177,15 @@ def _writing(directory: Path) -> Iterator[EventFile]:
         raise StudyError(f"{directory.parent.parent} can't be written. Make room, then repeat the command.")
 
 
-def _digest(study: StudyConfig, results: Results[Record], store: Store, shown: list[int]) -> str:
+def _digest(
+    study: StudyConfig, results: Results[Record], store: Store, shown: list[int], compared: dict[str, Line]
+) -> str:
     """Return the digest of all that decides what is written."""
     looked_at = [record for record in results.of_arm(results.main) if record.spec.round in shown]
     labels = ("arm", "replicate", "round", "trial")
     places = [[record.key, *(getattr(record.spec, each) for each in labels)] for record in results.records]
     kept = [keeps(store, record.spec) for record in looked_at]
-    content = json.dumps([VERSION, study.name, results.main, shown, places, kept])
+    content = json.dumps(
+        [VERSION, study.name, results.main, shown, places, kept, list(map(vars, compared.values()))]
+    )
     return hashlib.sha256(content.encode()).hexdigest()
