@@ -38,30 +38,7 @@ def run_study(
     observer: StudyObserver | None = None,
     execution: Execution = SERIAL,
 ) -> list[Record]:
-    """Run a study to its end, or go on where it stopped.
-
-    Several processes may run the same study at once: they share its runs. With
-    `training.strategy: multi_worker` all workers call it, and only the chief writes.
-
-    Args:
-        study: A config, the name of a shipped one, or a YAML file.
-        directory: The study's directory. Default: `saved_models/<name>`.
-        overrides: Settings to change, each as `a.b=value`, if `study` is a name or a file.
-        observer: The observer that hears of the study's progress. If it raises, the study goes on without it,
-            with a warning. Default: none.
-        execution: How and where runs are trained. Default: in this process, one after the other.
-
-    Returns:
-        The records of the study's finished runs, by replicate, round, arm and trial. Runs that failed are
-        missing; `failed.json` in a run's directory says why.
-
-    Raises:
-        LotteryError: If settings are wrong, data can't be obtained, the directory holds another study, the
-            disk is full, or no run succeeds.
-
-    Examples:
-        >>> records = run_study("digits_quick", execution=Execution(workers=2))  # doctest: +SKIP
-    """
+    """Run a study to its end, as `tf_lottery.run_study` says, and return its records as a plain list."""
     if not isinstance(study, StudyConfig):
         study = config_file.load_config(study, overrides)
     import_modules(study.imports)
