@@ -79,6 +79,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see of the names that are
     from tf_lottery.method.spec import Record as Record
     from tf_lottery.method.spec import RunSpec as RunSpec
     from tf_lottery.runs.execute import execute as execute
+    from tf_lottery.runs.observe import StudyObserver as StudyObserver
     from tf_lottery.search.search import LotterySearch as LotterySearch
     from tf_lottery.study_records import run_study as run_study
     from tf_lottery.tfmot import ticket_from_tfmot as ticket_from_tfmot
