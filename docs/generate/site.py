@@ -7,6 +7,7 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -42,11 +43,21 @@ def examples() -> str:
     return "\n".join(parts)
 
 
+def notebooks() -> dict[str, str | bytes]:
+    """Return the pages of the notebooks, as they were executed, and their pictures."""
+    pages: dict[str, str | bytes] = {}
+    for path in sorted(ROOT.glob("examples/*.ipynb")):
+        text, found = MarkdownExporter().from_filename(str(path), {"unique_key": path.stem})
+        pages[f"notebooks/{path.stem}.md"] = text
+        pages |= {f"notebooks/{name}": picture for name, picture in found["outputs"].items()}
+    return pages
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Join the pages that lie outside docs/."""
-    pages = {page: (ROOT / name).read_text() for name, page in JOINED.items()}
-    for page, text in {**pages, "examples.md": examples()}.items():
-        files.append(File.generated(config, page, content=text))
+    """Join what lies outside docs/."""
+    joined = {page: (ROOT / name).read_text() for name, page in JOINED.items()}
+    for page, content in {**joined, "examples.md": examples(), **notebooks()}.items():
+        files.append(File.generated(config, page, content=content))
     return files
 
 
@@ -57,6 +68,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target, anchor = link[1], link[2] or ""
         if page.file.src_uri in JOINED.values():
             target = JOINED.get(target, target.removeprefix("docs/"))
+        if page.file.src_uri.startswith("notebooks/"):
+            target = re.sub(r"\.ipynb$", ".md", target.replace("../docs/", "../"))
         if script := re.fullmatch(r"(?:\.\./)?examples/(\w+)\.py", target):
             return f"](examples.md#{script[1]}py)"
         return f"]({ELSEWHERE.get(target.rstrip('/'), target)}{anchor})"
