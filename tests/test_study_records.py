@@ -5,6 +5,8 @@ import copy
 import pickle
 import re
 
+from IPython.lib.pretty import pretty
+
 from tests.fakes import fake_record, fake_spec, fake_study, run_to_the_end
 from tf_lottery.drivers import run_study as drivers
 from tf_lottery.method.plan import collect
@@ -60,3 +62,12 @@ def test_the_study_is_run_as_below_and_named(monkeypatch):
     assert (made, made.name, made.tolerance) == (found, "digits_quick", 0.02)
     ((study, directory, overrides, _, execution),) = asked
     assert (study.tolerance, directory, overrides, execution) == (0.02, "here", (), drivers.SERIAL)
+
+
+def test_ipython_prints_what_was_found():
+    made = StudyRecords(records(), "mine")
+    printed = pretty(made)
+    assert printed.startswith(f"{len(made)} runs of mine. Dense network:")
+    assert "Sparsest matching ticket: round 3" in printed
+    assert len(printed) < 2000
+    assert "No dense network" in pretty(StudyRecords())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from tf_lottery import config_file
 from tf_lottery.config import StudyConfig
@@ -32,6 +33,10 @@ class StudyRecords(list[Record]):
         from tf_lottery.analysis.verdict import verdict
 
         return "\n".join(verdict(self, self.tolerance))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show IPython, and notebooks without HTML, what was found in place of every record's text."""
+        printer.text(f"{len(self)} runs of {self.name}. {self.summary()}")
 
     def _repr_html_(self) -> str:
         from tf_lottery.analysis import plots, table
