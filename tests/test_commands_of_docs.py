@@ -26,7 +26,8 @@ WHY_NOT = {
     r"run saved_models/mnist_lenet/best.yaml": "what a tuning writes; tests/cli/test_tune.py runs it",
     r"run study.yaml --executor ray": "tests/drivers run on a Ray cluster of two nodes",
     r"run study.yaml --set training.strategy=multi_worker": "several machines; tests/runs begin two workers",
-    r"run study.yaml --workers 4": "as many processes as the machine of the tests has no cores for",
+    r"run study.yaml --workers": "more processes than the tests have cores; tests/test_extending.py runs two",
+    r"--import my_": "modules of the user's own: tests/test_extending.py runs them",
     r"tensorboard ": "serves until Ctrl-C; tests/cli/test_tensorboard.py begins and ends it",
     r"data mnist|run mnist_lenet --dry-run|tune .*--dry-run": "fetches MNIST from a package registry",
     r"export mnist_lenet_demo --within 0.2$": "every format, half a minute: tests/cli/test_export_run.py",
@@ -55,6 +56,7 @@ OURS = sorted({command for _, command in commands() if command.startswith("tf-lo
 
 
 def arguments(command):
+    command = re.sub(r"--import \w+ ", "", command)
     return shlex.split(command.removeprefix("tf-lottery ").replace("$SLURM_ARRAY_TASK_ID", "1"))
 
 
