@@ -80,7 +80,7 @@ def bars(console: Console, count: str = "{task.fields[count]}") -> Board:
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(
             max(SHORTEST_BAR, min(LONGEST_BAR, console.width - BESIDE)),
-            complete_style="blue",  # rich's own is red on a terminal of 16 colours, as an error would be
+            complete_style="bright_blue",  # rich's own is red in 16 colours, as if it were an error
             finished_style="green",
         ),
         TextColumn(count, table_column=Column(no_wrap=True)),

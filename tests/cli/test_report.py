@@ -79,3 +79,10 @@ def test_a_page_of_someone_else_is_not_replaced(studies):
     with pytest.raises(LotteryError, match=r"mine.html wasn't written by tf_lottery"):
         typed("compare", "one", "two", "--output", str(path))
     assert path.read_text() == "<p>Mine.</p>"
+
+
+def test_a_search_is_told_from_a_study(studies):
+    (studies / "saved_models/mine").mkdir()
+    (studies / "saved_models/mine/search.json").touch()
+    with pytest.raises(LotteryError, match=r"saved_models/mine is a search, not a study.*result\.summary"):
+        typed("report", "mine")

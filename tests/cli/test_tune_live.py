@@ -45,6 +45,7 @@ def test_it_shows_what_is_tried_what_comes_next_how_long_it_takes_and_the_best(t
     live.running([Progress(fake_spec(), 0, 25, 100)])
     lines = drawn(live)
     assert "2/" in lines[0]
+    assert lines[1].startswith("ticket round 0 ")
     assert "25/100 steps" in lines[1]
     left = TUNING.tune.candidates - 2
     assert lines[2:] == [

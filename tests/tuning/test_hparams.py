@@ -22,10 +22,23 @@ def test_each_candidate_is_a_line_with_its_settings_and_what_it_came_to(tmp_path
     assert [found.get("cost") for _, found in lines] == [100, 40, None]
 
 
+def test_candidates_of_two_tunings_are_told_apart(tmp_path):
+    names = set()
+    for name in ("first", "second"):
+        paths = TuningPaths(tmp_path / name)
+        write_hparams(Tuned(TUNING, paths, tried((0.5, 100)), Front(TUNING.tune)), paths)
+        names.add(_start(EventAccumulator(str(paths.tensorboard / "hparams/000")).Reload()).group_name)
+    assert names == {"first/candidate 0", "second/candidate 0"}
+
+
+def _start(events):
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    return plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+
+
 def _read(directory):
     events = EventAccumulator(str(directory)).Reload()
-    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    given = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    given = _start(events).hparams
     assert len(list(directory.iterdir())) == 1
     tags = [tag for tag in events.Tags()["tensors"] if not tag.startswith("_hparams_")]
     scalars = {tag: float(make_ndarray(events.Tensors(tag)[-1].tensor_proto)) for tag in tags}

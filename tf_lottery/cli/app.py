@@ -72,6 +72,11 @@ def find(study: str) -> StudyPaths:
         if (root / "tuning.yaml").exists():
             one = root / "candidates" / "000"
             raise LotteryError(f"{root} is a tuning. Its candidates are studies: name one, such as {one}.")
+        if (root / "search.json").exists():
+            raise LotteryError(
+                f"{root} is a search, not a study. Its result shows it in Python: print(result.summary()), "
+                'result.plot("tickets.png").'
+            )
     present = ", ".join(sorted(path.parent.name for path in OUTPUT.glob("*/study.yaml"))) or "none"
     raise LotteryError(
         f"Expected a study's directory, or the name of one in {OUTPUT}/ ({present}). Received: {study!r}"

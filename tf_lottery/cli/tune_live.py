@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from tf_lottery.analysis.so_far import duration, listed, next_runs
+from tf_lottery.analysis.so_far import duration, listed, next_runs, short_name
 from tf_lottery.config_tune import Tuning
 from tf_lottery.live import BEFORE, LiveRuns
 from tf_lottery.method.spec import Record, RunSpec
@@ -79,6 +79,9 @@ class TuneLive(LiveRuns, TuningObserver):
         """Print the message, unless it says that a run was taken over: there are hundreds."""
         if ": taken over from " not in text:
             super().noted(text)
+
+    def _name(self, spec: RunSpec) -> str:
+        return short_name(spec, self._replicates)
 
     def _time_left(self, count: int) -> str:
         """Return about how long the candidates still take, by those that were trained in this session."""

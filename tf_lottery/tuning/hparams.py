@@ -33,7 +33,7 @@ def write_hparams(tuned: Tuned, paths: TuningPaths) -> None:
             name: setting(value) for name, value in (own_values(tuned) | tried.candidate.values).items()
         }
         line = Line(
-            f"candidate {tried.candidate.number}",
+            f"{paths.root.name}/candidate {tried.candidate.number}",
             {name: value for name, value in settings.items() if value is not None},
             {tag: figures[name] for name, tag in METRICS.items() if figures[name] is not None},
         )
