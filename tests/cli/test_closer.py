@@ -109,4 +109,4 @@ def test_what_is_no_study_such_as_a_search_is_refused_in_one_line(tmp_path):
     for command in COMMANDS:
         code, out, err = cli(command, "found", cwd=tmp_path)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
-        assert "Expected a study's directory" in err
+        assert "found is a search, not a study" in err
