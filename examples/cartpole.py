@@ -2,9 +2,9 @@
 
 A loop of one's own: proximal policy optimization (Schulman et al. 2017) of CartPole, where a return is 500 at
 most and 22 by chance. Of the policy's 4,480 weights 60% are pruned each round, all layers together, and the
-rest goes back to the initial weights; the network that estimates values stays dense. The controls are those of
-Vischer et al. 2022: the ticket's mask with other initial weights, the mask shuffled within the layers, and both.
-It printed, in about seven minutes of one core:
+rest goes back to the initial weights; the network that estimates values stays dense. Controls, as in Vischer
+et al. 2022: the ticket's mask with other initial weights, the mask shuffled within the layers, and both. It
+printed, in about seven minutes of one core:
 
     Mean return, mean of 5 seeds +- standard error:
     density  random reinit  shuffled mask           both         ticket
