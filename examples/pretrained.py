@@ -21,8 +21,8 @@ loads nothing.) It printed two tables of a search, and:
        6.2%     87.6%     81.2%     83.8%     80.6%
 
 A standard error of the validation set is one point. At 25.0% tickets match the dense network, but their
-controls are within a point of them. At 6.2% tickets are four to seven points ahead of the controls, and yet no
-better than logistic regression, which does without the layer. So there is no winning ticket that these two
+controls are within a point of them. At 6.2% tickets are four to seven points ahead of the controls, and yet
+no better than logistic regression, which does without the layer. So there is no winning ticket that these two
 seeds could show: where few weights remain masks and pre-trained weights count, but the layer isn't needed.
 """
 
