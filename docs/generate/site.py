@@ -28,19 +28,18 @@ ELSEWHERE = {
 
 
 def examples() -> str:
-    """Return the page of the examples: each with its docstring and its code."""
-    parts = [
-        "# Examples\n\nScripts to paste; a test runs each. `python examples/NAME.py`, `--small` for a look.\n"
-    ]
+    """Return the page of the examples: each with its docstring, which is Markdown, and its code."""
+    rows, parts = [], []
     for path in sorted(ROOT.glob("examples/*.py")):
         source = path.read_text()
         tree = ast.parse(source)
-        told = (ast.get_docstring(tree) or "").replace("```", "")
-        first, _, rest = told.partition("\n\n")
+        told = ast.get_docstring(tree) or ""
         code = "\n".join(source.splitlines()[tree.body[0].end_lineno :]).strip()
-        about = f"{' '.join(first.split())}\n\n```text\n{rest}\n```\n" if rest else f"{first}\n"
-        parts.append(f"## {path.name}\n\n{about}\n```python\n{code}\n```\n")
-    return "\n".join(parts)
+        first = " ".join(told.split("\n\n")[0].split())
+        rows.append(f"| [{path.name}](#{path.stem}py) | {first} |")
+        parts.append(f"## {path.name}\n\n{told}\n\n```python\n{code}\n```\n")
+    head = "Scripts to paste; a test runs each. `python examples/NAME.py`, `--small` for a look."
+    return "\n".join(["# Examples\n", head, "\n| script | what it does |\n|---|---|", *rows, "", *parts])
 
 
 def notebooks() -> dict[str, str | bytes]:
