@@ -9,6 +9,7 @@ what is installed.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -95,6 +96,8 @@ class Smoke:
                 options += ["--small"]
             if "--sentences" in text:  # in place of those that are downloaded
                 options += ["--sentences", str(root / "tests/data/sentences_small.json")]
+            for package in re.findall(r"`pip install --no-deps ([\w-]+)`", text):
+                self.install(f"pip install {package}", "--no-deps", package)
             self.run(path.name, self.python, str(path), *options, cwd=empty)
         notebooks = sorted((root / "examples").glob("*.ipynb"))
         if notebooks:
