@@ -105,8 +105,8 @@ def _two_rounds(material: Material, told: list[Told]) -> list[str]:
         for round in (best, answer.where["round"])
     )
     return [
-        f"{first.capitalize()} matches on the mean; {second} is the sparsest with controls of which the "
-        "interval over replicates says so, too."
+        f"{first.capitalize()} matches on the mean; of the rounds with controls, {second} is the sparsest "
+        "that matches by its interval over replicates, too."
     ]
 
 
