@@ -34,7 +34,10 @@ WHY_NOT = {
 }
 """Commands that aren't run here, as patterns, and the reason."""
 
-LIKE = ("mnist_lenet_demo", "mnist_lenet_field", "lenet_small", "lenet_sanity", "digits_quick")
+LIKE = (
+    *("mnist_lenet_demo", "mnist_lenet_field", "lenet_small", "lenet_sanity", "lenet_connectivity"),
+    "digits_quick",
+)
 """The studies that documents name: here they are copies of a small one."""
 
 

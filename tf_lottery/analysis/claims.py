@@ -140,7 +140,7 @@ def _matching(findings: Findings, rounds: list[int], otherwise: str) -> Answer:
     of_these = (round for round in perhaps if match[round] is None)
     against = next(of_these, None) or next(at for at, each in match.items() if each is known)
     at = surely[-1] if surely else against
-    allowed = f", which may be {-tolerance:g}" if tolerance else ""
+    allowed = f" ({-tolerance:g} or more matches)" if tolerance else ""
     why = (
         f"Validation accuracy of round {at} ({findings.density(at):.1%} of the weights) less the dense "
         f"network's{allowed}; every denser round has to match on the {tested[at].statistic}."

@@ -140,7 +140,7 @@ def _report(study: StudyConfig, store: Store, records: list[Record], console: Co
             make_ticket(study, store, winner).save(paths.ticket)
         except DamagedError as error:
             return error
-        lines.append(f"Winning ticket: {paths.ticket}")
+        lines.append(f"Ticket file:    {paths.ticket}")
     console.print()
     sentences = verdict(records, study.tolerance)
     for sentence in sentences:

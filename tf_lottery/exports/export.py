@@ -204,11 +204,12 @@ def _row_if_not_needed(name: str, kind: Format, rows: Sequence[ExportRow]) -> Ex
     if measured.source_accuracy - measured.accuracy > kind.limits.accuracy / 2:
         return None
     lost = 100 * (measured.source_accuracy - measured.accuracy)
+    loses = f"{lost:.2f} points" if lost > 0 else "nothing"
     return ExportRow(
         name,
         "not made",
         kind.runtime,
-        reason=f"not needed: litert int8 loses {lost:.2f} points (format litert, weights int8_qat writes it)",
+        reason=f"not needed: litert int8 loses {loses} (format litert, weights int8_qat writes it)",
     )
 
 

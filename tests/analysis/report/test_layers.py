@@ -45,3 +45,11 @@ def test_many_layers_are_a_map(tmp_path):
 def test_nothing_pruned_has_no_section(tmp_path):
     material = gather(on_disk(made_up(arms=["ticket"], keep=lambda spec: spec.round == 0), tmp_path))
     assert layers(material).blocks == []
+
+
+def test_of_many_rounds_the_table_has_some_and_the_last(tmp_path, monkeypatch):
+    monkeypatch.setattr("tf_lottery.analysis.report.layers.COLUMNS", 3)
+    material = gather(on_disk(with_layers(made_up(arms=["ticket"]), 2), tmp_path))
+    _, table, _ = layers(material).blocks
+    assert table.head[2:] == ["round 1", "round 3", "round 4"]
+    assert table.rows[2][2:] == ["50.0%", "13.5%", "1.2%"]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from tf_lottery.analysis.masks import Layer
 from tf_lottery.analysis.masks import layers as densities
 from tf_lottery.analysis.report.blocks import Picture, Section, Table, Text
@@ -13,6 +15,8 @@ from tf_lottery.method.matching import setting
 
 MOST = 8
 """The most layers that have a line each; more are drawn as a map."""
+COLUMNS = 10
+"""The most rounds that the table has a column for: of more, some from the first to the last."""
 
 
 def layers(material: Material) -> Section:
@@ -52,6 +56,8 @@ def _table(
     by_place: dict[tuple[str, int], Layer],
     whole: dict[int, float],
 ) -> Table:
+    chosen = np.unique(np.linspace(0, len(rounds) - 1, COLUMNS).round().astype(int))
+    rounds = [rounds[at] for at in chosen]
     head = ["layer", "weights", *(f"round {at}" for at in rounds)]
 
     def cells(path: str) -> list[str]:
