@@ -166,7 +166,7 @@ def test_a_start_that_gives_other_variables_says_which(store, monkeypatch, broke
     ("score", "received"),
     [
         (lambda weights: {}, "Received: none"),
-        (lambda weights: None, "to return a mapping.*Received: NoneType"),
+        (lambda weights: None, "a mapping.*Received: NoneType"),
         (lambda weights: {path: value.T for path, value in weights.items()}, "Received: float32 of shape"),
         (
             lambda weights: {path: value.tolist() for path, value in weights.items()},
