@@ -280,6 +280,15 @@ def test_the_table_adds_up():
     )
 
 
+def test_the_table_of_a_plain_model_says_what_can_be_pruned():
+    told = {row.path: row.why for row in rows(frozen())}
+    assert told == {
+        "frozen/kernel": "no: frozen (frozen=True prunes it)",
+        "free/kernel": "not yet: make_prunable makes it prunable",
+        "free/bias": "no: not a kernel",
+    }
+
+
 def test_the_table_refuses_what_is_no_model():
     with pytest.raises(lottery.LotteryError, match="Expected a Keras model. Received: int"):
         lottery.prunable_table(3)

@@ -82,6 +82,18 @@ def unbuilt(input_shape, classes):
     return keras.Sequential([keras.layers.Dense(classes)])
 
 
+class Distilled(keras.Model):
+    """A Functional model that trains in a way of its own."""
+
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def own_training(input_shape, classes):
+    x = keras.Input(input_shape)
+    return Distilled(x, keras.layers.Dense(classes)(keras.layers.Flatten()(x)))
+
+
 def wrong_outputs(input_shape, classes):
     return users_own(input_shape, classes + 1)
 
@@ -105,6 +117,7 @@ def test_the_users_own_builder_keeps_its_automatic_names():
         (ModelConfig(build=f"{__name__}:no_such_function"), "no_such_function"),
         (ModelConfig(build=f"{__name__}:unbuilt"), "Sequential"),
         (ModelConfig(build=f"{__name__}:wrong_outputs"), r"\(None, 6\)"),
+        (ModelConfig(build=f"{__name__}:own_training"), "without a train_step .*Received: Distilled"),
         (ModelConfig(build=f"{__name__}:failing"), "no such thing"),
         (ModelConfig(kwargs={"depth": 3}), "depth"),
     ],

@@ -91,6 +91,25 @@ def test_an_observer_cannot_change_the_lists_of_the_driver():
     assert (finished, waiting) == ([1], [2])
 
 
+def test_an_observer_cannot_change_what_is_trained(tmp_path):
+    class Changes(lottery.StudyObserver):
+        def planned(self, finished, waiting):
+            for spec in waiting:
+                spec.training.optimizer_options["beta_1"] = 0.1
+            for record in finished:
+                record.layers.clear()
+
+        def finished(self, record):
+            record.digests["weights_last"] = "another"
+
+    small = study(pruning__rounds=1, arms={"ticket": {}})
+    watched = run_study(small, tmp_path / "watched" / "study", observer=Changes())
+    alone = run_study(small, tmp_path / "alone" / "study")
+    assert [record.digests for record in watched] == [record.digests for record in alone]
+    assert all(record.layers for record in watched)
+    assert results(tmp_path / "watched" / "study") == results(tmp_path / "alone" / "study")
+
+
 @pytest.mark.parametrize("where", ["planned", "started", "evaluated", "finished"])
 def test_a_study_goes_on_without_an_observer_that_raises(where, tmp_path):
     alone = study(pruning__rounds=0, arms={"ticket": {}})

@@ -162,9 +162,22 @@ def test_a_start_that_gives_other_variables_says_which(store, monkeypatch, broke
         start_run(spec, store, subject(store), LENGTH)
 
 
-def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch):
-    monkeypatch.setitem(masks_.CRITERIA, "magnitude", lambda evidence: {})
-    with pytest.raises(LotteryError, match="criterion 'magnitude' to score .* in the shape .*Received: none"):
+@pytest.mark.parametrize(
+    ("score", "received"),
+    [
+        (lambda weights: {}, "Received: none"),
+        (lambda weights: None, "a mapping.*Received: NoneType"),
+        (lambda weights: {path: value.T for path, value in weights.items()}, "Received: float32 of shape"),
+        (
+            lambda weights: {path: value.tolist() for path, value in weights.items()},
+            "Received: list of shape",
+        ),
+        (lambda weights: {path: value + 0j for path, value in weights.items()}, "Received: complex64 of"),
+    ],
+)
+def test_a_criterion_whose_scores_do_not_fit_is_named(store, monkeypatch, score, received):
+    monkeypatch.setitem(masks_.CRITERIA, "magnitude", lambda evidence: score(evidence.weights))
+    with pytest.raises(LotteryError, match=f"criterion 'magnitude' to (score|return) .*{received}"):
         start_run(record_of(store, "ticket", 1).spec, store, subject(store), LENGTH)
 
 

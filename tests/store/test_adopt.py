@@ -119,17 +119,30 @@ def test_under_strict_environment_nothing_of_another_one_is_taken_over_or_used(n
 
 def test_studies_with_code_of_ones_own_neither_take_over_nor_give(neighbour, monkeypatch):
     """A name in a run's key says nothing of the code that stands for it in another process."""
-    monkeypatch.setitem(CRITERIA, "mine", lambda evidence: CRITERIA["magnitude"](evidence))
-    records, notes = adopt(neighbour, "with_a_line", pruning__rounds=0)
-    assert notes.trained == [records[0].key]
-    monkeypatch.undo()
-
     shutil.rmtree(neighbour[0] / "first")
-    shutil.rmtree(neighbour[0] / "with_a_line")
-    monkeypatch.setattr(importing, "_imported", set())
+    monkeypatch.setattr(importing, "_imported", {})
     for name, imports in (("gives", ["colorsys"]), ("plain", []), ("takes", ["colorsys"])):
         records, notes = adopt(neighbour, name, pruning__rounds=0, imports=imports)
         assert notes.trained == [records[0].key], name
-        monkeypatch.setattr(importing, "_imported", set())
+        monkeypatch.setattr(importing, "_imported", {})
     records, notes = adopt(neighbour, "again", pruning__rounds=0)
     assert notes.trained == [], "from the plain one"
+
+
+def test_code_that_no_config_names_is_noticed_too(neighbour, monkeypatch):
+    shutil.rmtree(neighbour[0] / "first")
+    monkeypatch.setattr(importing, "_imported", {"colorsys": None})  # by --import, or by an earlier study
+    records, notes = adopt(neighbour, "import", pruning__rounds=0)
+    assert notes.trained == [records[0].key]
+    assert records[0].checks["own_code"] == ["colorsys"]
+    monkeypatch.setattr(importing, "_imported", {})
+    assert adopt(neighbour, "import", pruning__rounds=0)[1].trained == []  # and its config is written anew
+    magnitude = CRITERIA["magnitude"]
+    monkeypatch.setitem(CRITERIA, "magnitude", lambda evidence: magnitude(evidence))
+    records, notes = adopt(neighbour, "with_a_line", pruning__rounds=0)
+    assert notes.trained == [records[0].key]
+    assert records[0].checks["own_code"] == [__name__]
+    monkeypatch.setitem(CRITERIA, "magnitude", magnitude)
+    records, notes = adopt(neighbour, "plain", pruning__rounds=0)
+    assert notes.trained == [records[0].key]
+    assert "own_code" not in records[0].checks

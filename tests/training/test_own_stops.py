@@ -19,17 +19,19 @@ class Norms(Stop):
 
     def __init__(self, view):
         self.view, self.rows, self.last = view, [], np.zeros(0)
+        self.key = view.spec.key
 
     def steps(self, first, last):
-        return range(first, last + 1, 7)
+        return np.arange(first, last + 1, 7)
 
     def act(self, step, passed):
         (path, mask), *_ = sorted(self.view.masks().items())
         self.last = self.view.weights()[f"model/{path}"]
         assert not self.last[~mask].any()
         self.rows.append([step, float(np.linalg.norm(self.last)), self.view.measure("validation")[0]])
-        self.found[self.view.spec.key] = self.rows
+        self.found[self.key] = self.rows
         self.last[:] = 0  # a copy
+        self.view.spec.model.kwargs["units"] = 1  # and another one
 
     def ends(self):
         return True

@@ -16,6 +16,7 @@ from tf_lottery.config import StudyConfig
 from tf_lottery.drivers.execution import Execution, cores
 from tf_lottery.drivers.ray_task import task, task_settings
 from tf_lottery.errors import LotteryError
+from tf_lottery.importing import imported
 from tf_lottery.method.spec import RunSpec
 from tf_lottery.native import quiet_stderr
 from tf_lottery.runs.observe import StudyObserver
@@ -57,7 +58,7 @@ class Cluster:
         default = float("GPU" in self._ray.cluster_resources())
         self._gpus = default if execution.gpus is None else execution.gpus
         remote = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=RETRIES)(task)
-        shared = task_settings(store, execution.strict_environment, self._gpus > 0, study.imports)
+        shared = task_settings(store, execution.strict_environment, self._gpus > 0, imported())
         self._start = functools.partial(remote.options(name=f"tf_lottery {study.name}").remote, shared)
         if not self.slots:
             self.close()

@@ -13,7 +13,7 @@ from tf_lottery.drivers.follower import FollowerStore
 from tf_lottery.drivers.in_process import InProcess
 from tf_lottery.drivers.processes import Workers
 from tf_lottery.errors import LotteryError
-from tf_lottery.importing import import_modules
+from tf_lottery.importing import import_modules, imported
 from tf_lottery.method.plan import collect
 from tf_lottery.method.spec import Record
 from tf_lottery.paths import OUTPUT, StudyPaths
@@ -99,4 +99,4 @@ def make_executor(
     workers = local_workers(study, execution.workers)
     if workers == 1:
         return InProcess(store, observer, strict)
-    return Workers(store, workers, observer, strict, study.imports)
+    return Workers(store, workers, observer, strict, imported())

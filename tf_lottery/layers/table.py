@@ -13,6 +13,7 @@ from tf_lottery.layers.paths import holders, named_variables, own_weights, walk
 PRUNABLE = "prunable"
 UNDECLARED = "no: a layer of your own, whose kernels aren't declared"
 _ON_REQUEST = "no: on request only (kernels=, include=)"
+_NOT_YET = "not yet: make_prunable makes it prunable"
 _LEFT_OUT = "no: left out by include or exclude"
 _SMALL = "no: not a kernel"
 FROZEN = "no: frozen (frozen=True prunes it)"
@@ -62,6 +63,8 @@ def rows(model: keras.Model) -> list[Row]:
                 why = PRUNABLE
             else:
                 why = FROZEN if number not in trained else _reason(layer, variable, by_default)
+                if why == _LEFT_OUT and not masks:
+                    why = _NOT_YET
             result.append(Row(paths[id(variable)], type(layer).__name__, shape, remaining, why))
     return result
 

@@ -84,6 +84,11 @@ def build(
         raise LotteryError(
             f"Expected a built Sequential or Functional Keras model from {config.build}. Received: {model!r}"
         )
+    if type(model).train_step is not keras.Model.train_step:
+        raise LotteryError(
+            f"Expected a model without a train_step of its own from {config.build}, since a study trains by "
+            f"training.loss alone. Received: {type(model).__name__}"
+        )
     if model.input_shape != (None, *input_shape):
         raise LotteryError(
             f"Expected a model with inputs of shape {(None, *input_shape)}. Received: {model.input_shape}"

@@ -4,6 +4,7 @@ import time
 from typing import cast
 
 from tf_lottery.data.order import BatchOrder
+from tf_lottery.importing import own_code
 from tf_lottery.length import Length
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.runs import engines, resume
@@ -94,6 +95,8 @@ def execute(
 
     optimizer = engine.optimizer_state() if store.keeps_optimizer else None
     tester, checks = engines.bring_back(engine, trainer)
+    if modules := own_code():  # of which the key knows nothing, so no other study takes the run over
+        checks["own_code"] = modules
     training = Training(
         start.first_step,
         rewind_points,

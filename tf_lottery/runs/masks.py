@@ -1,5 +1,6 @@
 """A run's masks, made from the recipe in its spec."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -116,11 +117,19 @@ def _prune(pruning: Pruning, evidence: Evidence, grouped: Groups, counts: Kept) 
 
 def _scores(criterion: str, evidence: Evidence) -> Scores:
     scores = CRITERIA[criterion](evidence)
+    if not isinstance(scores, Mapping):
+        raise LotteryError(
+            f"Expected criterion {criterion!r} to return a mapping from paths to scores. "
+            f"Received: {type(scores).__name__}"
+        )
     for path, mask in evidence.masks.items():
-        if np.shape(scores.get(path)) != mask.shape:
-            received = np.shape(scores[path]) if path in scores else "none"
+        score = scores.get(path)
+        is_real = isinstance(score, np.ndarray) and score.dtype.kind in "biuf"
+        if not is_real or score.shape != mask.shape:
+            kind = score.dtype if isinstance(score, np.ndarray) else type(score).__name__
+            received = "none" if path not in scores else f"{kind} of shape {np.shape(score)}"
             raise LotteryError(
-                f"Expected criterion {criterion!r} to score {path} in the shape {mask.shape}. "
-                f"Received: {received}"
+                f"Expected criterion {criterion!r} to score {path} by a NumPy array of real numbers in the "
+                f"shape {mask.shape}. Received: {received}"
             )
     return scores

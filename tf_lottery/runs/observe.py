@@ -1,10 +1,12 @@
 """Observers of a study, and what they hear of. Watching changes no result."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from tf_lottery.method.spec import Record, RunSpec
+from tf_lottery.method.spec import LABELS, Record, RunSpec
 from tf_lottery.store.failures import Failure
 from tf_lottery.training.observe import Point, TrainingObserver
 
@@ -122,7 +124,7 @@ class Several(StudyObserver):
 class Guarded(StudyObserver):
     """Passes on what it hears until the observer raises; from then on the study goes on without it.
 
-    What the observer is given are lists of its own.
+    What the observer is given are copies of its own, so that it can't change what is trained.
 
     Args:
         observer: The observer.
@@ -131,6 +133,7 @@ class Guarded(StudyObserver):
 
     def __init__(self, observer: StudyObserver, noted: Callable[[str], None]):
         self._observer, self._noted, self._raised = observer, noted, False
+        self._copies: dict[tuple, tuple[Record, Record]] = {}
         for name in _CALLS:
             setattr(self, name, self._guarded(name))
 
@@ -138,9 +141,8 @@ class Guarded(StudyObserver):
         def call(*arguments) -> None:
             if self._raised:
                 return
-            own = [[*each] if isinstance(each, list) else each for each in arguments]
             try:
-                getattr(self._observer, name)(*own)
+                getattr(self._observer, name)(*map(self._copied, arguments))
             except Exception as error:  # an observer's own code may raise anything
                 self._raised = True
                 message = (
@@ -151,6 +153,18 @@ class Guarded(StudyObserver):
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
 
         return call
+
+    def _copied(self, told: Any) -> Any:
+        if isinstance(told, list):
+            return [self._copied(each) for each in told]
+        if not isinstance(told, Record):
+            return copy.deepcopy(told)
+        place = (told.key, *(getattr(told.spec, label) for label in LABELS))
+        before, own = self._copies.get(place, (None, None))
+        if own is None or (before is not told and before != told):  # `planned` repeats all records, of which there may be thousands
+            own = copy.deepcopy(told)
+            self._copies[place] = (told, own)
+        return own
 
 
 def _to_all(methods: list[Callable]) -> Callable:

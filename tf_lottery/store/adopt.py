@@ -6,13 +6,12 @@ two studies share are hard links and take up disk space once.
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tf_lottery import atomic, config_file
+from tf_lottery import atomic
 from tf_lottery.errors import LotteryError, StudyError
-from tf_lottery.importing import imported
+from tf_lottery.importing import own_code
 from tf_lottery.method.spec import Record, RunSpec
 from tf_lottery.paths import RunPaths, StudyPaths
 from tf_lottery.store.environment import check_same
@@ -31,7 +30,7 @@ class Elsewhere:
 
     def __init__(self, store: Store, strict_environment: bool = False):
         self._store, self._strict = store, strict_environment
-        looks = store.writes and store.adopts and not imported() and not _has_own_lines()
+        looks = store.writes and store.adopts and not own_code()
         self._sources = [Store(StudyPaths(root)) for root in self._neighbours()] if looks else []
         self._asked_for: set[str] = set()
 
@@ -40,7 +39,7 @@ class Elsewhere:
 
         A run whose network or augmentation is a user's own function isn't taken over, because
         the function's code isn't part of the key. Nor is one that several workers train together. Where
-        modules of the user's own add to tf_lottery, here or in the neighbour, nothing is taken over.
+        modules of the user's own add to tf_lottery, nothing is taken over, and nothing that was trained so.
 
         Args:
             spec: The run to take over.
@@ -71,9 +70,11 @@ class Elsewhere:
                 record = source.find(spec.key)
                 if record is None or not set(spec.snapshots) <= set(record.spec.snapshots):
                     continue
+                if record.checks.get("own_code"):
+                    continue
                 if self._strict:
                     check_same([record])
-                if source.complete(record) and not _imports(source.paths):
+                if source.complete(record):
                     yield source, record
             except LotteryError:
                 continue  # damaged, or from another environment
@@ -89,33 +90,6 @@ def _is_provable(spec: RunSpec) -> bool:
     """Return False if a user's code is part of the run, or other workers would have to take it over, too."""
     has_own_code = spec.model.build or any(":" in name for name in spec.data.augment)
     return not has_own_code and spec.training.strategy != MULTI_WORKER
-
-
-_LINES = (
-    "pruning.criteria:CRITERIA",
-    "pruning.edits:EDITS",
-    "pruning.scopes:SCOPES",
-    "pruning.updates:UPDATES",
-    "method.arms:ARMS",
-    "method.arms:CHAINS",
-    "models.build:MODELS",
-    "runs.starts:STARTS",
-)
-"""Lists of what decides a run's result by a name that stands in its key."""
-
-
-def _has_own_lines() -> bool:
-    """Return whether the user's code has added a line, in this process, to what decides results."""
-    loaded = (each.partition(":") for each in _LINES if f"tf_lottery.{each.partition(':')[0]}" in sys.modules)
-    lists = (getattr(sys.modules[f"tf_lottery.{module}"], name) for module, _, name in loaded)
-    return any(not line.__module__.startswith("tf_lottery.") for lines in lists for line in lines.values())
-
-
-def _imports(paths: StudyPaths) -> list[str]:
-    """Return the modules that a neighbouring study or tuning imports."""
-    file = paths.study if paths.study.exists() else paths.root / "tuning.yaml"
-    imports = config_file.read(file)[0].get("imports")
-    return imports if isinstance(imports, list) else []
 
 
 def link(source: RunPaths, target: RunPaths, record: Record, only: Iterable[str] | None = None) -> bool:

@@ -3,6 +3,7 @@
 A module that a study names in `imports` adds one: a function `View -> Stop` and a line in `STOPS`.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class View:
     """What a stop of one's own may look at.
 
     Attributes:
-        spec: The run.
+        spec: A copy of the run's spec.
         masks: A function that returns the present masks by kernel path.
         weights: A function that returns copies of all weights, by `model/<path>`.
         measure: A function that returns loss and accuracy on `validation`.
@@ -42,7 +43,7 @@ def own_stops(spec: RunSpec, engine: Engine) -> list[Stop]:
         spec: The run.
         engine: The engine that trains it.
     """
-    view = View(spec, engine.masks, engine.weights, engine.measure)
+    view = View(spec.model_copy(deep=True), engine.masks, engine.weights, engine.measure)
     return [_Looking(name, make(view)) for name, make in STOPS.items()]
 
 
@@ -51,7 +52,10 @@ class _Looking(Stop):
 
     def __init__(self, name: str, stop: Stop):
         self._stop, self._name = stop, f"own/{name}/"
-        self.steps, self.reached, self.passed, self.act = stop.steps, stop.reached, stop.passed, stop.act
+        self.reached, self.passed, self.act = stop.reached, stop.passed, stop.act
+
+    def steps(self, first: int, last: int) -> list[int]:
+        return [operator.index(step) for step in self._stop.steps(first, last)]  # NumPy's, too
 
     def kept(self) -> dict[str, Any]:
         return {self._name: self._stop.kept()}
