@@ -161,7 +161,8 @@ class Guarded(StudyObserver):
             return copy.deepcopy(told)
         place = (told.key, *(getattr(told.spec, label) for label in LABELS))
         before, own = self._copies.get(place, (None, None))
-        if own is None or (before is not told and before != told):  # `planned` repeats all records, of which there may be thousands
+        # `planned` repeats all records, of which there may be thousands.
+        if own is None or (before is not told and before != told):
             own = copy.deepcopy(told)
             self._copies[place] = (told, own)
         return own
