@@ -42,7 +42,7 @@ LIKE = (
 
 
 def commands():
-    """Return our commands in the blocks of all documents: page and command."""
+    """Return our commands in the blocks and tables of all documents: page and command."""
     found = []
     for page in PAGES:
         if page.name == "commands.md":  # made from the command line itself
@@ -52,6 +52,8 @@ def commands():
                 line = re.sub(r"\s+#.*", "", line).removeprefix(".venv/bin/").strip()
                 if line.startswith("tf-lottery "):
                     found.append((page.name, line))
+        rows = re.findall(r"^\| `(tf-lottery [^`]+)` \|", page.read_text(), re.M)
+        found += [(page.name, row) for row in rows]
     return found
 
 

@@ -70,7 +70,7 @@ def test_every_shipped_config_is_named_in_the_list_of_presets():
 def test_a_ticket_is_read(tmp_path, monkeypatch, capsys):
     path = tmp_path / "saved_models/mnist_lenet_demo/winning_ticket.npz"
     mask = np.arange(12).reshape(3, 4) % 4 == 0
-    Ticket({"hidden1/kernel": mask}, {"hidden1/kernel": np.where(mask, 0.5, 0)}).save(path)
+    Ticket({"output/kernel": mask}, {"output/kernel": np.where(mask, 0.5, 0)}).save(path)
     monkeypatch.chdir(tmp_path)
     exec(block("python", "Ticket.load"), {})
     assert "25.0% of the weights" in capsys.readouterr().out
