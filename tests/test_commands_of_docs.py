@@ -61,7 +61,7 @@ OURS = sorted({command for _, command in commands() if command.startswith("tf-lo
 
 
 def arguments(command):
-    command = re.sub(r"--import \w+ ", "", command)
+    command = re.sub(r"--import \w+ ", "", command).replace("STUDY", "lenet_small")
     return shlex.split(command.removeprefix("tf-lottery ").replace("$SLURM_ARRAY_TASK_ID", "1"))
 
 
