@@ -6,7 +6,6 @@ from tests.analysis.made_up import GOOD, made_up, on_disk
 from tests.analysis.report.pages import Page, told
 from tf_lottery.analysis.report.comparison import of_study, write_comparison
 from tf_lottery.analysis.report.gather import gather
-from tf_lottery.analysis.report.measure import ACCURACY
 from tf_lottery.errors import LotteryError
 
 ARMS = ["ticket", "random_reinit", "shuffled"]
@@ -63,8 +62,8 @@ def test_tickets_are_drawn_with_their_controls(studies, tmp_path):
 
 
 def test_on_other_data_each_is_compared_with_its_own_dense_network(studies):
-    absolute, _ = of_study(gather(studies["good"]), ACCURACY, True)
-    relative, controls = of_study(gather(studies["good"]), ACCURACY, False)
+    absolute, _ = of_study(gather(studies["good"]), True)
+    relative, controls = of_study(gather(studies["good"]), False)
     assert [point.mean for point in absolute] == pytest.approx([95.3, 96.3, 96.3, 96.3, 96.3])
     assert [point.mean for point in relative] == pytest.approx([0.0, 1.0, 1.0, 1.0, 1.0])
     assert [point.mean for point in controls] == pytest.approx([0.0] * 5)

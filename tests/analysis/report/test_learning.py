@@ -3,7 +3,6 @@
 from tests.analysis.made_up import made_up, on_disk
 from tf_lottery.analysis.report.gather import gather
 from tf_lottery.analysis.report.learning import averaged, chosen, learning
-from tf_lottery.analysis.report.measure import ACCURACY, LOSS
 
 
 def test_a_curve_is_the_mean_at_steps_that_all_have():
@@ -28,11 +27,10 @@ def test_the_rounds_of_papers_the_matching_and_the_last_one(tmp_path):
 
 def test_pictures_of_accuracy_and_of_loss(tmp_path):
     material = gather(on_disk(made_up(arms=["ticket", "random_reinit"]), tmp_path))
-    pair = learning(material, ACCURACY).blocks[0]
+    pair = learning(material).blocks[0]
     assert [picture.name for picture in pair.pictures] == ["learning", "learning_loss"]
     for label in ("dense network", "ticket, 50%", "ticket, 1.2%", "random_reinit, 1.2%"):
         assert label in pair.pictures[0].title
-    assert [picture.name for picture in learning(material, LOSS).blocks[0].pictures] == ["learning_loss"]
 
 
 def test_damaged_curves_are_left_out_and_noted(tmp_path):
@@ -40,5 +38,5 @@ def test_damaged_curves_are_left_out_and_noted(tmp_path):
     material = gather(paths)
     for record in material.records:
         paths.run(record.key).curves.write_text("[]")
-    assert learning(material, ACCURACY).blocks == []
+    assert learning(material).blocks == []
     assert len(material.damaged) == 3 * 4  # dense, 50%, 21%, 1.2%

@@ -133,16 +133,13 @@ def test_nothing_finished_is_a_page_too(tmp_path):
     assert "svg" not in page.attributes
 
 
-def test_losses_stand_in_place_of_accuracies(tmp_path):
+def test_a_study_with_a_squared_loss_has_classes_too_and_is_told_in_accuracies(tmp_path):
     study = fake_study(pruning={"rounds": 2}, training={"loss": "mean_squared_error"})
     paths = on_disk(Findings(study, all_at_once(study)), tmp_path)
     page = report(paths)
-    assert told(page, "p", "told in losses")
-    assert "test loss" in page.tables["ticket: at early stop, by round"][0]
-    assert not [text for text in page.texts["text"] if "accuracy" in text]
-    assert {path.stem for path in paths.figures.glob("*.svg")} == {
-        *("test_loss", "early_stop", "learning_loss", "layers")
-    }
+    assert "test accuracy (%)" in page.tables["ticket: at early stop, by round"][0]
+    assert told(page, "p", "Dense network:")
+    assert (paths.figures / "test_accuracy.svg").exists()
 
 
 def test_thirty_arms_of_twenty_rounds_make_a_page_that_is_no_larger_than_it_may_be(tmp_path):

@@ -4,12 +4,11 @@ import pytest
 
 from tests.analysis.made_up import made_up, on_disk
 from tf_lottery.analysis.report.gather import gather
-from tf_lottery.analysis.report.measure import ACCURACY, LOSS
 from tf_lottery.analysis.report.tickets import tickets
 
 
 def test_mean_minimum_and_maximum_by_round(tmp_path):
-    blocks = tickets(gather(on_disk(made_up(arms=["ticket", "random_reinit"]), tmp_path)), ACCURACY).blocks
+    blocks = tickets(gather(on_disk(made_up(arms=["ticket", "random_reinit"]), tmp_path))).blocks
     assert blocks[0].head[4:] == ["mean", "min", "max", "early stop", "replicates"]
     # Replicates at 95, 95.3 and 95.6, the dense network with noise of -0.05, 0 and 0.05 points more.
     dense = ["ticket (dense)", "0", "1,024", "100.0%", "95.30", "94.95", "95.65", "600", "3"]
@@ -23,7 +22,7 @@ def test_mean_minimum_and_maximum_by_round(tmp_path):
 
 
 def test_one_replicate_has_one_column(tmp_path):
-    blocks = tickets(gather(on_disk(made_up(1, arms=["ticket"]), tmp_path)), ACCURACY).blocks
+    blocks = tickets(gather(on_disk(made_up(1, arms=["ticket"]), tmp_path))).blocks
     assert blocks[0].head == [
         "arm",
         "round",
@@ -34,15 +33,8 @@ def test_one_replicate_has_one_column(tmp_path):
     ]
 
 
-def test_losses_are_shown_as_they_are_and_no_ticket_is_chosen(tmp_path):
-    blocks = tickets(gather(on_disk(made_up(1, arms=["ticket"]), tmp_path)), LOSS).blocks
-    assert blocks[0].head[4] == "test loss"
-    assert blocks[0].rows[1][4] == "0.2000"
-    assert not any("★" in row[0] for row in blocks[0].rows)
-
-
 @pytest.mark.parametrize("round", [2, 4])
 def test_no_star_before_the_end(tmp_path, round):
     findings = made_up(arms=["ticket"], keep=lambda spec: (spec.round, spec.replicate) < (round, 1))
-    blocks = tickets(gather(on_disk(findings, tmp_path)), ACCURACY).blocks
+    blocks = tickets(gather(on_disk(findings, tmp_path))).blocks
     assert not any("★" in row[0] for row in blocks[0].rows)

@@ -6,7 +6,6 @@ from tests.analysis.made_up import GOOD, made_up, on_disk
 from tf_lottery.analysis.claims import CLAIMS
 from tf_lottery.analysis.report.blocks import Claims, Folded, Text
 from tf_lottery.analysis.report.gather import gather
-from tf_lottery.analysis.report.measure import ACCURACY, LOSS
 from tf_lottery.analysis.report.verdict import verdict
 
 ARMS = ["ticket", "random_reinit", "shuffled"]
@@ -16,8 +15,8 @@ ARMS = ["ticket", "random_reinit", "shuffled"]
 def blocks(tmp_path):
     """The blocks of the verdict on made-up findings."""
 
-    def of(measure=ACCURACY, **truth):
-        return verdict(gather(on_disk(made_up(**{"arms": ARMS} | truth), tmp_path)), measure).blocks
+    def of(**truth):
+        return verdict(gather(on_disk(made_up(**{"arms": ARMS} | truth), tmp_path))).blocks
 
     return of
 
@@ -99,9 +98,3 @@ def test_nothing_finished_says_nothing(blocks):
     assert texts(blocks(keep=lambda spec: False), "lead") == [
         "No run of this study is finished yet, so it says nothing yet."
     ]
-
-
-def test_losses_test_no_claim_of_accuracy(blocks):
-    found = blocks(LOSS)
-    assert rows(found) == {}
-    assert "told in losses" in texts(found, "lead")[0]

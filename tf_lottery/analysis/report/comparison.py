@@ -7,11 +7,11 @@ from typing import Any
 from tf_lottery import atomic
 from tf_lottery.analysis.claim import UNTESTED
 from tf_lottery.analysis.claims import together
+from tf_lottery.analysis.findings import test_accuracy
 from tf_lottery.analysis.report.blocks import Picture, Section, Table, Text
 from tf_lottery.analysis.report.curves import Point, points, weights_axis
 from tf_lottery.analysis.report.drawing import COLOURS, DASHES, MARKERS, draw
 from tf_lottery.analysis.report.gather import Material, gather
-from tf_lottery.analysis.report.measure import Measure, measure_of
 from tf_lottery.analysis.report.page import GENERATOR, render
 from tf_lottery.analysis.report.report import damage, made
 from tf_lottery.analysis.report.verdict import SIGNS, judged
@@ -77,7 +77,7 @@ def _notices(materials: Mapping[str, Material]) -> list[Text]:
 
 
 def _claims(materials: Mapping[str, Material]) -> list[Any]:
-    told = {name: judged(each) for name, each in materials.items() if measure_of(each.study).of_accuracy}
+    told = {name: judged(each) for name, each in materials.items()}
     found = together(told)
     if not found:
         return [Text("None of these studies tests a claim of the papers.")]
@@ -103,32 +103,24 @@ def _claims(materials: Mapping[str, Material]) -> list[Any]:
 
 
 def _pictures(materials: Mapping[str, Material]) -> list[Picture]:
-    by_measure: dict[str, dict[str, Material]] = {}
-    for name, material in materials.items():
-        if material.main in material.results.arms:
-            by_measure.setdefault(measure_of(material.study).name, {})[name] = material
-    found = []
-    for alike in by_measure.values():
-        names = list(alike)
-        for start in range(0, len(names), MOST):
-            part = {name: alike[name] for name in names[start : start + MOST]}
-            found.append(_picture(part, _on_one_data(part), len(found)))
-    return found
+    names = [name for name, material in materials.items() if material.main in material.results.arms]
+    parts = [names[start : start + MOST] for start in range(0, len(names), MOST)]
+    return [_picture({name: materials[name] for name in part}, at) for at, part in enumerate(parts)]
 
 
 def _on_one_data(materials: Mapping[str, Material]) -> bool:
     return len({material.study.data.digest for material in materials.values()}) == 1
 
 
-def _picture(materials: Mapping[str, Material], one_data: bool, number: int) -> Picture:
-    measure = measure_of(next(iter(materials.values())).study)
-    curves = {name: of_study(material, measure, one_data) for name, material in materials.items()}
-    axis = measure.axis if one_data else f"test {measure.name} less the dense network's"
-    what = f"Test {measure.name} at early stop" + ("" if one_data else ", less the dense network's")
+def _picture(materials: Mapping[str, Material], number: int) -> Picture:
+    one_data = _on_one_data(materials)
+    curves = {name: of_study(material, one_data) for name, material in materials.items()}
+    axis = "test accuracy at early stop (%)" if one_data else "test accuracy less the dense network's"
+    what = "Test accuracy at early stop" + ("" if one_data else ", less the dense network's")
     title = f"{what}, against percent of weights remaining: {listed([*materials])}."
     caption = (
         f"{what}, of the ticket of each study; its random reinitialization is dashed. "
-        f"{measure.better.capitalize()} is better. Means over replicates, bars from minimum to maximum."
+        "Higher is better. Means over replicates, bars from minimum to maximum."
     )
     if not one_data:
         caption += " The studies are on different data, so each is compared with its own dense network, at 0."
@@ -167,16 +159,15 @@ def _least(found: list[Point]) -> float:
     return min((point.density for point in found), default=100.0)
 
 
-def of_study(material: Material, measure: Measure, absolute: bool) -> tuple[list[Point], list[Point]]:
+def of_study(material: Material, absolute: bool) -> tuple[list[Point], list[Point]]:
     """Return the points of a study's ticket, and those of its random reinitialization.
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
         absolute: Whether values stand as they are, or less the mean of the dense network.
     """
     controls = material.findings.on(material.main, "random_reinit")
-    found = [points(material.results, arm, measure.test) for arm in (material.main, *controls[:1])]
+    found = [points(material.results, arm, test_accuracy) for arm in (material.main, *controls[:1])]
     tickets, of_control = found[0], found[1] if len(found) > 1 else []
     if absolute:
         return tickets, of_control
@@ -194,8 +185,6 @@ def _less(point: Point, dense: float) -> Point:
 def _notes(materials: Mapping[str, Material]) -> list[Text]:
     empty = [name for name, material in materials.items() if not material.records]
     notes = [f"No run is finished yet of {listed(empty)}."] if empty else []
-    if len({measure_of(material.study).name for material in materials.values()}) > 1:
-        notes.append("Accuracies and losses are in figures of their own.")
     return [Text(each, "note") for each in notes]
 
 
@@ -220,14 +209,11 @@ def _tickets(materials: Mapping[str, Material]) -> Table:
 
 
 def _ticket(name: str, material: Material) -> list[str]:
-    measure = measure_of(material.study)
-    tickets = {p.round: p for p in points(material.results, material.main, measure.test)}
-    dense = f"{measure.text(tickets[0].mean)}{measure.unit}" if 0 in tickets else "-"
-    best = material.best if measure.of_accuracy else None
+    tickets = {p.round: p for p in points(material.results, material.main, test_accuracy)}
+    dense = f"{tickets[0].mean:.2f}%" if 0 in tickets else "-"
+    best = material.best
     if best is None:
         why = "not finished" if not material.finished else "no ticket matches"
-        if not measure.of_accuracy:
-            why = "measures losses, so no ticket is chosen by accuracy"
         return [name, "-", "-", "-", "-", dense, "-", "-", "-", why]
     by_round = {line.round: line for line in lines(ledger(material.records)) if line.arm == material.main}
     line = by_round[best]
@@ -240,7 +226,7 @@ def _ticket(name: str, material: Material) -> list[str]:
         str(best),
         f"{sum(remaining) / len(remaining):,.0f}",
         percent(line.density),
-        f"{measure.text(tickets[best].mean)}{measure.unit}",
+        f"{tickets[best].mean:.2f}%",
         dense,
         "-" if line.search.steps is None else f"{line.search.steps:,.0f}",
         "-" if line.own.steps is None else f"{line.own.steps:,.0f}",

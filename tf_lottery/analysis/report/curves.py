@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tf_lottery.analysis.findings import test_accuracy
 from tf_lottery.analysis.plots import by_density
 from tf_lottery.analysis.report import arms as arms_
 from tf_lottery.analysis.report.arms import Group
 from tf_lottery.analysis.report.blocks import Pair, Picture, Section, Text
 from tf_lottery.analysis.report.drawing import INK, LEVEL, STAR, draw
 from tf_lottery.analysis.report.gather import Material
-from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import label, listed
 from tf_lottery.method.matching import by_round
 from tf_lottery.method.results import Results
@@ -59,17 +59,16 @@ def points(results: Results, arm: str, value: Callable[[Finished], float]) -> li
     return [Point(at, x, *values, counts[at]) for at, (x, values) in sorted(found.items()) if at >= 0]
 
 
-def curves(material: Material, measure: Measure) -> Section:
+def curves(material: Material) -> Section:
     """Return the section with both figures, and further ones if there are many arms.
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
     """
     blocks: list[Any] = []
     found = arms_.groups(material.findings)
     for number, group in enumerate(found, 1):
-        pair = Pair([_figure(material, measure, group, number, is_test) for is_test in (True, False)])
+        pair = Pair([_figure(material, group, number, is_test) for is_test in (True, False)])
         notes = [Text(text, "note") for text in _notes(material, group)]
         if number == 1 or group.data is not None:
             blocks += [pair, *notes]
@@ -77,27 +76,23 @@ def curves(material: Material, measure: Measure) -> Section:
             # the first figure has the arms that matter most
             blocks += [Text(f"Further arms: {listed([a for a in group.arms if a != material.main])}."), pair]
             blocks += notes
-    return Section("curves", f"{measure.name.capitalize()} and speed as weights go", blocks)
+    return Section("curves", "Accuracy and speed as weights go", blocks)
 
 
-def _figure(material: Material, measure: Measure, group: Group, number: int, is_test: bool) -> Picture:
-    value = measure.test if is_test else (lambda record: float(record.early_stop_iteration))
-    name = (f"test_{measure.name}" if is_test else "early_stop") + (f"_{number}" if number > 1 else "")
-    what = f"Test {measure.name} at early stop" if is_test else "Step of early stop"
+def _figure(material: Material, group: Group, number: int, is_test: bool) -> Picture:
+    value = test_accuracy if is_test else (lambda record: float(record.early_stop_iteration))
+    name = ("test_accuracy" if is_test else "early_stop") + (f"_{number}" if number > 1 else "")
+    what = "Test accuracy at early stop" if is_test else "Step of early stop"
     where = f", on {group.data}" if group.data else ""
     title = f"{what} against percent of weights remaining{where}: {', '.join(group.arms)}."
-    how = (
-        f"{measure.better.capitalize()} is better."
-        if is_test
-        else "The step of least validation loss: lower is faster."
-    )
+    how = "Higher is better." if is_test else "The step of least validation loss: lower is faster."
     caption = (
         f"{what}, against the percent of weights remaining{where}. The dense network is at the left. {how}"
     )
     if material.study.replicates > 1:
         caption += f" Means of {material.study.replicates} replicates, bars from minimum to maximum."
-    axis = measure.axis if is_test else "step of early stop"
-    lowest = floor(material, measure) if is_test and group.data is None else None
+    axis = "test accuracy at early stop (%)" if is_test else "step of early stop"
+    lowest = floor(material) if is_test and group.data is None else None
     below = [
         arm
         for arm in group.arms
@@ -105,7 +100,7 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
     ]
     if below:
         caption += f" Values below {lowest:.1f} are cut off ({listed(below)}); the table of tickets has them."
-    best = material.best if group.data is None and measure.of_accuracy else None
+    best = material.best if group.data is None else None
 
     def drawn(figure: Any) -> None:
         axes = figure.subplots()
@@ -138,7 +133,7 @@ def _figure(material: Material, measure: Measure, group: Group, number: int, is_
     return draw(name, title, caption, drawn)
 
 
-def floor(material: Material, measure: Measure) -> float | None:
+def floor(material: Material) -> float | None:
     """Return the value below which the axis of accuracies is cut off, so that the ticket can be seen.
 
     It is the same in all figures. It follows from the ticket and its random reinitialization, all of which is
@@ -146,17 +141,14 @@ def floor(material: Material, measure: Measure) -> float | None:
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
 
     Returns:
         The lowest value in percent; None if nothing is cut off.
     """
-    if not measure.of_accuracy:
-        return None
     main = material.main
     controls = material.findings.on(main, "random_reinit")
-    shown = [p for arm in (main, *controls) for p in points(material.results, arm, measure.test)]
-    every = [p for arm in material.results.arms for p in points(material.results, arm, measure.test)]
+    shown = [p for arm in (main, *controls) for p in points(material.results, arm, test_accuracy)]
+    every = [p for arm in material.results.arms for p in points(material.results, arm, test_accuracy)]
     top, low = max(p.high for p in every), min(p.low for p in shown)
     lowest = top - (LEFT_IF_COMPARED if controls else LEFT) * (top - low)
     return lowest if lowest > min(p.low for p in every) else None

@@ -10,7 +10,6 @@ from typing import Any
 from tf_lottery.analysis.report.blocks import Pair, Picture, Section, Text
 from tf_lottery.analysis.report.drawing import COLOURS, INK, LEVEL, draw
 from tf_lottery.analysis.report.gather import Material
-from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, label
 from tf_lottery.errors import DamagedError
 from tf_lottery.method.spec import Record
@@ -91,17 +90,17 @@ def averaged(
     )
 
 
-def learning(material: Material, measure: Measure) -> Section:
+def learning(material: Material) -> Section:
     """Return the section of learning curves, without blocks if there are none.
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
     """
     main = material.main
-    kinds = [("learning_loss", "validation_loss", 1.0, "validation loss")]
-    if measure.of_accuracy:
-        kinds.insert(0, ("learning", "validation_accuracy", 100.0, "validation accuracy (%)"))
+    kinds = (
+        ("learning", "validation_accuracy", 100.0, "validation accuracy (%)"),
+        ("learning_loss", "validation_loss", 1.0, "validation loss"),
+    )
     pictures = []
     for name, what, scale, axis in kinds:
         found = [_curve(material, main, at, what, scale) for at in (0, *chosen(material))]

@@ -12,7 +12,6 @@ from tf_lottery.analysis.report.first_layer import first_layer
 from tf_lottery.analysis.report.gather import Material, gather
 from tf_lottery.analysis.report.layers import layers
 from tf_lottery.analysis.report.learning import learning
-from tf_lottery.analysis.report.measure import measure_of
 from tf_lottery.analysis.report.page import render
 from tf_lottery.analysis.report.reproduce import reproduce
 from tf_lottery.analysis.report.tickets import tickets
@@ -26,18 +25,17 @@ def sections(material: Material) -> list[Section]:
     Args:
         material: The study.
     """
-    measure = measure_of(material.study)
     if not material.records:
-        return [verdict(material, measure), reproduce(material)]
+        return [verdict(material), reproduce(material)]
     return [
-        verdict(material, measure),
-        curves(material, measure),
-        learning(material, measure),
+        verdict(material),
+        curves(material),
+        learning(material),
         cost(material),
         layers(material),
         first_layer(material),
         connected(material),
-        tickets(material, measure),
+        tickets(material),
         reproduce(material),
     ]
 

@@ -2,30 +2,29 @@
 
 from statistics import mean
 
+from tf_lottery.analysis.findings import test_accuracy
 from tf_lottery.analysis.report.blocks import Folded, Section, Table, Text
 from tf_lottery.analysis.report.exported import exports_of
 from tf_lottery.analysis.report.exported import table as exports_table
 from tf_lottery.analysis.report.gather import Material
-from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, percent
 from tf_lottery.method.matching import by_round
 
 STAR = " ★"
 
 
-def tickets(material: Material, measure: Measure) -> Section:
+def tickets(material: Material) -> Section:
     """Return the section of tickets, without blocks if no run is finished.
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
     """
     section = Section("tickets", "All tickets", [])
-    rows = {arm: _rows(material, measure, arm) for arm in material.results.arms}
+    rows = {arm: _rows(material, arm) for arm in material.results.arms}
     if material.main not in rows:
         return section
     several = material.study.replicates > 1
-    shown = f"test {measure.name}" + (" (%)" if measure.of_accuracy else "")
+    shown = "test accuracy (%)"
     head = ["arm", "round", "weights remaining", "density", *(["mean", "min", "max"] if several else [shown])]
     head += ["early stop", *(["replicates"] if several else [])]
     what = f"{shown} at early stop" if several else "at early stop"
@@ -46,9 +45,9 @@ def tickets(material: Material, measure: Measure) -> Section:
     return Section(section.name, section.title, blocks)
 
 
-def _rows(material: Material, measure: Measure, arm: str) -> list[list[str]]:
+def _rows(material: Material, arm: str) -> list[list[str]]:
     runs = [record for record in material.records if record.spec.arm == arm and record.spec.round >= 0]
-    values, steps = by_round(runs, measure.test), by_round(runs, lambda record: record.early_stop_iteration)
+    values, steps = by_round(runs, test_accuracy), by_round(runs, lambda record: record.early_stop_iteration)
     remaining = by_round(runs, lambda record: record.weights_remaining)
     densities = by_round(runs, lambda record: record.density)
     several = material.study.replicates > 1
@@ -58,11 +57,11 @@ def _rows(material: Material, measure: Measure, arm: str) -> list[list[str]]:
         name = f"{arm} (dense)" if at == 0 and arm == material.main else arm
         found.append(
             [
-                name + (STAR if arm == material.main and at == material.best and measure.of_accuracy else ""),
+                name + (STAR if arm == material.main and at == material.best else ""),
                 str(at),
                 f"{mean(remaining[at]):,.0f}",
                 percent(mean(densities[at])),
-                *(measure.text(value) for value in figures),
+                *(f"{value:.2f}" for value in figures),
                 f"{mean(steps[at]):,.0f}",
                 *([str(len(each))] if several else []),
             ]

@@ -7,7 +7,6 @@ from tf_lottery.analysis.claim import ANSWERS, FAILS, HOLDS, UNDECIDED, UNTESTED
 from tf_lottery.analysis.claims import Told, judge
 from tf_lottery.analysis.report.blocks import Claims, Folded, Row, Section, Text
 from tf_lottery.analysis.report.gather import Material
-from tf_lottery.analysis.report.measure import Measure
 from tf_lottery.analysis.report.words import counted, percent
 from tf_lottery.analysis.statistics import LEVEL
 from tf_lottery.analysis.verdict import verdict as sentences
@@ -19,15 +18,12 @@ SIGNS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "?", UNTESTED: "-"}
 _WINNING = "winning_ticket"
 
 
-def verdict(material: Material, measure: Measure) -> Section:
+def verdict(material: Material) -> Section:
     """Return the first section of a report.
 
     Args:
         material: The study.
-        measure: What its runs are compared by.
     """
-    if not measure.of_accuracy:
-        return Section("verdict", "Verdict", [*_notices(material), *_of_losses(material, measure)])
     told = judged(material)
     blocks = [Text(headline(material, told), "lead"), *_notices(material)]
     words = [
@@ -132,16 +128,6 @@ def _notices(material: Material) -> list[Text]:
             f"{reasons}{more}."
         )
     return [Text(each, "notice") for each in notices]
-
-
-def _of_losses(material: Material, measure: Measure) -> list[Text]:
-    return [
-        Text(
-            "This study has no classes, so it is told in losses: lower is better. The papers' claims are "
-            "about accuracies; none of them is tested here.",
-            "lead",
-        )
-    ]
 
 
 def claims(told: list[Told], material: Material) -> list[Any]:

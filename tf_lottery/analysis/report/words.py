@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-from tf_lottery.analysis.report.measure import Measure
-from tf_lottery.analysis.summary import Spread
-
 
 def percent(fraction: float | None, digits: int = 1) -> str:
     """Return a fraction in percent, with more digits where it is small: `51.3%`, `0.42%`; `-` if unknown."""
@@ -30,14 +27,6 @@ def label(density: float) -> str:
 def counted(number: int, what: str, plural: str | None = None) -> str:
     """Return a number with a noun: `1 run`, `3 runs`."""
     return f"{number:,} {what if number == 1 else plural or what + 's'}"
-
-
-def spread(found: Spread, measure: Measure, replicates: int) -> str:
-    """Return a mean, with the minimum and the maximum if there are several replicates."""
-    text = measure.text(found.mean) + measure.unit
-    if replicates == 1:
-        return text
-    return f"{text} ({measure.text(found.low)} to {measure.text(found.high)})"
 
 
 def listed(names: Sequence[str]) -> str:

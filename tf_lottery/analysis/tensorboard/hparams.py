@@ -14,8 +14,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata  # its `api` would import TensorFlow
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
+from tf_lottery.analysis.findings import test_accuracy
 from tf_lottery.analysis.plots import by_density
-from tf_lottery.analysis.report.measure import measure_of
 from tf_lottery.config import OVERLAID, StudyConfig
 from tf_lottery.method.arms import function_name
 from tf_lottery.method.ledger import ledger, lines
@@ -166,15 +166,13 @@ def _settings(study: StudyConfig, results: Results[Record], arm: str) -> dict[st
 METRICS = {
     "outcome/sparsest_matching_percent": ("sparsest match (%)", "Weights of the sparsest matching round."),
     **{
-        f"outcome/{kind}_near_{each}_percent": (
-            f"{name} near {each}%",
-            f"Test {kind} at early stop, at the round next to {each}% of the weights, if one is near.",
+        f"outcome/accuracy_near_{each}_percent": (
+            f"test near {each}%",
+            f"Test accuracy at early stop, at the round next to {each}% of the weights, if one is near.",
         )
         for each in DENSITIES
-        for kind, name in (("accuracy", "test"), ("loss", "test loss"))
     },
     "outcome/dense_accuracy": ("dense test (%)", "Test accuracy of the dense network at early stop."),
-    "outcome/dense_loss": ("dense test loss", "Test loss of the dense network at early stop."),
     "outcome/steps_to_sparsest_matching": (
         "steps to match",
         "Training steps up to the sparsest matching round, with all runs that it builds on.",
@@ -191,20 +189,19 @@ first, and has room for some 18 characters."""
 def _metrics(
     study: StudyConfig, results: Results[Record], arm: str, costs: Mapping[tuple[str, int], float | None]
 ) -> dict[str, float]:
-    measure = measure_of(study)
-    tested = by_density(results, arm, measure.test)
+    tested = by_density(results, arm, test_accuracy)
     best = results.matching_round(study.tolerance, arm)
     pruned = {round: point for round, point in tested.items() if round}
     values = {
         "outcome/sparsest_matching_percent": tested[best][0] if best in tested else None,
         "outcome/steps_to_sparsest_matching": costs.get((arm, best)),
-        f"outcome/dense_{measure.name}": tested[0][1][0] if 0 in tested else None,
+        "outcome/dense_accuracy": tested[0][1][0] if 0 in tested else None,
         "outcome/steps_to_last_round": costs.get((arm, max(pruned))) if pruned else None,
     }
     for wanted in DENSITIES:
         near = [(_factor(density, wanted), band[0]) for density, band in pruned.values() if density]
         if near and min(near)[0] <= NEAR:
-            values[f"outcome/{measure.name}_near_{wanted}_percent"] = min(near)[1]
+            values[f"outcome/accuracy_near_{wanted}_percent"] = min(near)[1]
     return {name: values[name] for name in METRICS if values.get(name) is not None}
 
 
